@@ -1,0 +1,177 @@
+"""`Change`: one record of the stream, what it says about an item."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Mapping
+from enum import Enum
+from typing import Any
+
+from tablestream.errors import InvalidRecord, describe
+from tablestream.image import Image, same_value
+
+RawRecord = Mapping[str, Any]
+
+TTL_PRINCIPAL = "dynamodb.amazonaws.com"
+"""Who removes expired items (DynamoDB developer guide, "DynamoDB Streams and Time to Live")."""
+
+
+class Kind(str, Enum):
+    """What happened to the item."""
+
+    INSERT = "INSERT"
+    MODIFY = "MODIFY"
+    REMOVE = "REMOVE"
+
+
+_IMAGES_WANTED = {Kind.INSERT: ("NewImage",), Kind.MODIFY: ("NewImage", "OldImage"), Kind.REMOVE: ("OldImage",)}
+_KINDS = {kind.value: kind for kind in Kind}
+
+
+class Change:
+    """One change of one item, over the raw record.
+
+    `old` and `new` are the images before and after; `new` is None for a REMOVE, `old` for an INSERT. Not a dataclass: one is
+    made for each routed record, and everything that not every handler reads is worked out when it is read.
+    """
+
+    __slots__ = ("event_id", "kind", "new", "old", "record", "sequence_number")
+
+    def __init__(self, record: RawRecord, kind: Kind, old: Image | None, new: Image | None) -> None:
+        """Use `Change.from_record`, which checks the record."""
+        self.record = record
+        self.kind = kind
+        self.old = old
+        self.new = new
+        self.sequence_number: str = record["dynamodb"]["SequenceNumber"]
+        self.event_id: str = event_id_of(record)
+
+    @classmethod
+    def from_record(cls, record: RawRecord) -> Change:
+        """Make a change of a raw record of a Lambda event.
+
+        Raises `InvalidRecord` when the event name is unknown or an image that this kind of change has is missing: the stream
+        must have the view type NEW_AND_OLD_IMAGES.
+        """
+        kind = kind_of(record)
+        stream = record["dynamodb"]
+        for name in _IMAGES_WANTED[kind]:
+            if type(stream.get(name)) is not dict:
+                raise InvalidRecord(f"wanted {name} on {kind.value}, got {describe(stream.get(name))}")
+        old = None if kind is Kind.INSERT else Image(stream["OldImage"])
+        new = None if kind is Kind.REMOVE else Image(stream["NewImage"])
+        return cls(record, kind, old, new)
+
+    @property
+    def image(self) -> Image:
+        """The item as the change left it, or as it was last when it has been removed."""
+        image = self.new if self.new is not None else self.old
+        if image is None:  # pragma: no cover -- from_record makes no such change
+            raise InvalidRecord("the record has no image")
+        return image
+
+    @property
+    def raw_keys(self) -> Mapping[str, Any]:
+        """The item's primary key with its type tags, as DynamoDB's API takes it."""
+        keys = self.record["dynamodb"].get("Keys")
+        if type(keys) is not dict or not keys:
+            raise InvalidRecord(f"wanted the item's Keys, got {describe(keys)}")
+        return keys
+
+    @property
+    def keys(self) -> Image:
+        """The item's primary key."""
+        return Image(self.raw_keys)
+
+    @property
+    def item_key(self) -> Hashable:
+        """The identity of the item for ordering: its table and its full primary key."""
+        return item_key_of(self.record)
+
+    @property
+    def key_hash(self) -> str:
+        """A short hash of the item's identity, which logs can carry where the key itself may be personal data."""
+        return key_hash_of(self.record)
+
+    @property
+    def expired(self) -> bool:
+        """Whether Time to Live removed the item."""
+        who = self.record.get("userIdentity")
+        return self.kind is Kind.REMOVE and isinstance(who, dict) and who.get("principalId") == TTL_PRINCIPAL
+
+    @property
+    def redriven(self) -> bool:
+        """Whether an operator sent the record again after it had been set aside; later changes may have been applied."""
+        return self.record.get("redriven") is True
+
+    @property
+    def approximate_creation(self) -> float | None:
+        """When the change was made, in seconds since the epoch as the stream gives it; None when missing or absurd."""
+        return creation_of(self.record)
+
+    def changed(self, *names: str) -> bool:
+        """Tell whether any of the attributes differs between the old and the new image, comparing raw values."""
+        old = self.old.raw if self.old is not None else {}
+        new = self.new.raw if self.new is not None else {}
+        return any(not same_value(old.get(name), new.get(name)) for name in names)
+
+    def __repr__(self) -> str:
+        """Leave out keys and images: they may be personal data."""
+        return f"Change({self.kind.value}, event_id={self.event_id!r}, sequence_number={self.sequence_number!r})"
+
+
+def kind_of(record: RawRecord) -> Kind:
+    """Return what the record's eventName says; raises `InvalidRecord` for an unknown one."""
+    name = record.get("eventName")
+    kind = _KINDS.get(name) if type(name) is str else None
+    if kind is None:
+        raise InvalidRecord(f"wanted eventName INSERT, MODIFY or REMOVE, got {describe(name)}")
+    return kind
+
+
+def event_id_of(record: RawRecord) -> str:
+    """Return the record's event id; its sequence number stands in where a hand-made record has none."""
+    event_id = record.get("eventID")
+    if type(event_id) is str and event_id:
+        return event_id
+    sequence_number: str = record["dynamodb"]["SequenceNumber"]
+    return sequence_number
+
+
+def item_key_of(record: RawRecord) -> Hashable:
+    """Return the identity of the record's item; raises `InvalidRecord` when its Keys are not two scalars at most."""
+    keys = record["dynamodb"].get("Keys")
+    table = table_arn_of(record)
+    try:
+        return (table, *sorted([(name, *tagged.items()) for name, tagged in keys.items()]))
+    except (AttributeError, TypeError):
+        raise InvalidRecord(f"wanted the item's Keys, got {describe(keys)}") from None
+
+
+def key_hash_of(record: RawRecord) -> str:
+    """Return a short hash of the item's identity, for logs."""
+    try:
+        identity = repr(item_key_of(record))
+    except InvalidRecord:
+        return "invalid-key"
+    return hashlib.sha256(identity.encode(errors="backslashreplace")).hexdigest()[:12]
+
+
+def table_arn_of(record: RawRecord) -> str:
+    """Return the ARN of the record's table, which the ARN of its stream begins with."""
+    arn = record.get("eventSourceARN")
+    return arn.partition("/stream/")[0] if type(arn) is str else ""
+
+
+def creation_of(record: RawRecord) -> float | None:
+    """Return ApproximateCreationDateTime in seconds since the epoch; None when missing or absurd."""
+    created = record["dynamodb"].get("ApproximateCreationDateTime")
+    if type(created) not in {int, float} or not _EARLIEST <= created <= _LATEST:
+        return None
+    return float(created)
+
+
+_EARLIEST = 1_325_376_000.0
+"""2012-01-01: DynamoDB did not exist before."""
+_LATEST = 4_102_444_800.0
+"""2100-01-01: later times are milliseconds or nonsense."""

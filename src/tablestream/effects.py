@@ -1,0 +1,98 @@
+"""Effects are values that handlers return; sinks carry them out, many at a time, and answer for each.
+
+An effect can be an object of any class: the class decides which sink takes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from tablestream.clock import Deadline
+
+E = TypeVar("E")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The effect has taken place, or had taken place before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transient:
+    """The effect did not take place, but may at a later try: the record is reported and Lambda redelivers it."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Permanent:
+    """The effect can never take place: the record goes to the dead letters with this reason."""
+
+    reason: str
+
+
+Answer = Done | Transient | Permanent
+DONE = Done()
+
+
+class PermanentFailure(Exception):  # noqa: N818 -- reads as what it says at the raise statement of a user's function
+    """Raised by a function behind `each` to say that its effect can never take place."""
+
+
+class Sink(Protocol):
+    """Carries effects out.
+
+    `name` identifies the sink in the journal and must not change between deployments. `takes` are the classes of effects.
+    `idempotent` says that doing an effect again changes nothing; the effects of other sinks are journalled.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def takes(self) -> tuple[type, ...]: ...
+
+    @property
+    def idempotent(self) -> bool: ...
+
+    def apply(self, effects: Sequence[Any], deadline: Deadline) -> Sequence[Answer]:
+        """Carry out the effects of one wave; return one answer for each, in the same order.
+
+        The effects come in stream order; those of one record come together. No two records of one wave concern the same
+        item. A sink stops when the deadline has expired and answers `Transient` for what is left. An exception counts
+        as `Transient` for every effect of the call.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _FunctionSink:
+    name: str
+    takes: tuple[type, ...]
+    idempotent: bool
+    function: Callable[[Any], object]
+
+    def apply(self, effects: Sequence[Any], deadline: Deadline) -> Sequence[Answer]:
+        return [self._apply_one(effect, deadline) for effect in effects]
+
+    def _apply_one(self, effect: object, deadline: Deadline) -> Answer:
+        if deadline.expired:
+            return Transient(TimeoutError("the deadline came before this effect"))
+        try:
+            self.function(effect)
+        except PermanentFailure as failure:
+            return Permanent(str(failure))
+        except Exception as error:  # noqa: BLE001 -- the function is the user's: whatever it raises, its record is redelivered
+            return Transient(error)
+        return DONE
+
+
+def each(effect: type[E], function: Callable[[E], object], *, name: str, idempotent: bool = False) -> Sink:
+    """Make a sink of a plain function that carries out one effect at a time.
+
+    The function's return value is ignored. `PermanentFailure` sends the record to the dead letters, any other exception
+    to redelivery. Leave `idempotent` False unless calling the function twice does no harm.
+    """
+    return _FunctionSink(name, (effect,), idempotent, function)
