@@ -1,0 +1,89 @@
+# Needs python3 (3.11 or newer) and make; everything else is installed into .venv on first use.
+# Another Python: make PYTHON=/path/to/python3.13 ...
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+SAM := .venv-sam/bin/sam
+ARGS ?=
+CODE := $(wildcard src local ops tests requirements/install.py)
+
+# Each asks a script of the standard library whether the layer is in place (some 50 ms) and installs it if not.
+INSTALL := $(PYTHON) requirements/install.py
+NEED_LOCAL := $(INSTALL) $(VENV) local --contained-by dev --path src --path .
+NEED_DEV := $(INSTALL) $(VENV) dev --path src --path .
+NEED_SAM := $(INSTALL) .venv-sam sam
+NEED_COMPILE := $(INSTALL) .venv-compile compile
+
+.DEFAULT_GOAL := help
+.PHONY: help run local order invoke events test conformance simulate check format build e2e requirements clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+run: ## Play the shop's scenario against an embedded AWS and check the outcome; needs no account and no Docker
+	@$(NEED_LOCAL)
+	@$(PY) -m local demo $(ARGS)
+
+local: ## Keep an embedded AWS with the stream trigger running; Ctrl-C ends it
+	@$(NEED_LOCAL)
+	@$(PY) -m local up $(ARGS)
+
+order: ## Place an order in a running `make local` (ARGS="--help" for more)
+	@$(NEED_LOCAL)
+	@$(PY) -m local order $(ARGS)
+
+invoke: ## Run the handler on a sample event: make invoke EVENT=events/insert-order.json
+	@$(if $(EVENT),,$(error Say which event: make invoke EVENT=events/insert-order.json))
+	@$(NEED_LOCAL)
+	@$(PY) -m local invoke $(EVENT) $(ARGS)
+
+events: ## Write the sample events anew from their builders
+	@$(NEED_LOCAL)
+	@$(PY) -m local events
+
+test: ## Unit, integration and conformance tests and a share of the simulation, with coverage
+	@$(NEED_DEV)
+	@$(PY) -m pytest -q -m "not e2e" --cov $(ARGS)
+
+conformance: ## The delivery rules only
+	@$(NEED_DEV)
+	@$(PY) -m pytest -q tests/conformance $(ARGS)
+
+simulate: ## The whole simulation (ARGS="--help" for more)
+	@$(NEED_DEV)
+	@$(PY) -m tests.simulation $(ARGS)
+
+check: ## Formatting, lint, types and the template
+	@$(NEED_DEV)
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy $(CODE)
+	@$(PY) -m tests.lint_template
+
+format: ## Format and fix what can be fixed
+	@$(NEED_DEV)
+	@$(VENV)/bin/ruff check --fix --exit-zero -q .
+	@$(VENV)/bin/ruff format .
+
+build: ## Build the Lambda package with the SAM CLI, for python3.13, with whatever Python is here
+	@$(NEED_SAM)
+	@$(SAM) build $(ARGS)
+
+e2e: ## Every sample event in a container by `sam local invoke`; needs Docker and Lambda's python3.13 image
+	@$(NEED_DEV)
+	@$(NEED_SAM)
+	@$(PY) -m pytest -q -m e2e tests/e2e $(ARGS)
+
+requirements: ## Compile requirements/*.in to hashed files that fit Python 3.11 to 3.13
+	@$(NEED_COMPILE)
+	@set -e; for step in runtime local:runtime dev:local sam compile; do \
+	  layer=$${step%%:*}; below=$${step#$$layer}; below=$${below#:}; \
+	  .venv-compile/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+	    --no-emit-index-url --no-emit-find-links $${below:+-c requirements/$$below.txt} $(ARGS) \
+	    requirements/$$layer.in -o requirements/$$layer.txt; \
+	done
+
+clean: ## Remove what was built, and the virtual environments
+	@rm -rf .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov .local .venv .venv-sam .venv-compile
+	@find $(wildcard src local ops tests requirements) -name __pycache__ -type d -prune -exec rm -rf {} +
