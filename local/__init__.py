@@ -1,0 +1,1 @@
+"""Runs a SAM application's DynamoDB stream functions on this machine. Never deployed."""
