@@ -1,0 +1,164 @@
+"""The template's stack in an embedded AWS, as a context manager."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import boto3
+from botocore.config import Config
+from moto.cloudformation.parsing import get_model_map
+
+from local import orders
+from local import stack as stacks
+from local.external import mirror
+from local.server import Server
+from local.translate import REGION, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import TracebackType
+
+    from local.faults import Faults
+    from local.stack import Client, FunctionSpec, StreamMapping
+
+DYNAMODB = ("dynamodb", "dynamodbstreams")
+
+
+class Cloud:
+    """Create the stack of `template` in an embedded AWS on `host`:`port` (port 0: a free one).
+
+    `parameters` override the template's defaults. With `dynamodb_endpoint` the tables live on that DynamoDB instead.
+    Only one Cloud may be open in a process. Raises TemplateError.
+    """
+
+    def __init__(
+        self,
+        template: Path = Path("template.yaml"),
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        parameters: Mapping[str, str] | None = None,
+        dynamodb_endpoint: str | None = None,
+    ) -> None:
+        self._template = template
+        self._address = (host, port)
+        self._parameters = dict(parameters or {})
+        self.dynamodb_endpoint = dynamodb_endpoint
+        self._clients: dict[tuple[str, str], Client] = {}
+        # Any: the service names are variables here, and the stubs have an overload for each literal.
+        self._session: Any = boto3.Session(region_name=REGION, aws_access_key_id="local", aws_secret_access_key="local")
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        translated = translate(self._template, self._parameters, frozenset(get_model_map()))
+        self._server = Server(*self._address)
+        try:
+            self._stack = stacks.create(translated, self._parameters, self._embedded)
+            self._streams = self._mirrored()
+        except BaseException:
+            self._server.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.close()
+
+    @property
+    def endpoint(self) -> str:
+        """The embedded AWS's URL for programs on this machine."""
+        return self._server.endpoint
+
+    @property
+    def port(self) -> int:
+        """The embedded AWS's port."""
+        return self._server.port
+
+    @property
+    def faults(self) -> Faults:
+        """Errors to inject into the embedded AWS."""
+        return self._server.faults
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """The stack's outputs."""
+        return self._stack.outputs
+
+    @property
+    def functions(self) -> Mapping[str, FunctionSpec]:
+        """The template's functions by logical id, their environment resolved."""
+        return {name: self._at_home(function) for name, function in self._stack.functions.items()}
+
+    @property
+    def mappings(self) -> tuple[StreamMapping, ...]:
+        """The event source mappings of DynamoDB streams, their properties resolved."""
+        return tuple(replace(m, stream_arn=self._streams.get(m.stream_arn, m.stream_arn)) for m in self._stack.mappings)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the template asks for and is not done here."""
+        return self._stack.notes
+
+    def client(self, service: str) -> Client:
+        """A boto3 client (one per service, safe to share between threads) of the embedded AWS."""
+        external = self.dynamodb_endpoint if service in DYNAMODB else None
+        return self._client(service, external or self.endpoint)
+
+    def aws_environment(self, endpoint: str | None = None) -> dict[str, str]:
+        """The variables that point any AWS SDK at this cloud; `endpoint` replaces its URL (for containers)."""
+        variables = {
+            "AWS_ENDPOINT_URL": endpoint or self.endpoint,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            # Calls that carry an ARN would else go to a host name made of the account id.
+            "AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled",
+        }
+        if self.dynamodb_endpoint:
+            variables |= {
+                f"AWS_ENDPOINT_URL_{name}": self.dynamodb_endpoint for name in ("DYNAMODB", "DYNAMODB_STREAMS")
+            }
+        return variables
+
+    def seed(self, event: Mapping[str, Any]) -> None:
+        """Put the world in place in which `event` happened: products in stock and the orders its images show.
+
+        No trigger sees these writes unless one is started on this cloud.
+        """
+        orders.seed(self, event)
+
+    def _embedded(self, service: str) -> Client:
+        return self._client(service, self.endpoint)
+
+    def _client(self, service: str, endpoint: str) -> Client:
+        with self._lock:  # creating a client is not thread safe, using one is
+            if (service, endpoint) not in self._clients:
+                config = Config(
+                    account_id_endpoint_mode="disabled", retries={"total_max_attempts": 3, "mode": "standard"}
+                )
+                self._clients[service, endpoint] = self._session.client(service, endpoint_url=endpoint, config=config)
+            return self._clients[service, endpoint]
+
+    def _mirrored(self) -> dict[str, str]:
+        if not self.dynamodb_endpoint:
+            return {}
+        return mirror(self._embedded("dynamodb"), self.client("dynamodb"))
+
+    def _at_home(self, function: FunctionSpec) -> FunctionSpec:
+        return replace(function, environment={**function.environment, **self.aws_environment()})
+
+
+@contextmanager
+def prepare_for_event(
+    event: Mapping[str, Any], template: Path = Path("template.yaml"), *, host: str = "127.0.0.1", port: int = 0
+) -> Iterator[Cloud]:
+    """A fresh Cloud, seeded so that `event` has the effects it would have on AWS (see `Cloud.seed`)."""
+    with Cloud(template, host=host, port=port) as cloud:
+        cloud.seed(event)
+        yield cloud
