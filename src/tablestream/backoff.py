@@ -28,7 +28,7 @@ class Backoff:
             yield self.uniform(0, min(self.cap, self.base * 2**attempt))
 
     def waits(self, clock: Clock, deadline: Deadline) -> Iterator[None]:
-        """Sleep before each retry and yield; end when the tries are used up or the next delay would pass the deadline."""
+        """Sleep, then yield, before each retry; end when the tries are used up or the deadline would pass."""
         for delay in self.delays():
             if delay >= deadline.remaining():
                 return

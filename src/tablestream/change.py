@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Hashable, Mapping
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 from tablestream.errors import InvalidRecord, describe
@@ -16,7 +17,7 @@ TTL_PRINCIPAL = "dynamodb.amazonaws.com"
 """Who removes expired items (DynamoDB developer guide, "DynamoDB Streams and Time to Live")."""
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     """What happened to the item."""
 
     INSERT = "INSERT"
@@ -24,6 +25,7 @@ class Kind(str, Enum):
     REMOVE = "REMOVE"
 
 
+_EVENT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _IMAGES_WANTED = {Kind.INSERT: ("NewImage",), Kind.MODIFY: ("NewImage", "OldImage"), Kind.REMOVE: ("OldImage",)}
 _KINDS = {kind.value: kind for kind in Kind}
 
@@ -31,8 +33,8 @@ _KINDS = {kind.value: kind for kind in Kind}
 class Change:
     """One change of one item, over the raw record.
 
-    `old` and `new` are the images before and after; `new` is None for a REMOVE, `old` for an INSERT. Not a dataclass: one is
-    made for each routed record, and everything that not every handler reads is worked out when it is read.
+    `old` and `new` are the images before and after; `new` is None for a REMOVE, `old` for an INSERT. Not a dataclass:
+    one is made for each routed record, and everything that not every handler reads is worked out when it is read.
     """
 
     __slots__ = ("event_id", "kind", "new", "old", "record", "sequence_number")
@@ -50,8 +52,8 @@ class Change:
     def from_record(cls, record: RawRecord) -> Change:
         """Make a change of a raw record of a Lambda event.
 
-        Raises `InvalidRecord` when the event name is unknown or an image that this kind of change has is missing: the stream
-        must have the view type NEW_AND_OLD_IMAGES.
+        Raises `InvalidRecord` when the event name is unknown or an image that this kind of change has is missing: the
+        stream must have the view type NEW_AND_OLD_IMAGES.
         """
         kind = kind_of(record)
         stream = record["dynamodb"]
@@ -101,7 +103,7 @@ class Change:
 
     @property
     def redriven(self) -> bool:
-        """Whether an operator sent the record again after it had been set aside; later changes may have been applied."""
+        """Whether an operator sent the record again after it was set aside; later changes may be applied already."""
         return self.record.get("redriven") is True
 
     @property
@@ -130,9 +132,9 @@ def kind_of(record: RawRecord) -> Kind:
 
 
 def event_id_of(record: RawRecord) -> str:
-    """Return the record's event id; its sequence number stands in where a hand-made record has none."""
+    """Return the record's event id; its sequence number stands in for one that cannot name a stored object."""
     event_id = record.get("eventID")
-    if type(event_id) is str and event_id:
+    if type(event_id) is str and _EVENT_ID.fullmatch(event_id):
         return event_id
     sequence_number: str = record["dynamodb"]["SequenceNumber"]
     return sequence_number
@@ -143,9 +145,11 @@ def item_key_of(record: RawRecord) -> Hashable:
     keys = record["dynamodb"].get("Keys")
     table = table_arn_of(record)
     try:
-        return (table, *sorted([(name, *tagged.items()) for name, tagged in keys.items()]))
+        identity = (table, *sorted([(name, *tagged.items()) for name, tagged in keys.items()]))
+        hash(identity)
     except (AttributeError, TypeError):
         raise InvalidRecord(f"wanted the item's Keys, got {describe(keys)}") from None
+    return identity
 
 
 def key_hash_of(record: RawRecord) -> str:

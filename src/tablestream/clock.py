@@ -25,9 +25,11 @@ class SystemClock:
     """The clock of this machine."""
 
     def now(self) -> float:
+        """Return the time in seconds since the epoch."""
         return time.time()
 
     def sleep(self, seconds: float) -> None:
+        """Wait."""
         time.sleep(seconds)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from tablestream.clock import Deadline
+from tablestream.errors import InvalidRecord
 
 E = TypeVar("E")
 
@@ -37,25 +38,30 @@ Answer = Done | Transient | Permanent
 DONE = Done()
 
 
-class PermanentFailure(Exception):  # noqa: N818 -- reads as what it says at the raise statement of a user's function
+class PermanentFailure(Exception):
     """Raised by a function behind `each` to say that its effect can never take place."""
 
 
 class Sink(Protocol):
     """Carries effects out.
 
-    `name` identifies the sink in the journal and must not change between deployments. `takes` are the classes of effects.
-    `idempotent` says that doing an effect again changes nothing; the effects of other sinks are journalled.
+    An attribute does for each of the properties.
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What identifies the sink in the journal; it must not change between deployments."""
+        ...
 
     @property
-    def takes(self) -> tuple[type, ...]: ...
+    def takes(self) -> tuple[type, ...]:
+        """The classes of the effects it carries out."""
+        ...
 
     @property
-    def idempotent(self) -> bool: ...
+    def idempotent(self) -> bool:
+        """Whether doing an effect again changes nothing; the effects of other sinks are journalled."""
+        ...
 
     def apply(self, effects: Sequence[Any], deadline: Deadline) -> Sequence[Answer]:
         """Carry out the effects of one wave; return one answer for each, in the same order.
@@ -82,7 +88,7 @@ class _FunctionSink:
             return Transient(TimeoutError("the deadline came before this effect"))
         try:
             self.function(effect)
-        except PermanentFailure as failure:
+        except (PermanentFailure, InvalidRecord) as failure:
             return Permanent(str(failure))
         except Exception as error:  # noqa: BLE001 -- the function is the user's: whatever it raises, its record is redelivered
             return Transient(error)

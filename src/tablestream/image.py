@@ -1,8 +1,8 @@
 """`Image`: an item image as it comes in the event, each attribute converted when it is first read.
 
-The rules of the types are those of the DynamoDB developer guide ("Supported data types and naming rules"): 38 significant
-digits, magnitudes from 1E-130 to 9.99E+125, at most 32 levels of nesting, sets that are never empty. In a Lambda event binary
-values are base64 text, also inside lists and maps.
+The rules of the types are those of the DynamoDB developer guide ("Supported data types and naming rules"): 38
+significant digits, magnitudes from 1E-130 to 9.99E+125, at most 32 levels of nesting, sets that are never empty. In a
+Lambda event binary values are base64 text, also inside lists and maps.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _to_decimal = decimal.Context(
 class Image(Mapping[str, Value]):
     """A read-only mapping over a raw image, `{"name": {"S": "…"}, …}`.
 
-    Reading an attribute raises `InvalidRecord` when its value is not valid DynamoDB JSON. The names of the attributes, their
-    number and membership are answered without converting anything.
+    Reading an attribute raises `InvalidRecord` when its value is not valid DynamoDB JSON. The names of the attributes,
+    their number and membership are answered without converting anything.
     """
 
     __slots__ = ("_parsed", "_values", "raw")
@@ -89,7 +89,12 @@ def same_value(one: Any, other: Any) -> bool:  # noqa: ANN401 -- raw values can 
     if type(one) is not dict or type(other) is not dict or len(one) != 1 or one.keys() != other.keys():
         return False
     ((tag, left),), right = one.items(), other[next(iter(one))]
-    return tag in _SETS and type(left) is list and type(right) is list and sorted(map(str, left)) == sorted(map(str, right))
+    return (
+        tag in _SETS
+        and type(left) is list
+        and type(right) is list
+        and sorted(map(str, left)) == sorted(map(str, right))
+    )
 
 
 def _convert(tagged: Any, depth: int) -> Value:  # noqa: ANN401 -- raw values can be anything that JSON can hold
@@ -106,19 +111,21 @@ def _convert(tagged: Any, depth: int) -> Value:  # noqa: ANN401 -- raw values ca
         return _map(value, depth)
     elif tag == "L":
         return _list(value, depth)
-    elif tag == "BOOL":
-        if type(value) is bool:
-            return value
-    elif tag == "NULL":
-        if value is True:
-            return None
-    elif tag == "B":
-        return _binary(value)
-    elif tag in _SETS:
-        return _set(value, _SETS[tag])
     else:
-        raise InvalidRecord(f"unknown type tag {describe(tag)}")
-    raise InvalidRecord(f"wanted a value of type {tag}, got {describe(value)}")
+        return _convert_rare(tag, value)
+    raise InvalidRecord(f"wanted text, got {describe(value)}")
+
+
+def _convert_rare(tag: str, value: object) -> Value:
+    if tag == "BOOL" and type(value) is bool:
+        return value
+    if tag == "NULL" and value is True:
+        return None
+    if tag == "B":
+        return _binary(value)
+    if tag in _SETS:
+        return _set(value, _SETS[tag])
+    raise InvalidRecord(f"wanted a type tag of DynamoDB with its value, got {describe(tag)}: {describe(value)}")
 
 
 def _number(value: object) -> int | Decimal:

@@ -13,7 +13,7 @@ class Parallel(Protocol):
     """Runs independent calls."""
 
     def run(self, calls: Sequence[Callable[[], T]]) -> list[T]:
-        """Run all calls and return their results in order; when calls raise, all still run and the first error is raised."""
+        """Run all calls, return their results in order; raise the first error once all have ended."""
         ...
 
 

@@ -1,0 +1,167 @@
+"""A batch before any effect: handlers are called, and the records that have effects are put into lanes, one an item."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tablestream.change import Change, RawRecord, event_id_of, item_key_of, key_hash_of
+from tablestream.errors import InvalidRecord, SystemicFailure
+from tablestream.report import Outcome, Verdict
+from tablestream.router import Handler, Router
+
+SYSTEMIC_FLOOR = 10
+"""From how many handled records on a majority of unexpected errors is taken for the code's fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    """Why a record can never be processed."""
+
+    reason: str
+    error_class: str
+    handler: str | None = None
+    unexpected: bool = False
+
+
+class Task:
+    """A record that somebody wants, its effects and what became of them. Plain slots: one is made a routed record."""
+
+    __slots__ = ("done", "effects", "error", "event_id", "outcome", "poison", "record", "remembered", "sequence")
+
+    def __init__(self, record: RawRecord, effects: list[tuple[int, Any]], poison: Poison | None) -> None:
+        self.record = record
+        self.event_id = event_id_of(record)
+        self.sequence = int(record["dynamodb"]["SequenceNumber"])
+        self.effects = effects
+        self.poison = poison
+        self.outcome: Outcome | None = None
+        self.error: Exception | None = None
+        self.remembered: frozenset[str] | None = frozenset()
+        self.done: set[str] | None = None
+
+    def fail(self, error: Exception) -> None:
+        """Leave the record to redelivery, because of an error."""
+        self.outcome = Outcome.FAILED
+        self.error = error
+
+    def mark_done(self, effect: str) -> None:
+        """Remember an effect that is done and not idempotent."""
+        if self.done is None:
+            self.done = set()
+        self.done.add(effect)
+
+    def verdict(self) -> Verdict:
+        """Return what became of the record."""
+        sequence_number = self.record["dynamodb"]["SequenceNumber"]
+        outcome = self.outcome or Outcome.HELD_BACK
+        error_class, reason = "", ""
+        if outcome is Outcome.POISONED and self.poison:
+            error_class, reason = self.poison.error_class, self.poison.reason
+        elif self.error is not None:
+            error_class, reason = type(self.error).__name__, str(self.error)
+        return Verdict(self.event_id, sequence_number, key_hash_of(self.record), outcome, error_class, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The tasks of an invocation in lanes: the changes of one item, in stream order."""
+
+    lanes: Sequence[Sequence[Task]]
+    skipped: int
+    duplicates: int
+
+
+def prepare(records: Sequence[RawRecord], router: Router, sink_of: Mapping[type, int]) -> Batch:
+    """Call the handlers of every record and lay out the lanes.
+
+    `sink_of` maps the class of an effect to its sink. Raises `SystemicFailure` when most handlers raised unexpectedly.
+    """
+    lanes: dict[Hashable, list[Task]] = {}
+    seen: set[str] = set()
+    skipped = duplicates = 0
+    for record in records:
+        task = _task_of(record, router, sink_of)
+        if task is None:
+            skipped += 1
+        elif task.event_id in seen:
+            duplicates += 1
+        else:
+            seen.add(task.event_id)
+            lanes.setdefault(_lane_of(task), []).append(task)
+    ordered = [lane if len(lane) == 1 else sorted(lane, key=_by_sequence) for lane in lanes.values()]
+    _check_systemic(ordered)
+    return Batch(ordered, skipped, duplicates)
+
+
+def _by_sequence(task: Task) -> int:
+    return task.sequence
+
+
+def _lane_of(task: Task) -> Hashable:
+    try:
+        return item_key_of(task.record)
+    except InvalidRecord as error:
+        if task.poison is None:
+            task.poison, task.effects = Poison(str(error), type(error).__name__), []
+        return task.event_id
+
+
+def _task_of(record: RawRecord, router: Router, sink_of: Mapping[type, int]) -> Task | None:
+    try:
+        handlers = router.handlers(record)
+        if not handlers:
+            return None
+        change = Change.from_record(record)
+    except InvalidRecord as error:
+        return Task(record, [], Poison(str(error), type(error).__name__))
+    effects: list[tuple[int, Any]] = []
+    for handler in handlers:
+        poison = _call(handler, change, sink_of, effects)
+        if poison is not None:
+            return Task(record, [], poison)
+    return Task(record, effects, None)
+
+
+def _call(
+    handler: Handler, change: Change, sink_of: Mapping[type, int], effects: list[tuple[int, Any]]
+) -> Poison | None:
+    """Add the effects of a handler; return why the record is poison, if it is."""
+    try:
+        result = handler(change)
+        if result is None:
+            return None
+        if type(result) in sink_of:
+            effects.append((sink_of[type(result)], result))
+        else:
+            effects += [(sink_of[type(effect)], effect) for effect in result]
+    except InvalidRecord as error:
+        return Poison(str(error), type(error).__name__, _name_of(handler))
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- handlers are pure: what raises once raises on every retry, whatever it is
+        return Poison(_reason_of(error), type(error).__name__, _name_of(handler), unexpected=True)
+    return None
+
+
+def _name_of(handler: Handler) -> str:
+    return f"{getattr(handler, '__module__', '?')}.{getattr(handler, '__qualname__', repr(handler))}"
+
+
+def _reason_of(error: Exception) -> str:
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    where = f" ({frame.tb_frame.f_code.co_qualname}, line {frame.tb_lineno})" if frame is not None else ""
+    return f"{error}{where}"
+
+
+def _check_systemic(lanes: Sequence[Sequence[Task]]) -> None:
+    tasks = [task for lane in lanes for task in lane]
+    raised = [task.poison for task in tasks if task.poison is not None and task.poison.unexpected]
+    if len(tasks) >= SYSTEMIC_FLOOR and len(raised) * 2 > len(tasks):
+        places = sorted({f"{poison.error_class} in {poison.handler}" for poison in raised})
+        raise SystemicFailure(
+            f"handlers raised for {len(raised)} of {len(tasks)} records, nothing was stored: {', '.join(places[:5])}"
+        )

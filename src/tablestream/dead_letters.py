@@ -1,0 +1,90 @@
+"""Dead letters: poison records, stored with their payload and the reason, so that they can be redriven."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tablestream.change import RawRecord, creation_of
+from tablestream.clock import Deadline
+from tablestream.effects import DONE, Answer, Transient
+from tablestream.parallel import Parallel, Sequential
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that can never be processed, and why."""
+
+    record: RawRecord
+    event_id: str
+    sequence_number: str
+    reason: str
+    """What came and what was wanted; may quote values of the record."""
+    error_class: str
+    handler: str | None
+    """The handler that raised, or the sink that gave up; None when the record was malformed before any handler."""
+    time: float
+    """Seconds since the epoch."""
+    worker_version: str
+
+
+class DeadLetters(Protocol):
+    """Stores dead letters."""
+
+    def store(self, letters: Sequence[DeadLetter], deadline: Deadline) -> Sequence[Answer]:
+        """Store each letter; return one answer for each, in order. Storing a letter again replaces it."""
+        ...
+
+
+class S3DeadLetters:
+    """One JSON object a record, `dead-letters/YYYY/MM/DD/<eventID>.json`.
+
+    The day is that of the change, so that a letter stored again on redelivery replaces the first; where the record
+    does not tell it, the day of storing.
+    """
+
+    def __init__(
+        self, client: S3Client, bucket: str, *, prefix: str = "dead-letters/", parallel: Parallel | None = None
+    ) -> None:
+        """Take a boto3 S3 client and the bucket's name."""
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix
+        self._parallel = parallel or Sequential()
+
+    def store(self, letters: Sequence[DeadLetter], deadline: Deadline) -> Sequence[Answer]:
+        """Put one object a letter; a put that fails is transient."""
+        return self._parallel.run([partial(self._store_one, letter, deadline) for letter in letters])
+
+    def _store_one(self, letter: DeadLetter, deadline: Deadline) -> Answer:
+        if deadline.expired:
+            return Transient(TimeoutError("the deadline came before this dead letter was stored"))
+        try:
+            self._client.put_object(
+                Bucket=self._bucket, Key=self.key(letter), Body=body_of(letter), ContentType="application/json"
+            )
+        except (BotoCoreError, ClientError) as error:
+            return Transient(error)
+        return DONE
+
+    def key(self, letter: DeadLetter) -> str:
+        """Return the key of a letter's object."""
+        day = datetime.fromtimestamp(creation_of(letter.record) or letter.time, UTC)
+        return f"{self._prefix}{day:%Y/%m/%d}/{letter.event_id}.json"
+
+
+def body_of(letter: DeadLetter) -> bytes:
+    """Return a letter as JSON, in ASCII: a lone surrogate in the record survives as its escape."""
+    fields: dict[str, Any] = {field.name: getattr(letter, field.name) for field in dataclasses.fields(letter)}
+    fields["time"] = datetime.fromtimestamp(letter.time, UTC).isoformat(timespec="milliseconds")
+    return json.dumps(fields, ensure_ascii=True).encode("ascii")

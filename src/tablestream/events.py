@@ -1,0 +1,75 @@
+"""The event as a whole: is it a batch of DynamoDB stream records for this worker? Checked before any effect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tablestream.change import RawRecord, table_arn_of
+from tablestream.errors import InvalidEvent, describe
+
+WANTED = (
+    "wanted an event of a DynamoDB stream trigger, {'Records': [{'eventSource': 'aws:dynamodb', 'dynamodb': {…}}, …]}"
+)
+
+_MAX_SEQUENCE_NUMBER = 128
+"""The service model allows 40 digits; whatever is longer than this is not a sequence number."""
+_LESSER_VIEWS = frozenset({"KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE"})
+
+
+def records_of(event: object, table_name: str | None = None) -> list[RawRecord]:
+    """Return the records of a Lambda event.
+
+    `table_name` is the table the worker is for, None for any. Raises `InvalidEvent` for an event of another service, a
+    record without a sequence number, a record of another table, or a stream that does not carry both images.
+    """
+    records = _list_of(event)
+    tables: set[str] = set()
+    for position, record in enumerate(records):
+        _check_record(record, position)
+        tables.add(table_arn_of(record))
+    if table_name is not None:
+        _check_tables(tables, table_name)
+    _check_view(records)
+    return records
+
+
+def _list_of(event: object) -> list[Any]:
+    if not isinstance(event, dict):
+        raise InvalidEvent(f"{WANTED}; got a {type(event).__name__}")
+    records = event.get("Records")
+    if not isinstance(records, list):
+        names = ", ".join(sorted(map(str, event))[:10])
+        got = "no Records" if records is None else f"Records of type {type(records).__name__}"
+        raise InvalidEvent(f"{WANTED}; got {got} in an event with the keys: {names or 'none'}")
+    return records
+
+
+def _check_record(record: Any, position: int) -> None:  # noqa: ANN401 -- anything that JSON can hold
+    if type(record) is not dict:
+        raise InvalidEvent(f"{WANTED}; record {position} is a {type(record).__name__}")
+    source = record.get("eventSource", record.get("EventSource", "aws:dynamodb"))
+    if source != "aws:dynamodb":
+        raise InvalidEvent(f"{WANTED}; record {position} comes from {describe(source)}")
+    stream = record.get("dynamodb")
+    if type(stream) is not dict:
+        raise InvalidEvent(f"{WANTED}; record {position} has no dynamodb object")
+    number = stream.get("SequenceNumber")
+    if type(number) is not str or not number.isdigit() or not number.isascii() or len(number) > _MAX_SEQUENCE_NUMBER:
+        raise InvalidEvent(f"wanted a SequenceNumber of digits in record {position}, got {describe(number)}")
+
+
+def _check_tables(arns: set[str], table_name: str) -> None:
+    for arn in arns:
+        if arn.rpartition(":table/")[2] != table_name:
+            raise InvalidEvent(f"wanted records of the table {table_name}, got the source {arn or 'without an ARN'}")
+
+
+def _check_view(records: list[RawRecord]) -> None:
+    views = {view for record in records if type(view := record["dynamodb"].get("StreamViewType")) is str}
+    lesser = views & _LESSER_VIEWS
+    imageless = len(records) > 1 and not any(
+        "NewImage" in r["dynamodb"] or "OldImage" in r["dynamodb"] for r in records
+    )
+    if lesser or imageless:
+        got = ", ".join(sorted(lesser)) or "no images in any record"
+        raise InvalidEvent(f"wanted a stream with the StreamViewType NEW_AND_OLD_IMAGES, got {got}")

@@ -1,0 +1,60 @@
+"""What became of an invocation: the outcome of each record, and the counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What became of a record."""
+
+    SKIPPED = "skipped"
+    """No handler wants it."""
+    APPLIED = "applied"
+    """All its effects are done."""
+    POISONED = "poisoned"
+    """It can never be processed and is stored as a dead letter."""
+    FAILED = "failed"
+    """An effect failed for now; Lambda redelivers it."""
+    HELD_BACK = "held back"
+    """An earlier change of its item failed, or time ran out before it; Lambda redelivers it."""
+    DUPLICATE = "duplicate"
+    """The same record stands earlier in the batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one record that was neither applied nor skipped."""
+
+    event_id: str
+    sequence_number: str
+    key_hash: str
+    outcome: Outcome
+    error_class: str = ""
+    reason: str = ""
+    """May quote values of the record: never log it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The sums of one invocation, for metrics and the log."""
+
+    records: int
+    counts: Mapping[Outcome, int]
+    verdicts: tuple[Verdict, ...] = ()
+    remembered: int = 0
+    """Effects that were skipped because the journal knew them."""
+    journalled: int = 0
+    """Records whose done effects were written to the journal."""
+    checkpoint: str | None = None
+    """The lowest failed sequence number; None when nothing failed."""
+    oldest_creation: float | None = None
+    """When the oldest change of the batch was made, in seconds since the epoch."""
+    error_class: str | None = None
+    """The class of the error that the invocation ends with."""
+
+    def count(self, outcome: Outcome) -> int:
+        """Return how many records had this outcome."""
+        return self.counts.get(outcome, 0)

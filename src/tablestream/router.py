@@ -1,0 +1,130 @@
+"""`Router`: which handlers get a change, decided on raw type tags before anything is converted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tablestream.change import Change, Kind, RawRecord
+from tablestream.errors import ConfigurationError, InvalidRecord, describe
+from tablestream.image import same_value
+
+Handler = Callable[[Change], Any]
+"""A pure function of a change that returns None, one effect, or an iterable of effects."""
+
+Decorator = Callable[[Handler], Handler]
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    handler: Handler
+    changed: tuple[str, ...]
+
+
+class Router:
+    """Maps the kind of a change and the type of its entity to handlers.
+
+    Several handlers can be registered for one kind and entity; they are called in the order of registration.
+    """
+
+    def __init__(
+        self,
+        entity_attribute: str = "entityType",
+        key_prefixes: Mapping[str, tuple[str, str]] | None = None,
+    ) -> None:
+        """Take the name of the attribute that tells an item's entity type, a string.
+
+        `key_prefixes` says how keys of an entity begin, `{"Order": ("sk", "ORDER#")}`: an item with such a key that
+        has no entity type is poison rather than somebody else's item.
+        """
+        self._attribute = entity_attribute
+        self._key_prefixes = dict(key_prefixes or {})
+        self._routes: dict[str, dict[str, tuple[_Route, ...]]] = {kind.value: {} for kind in Kind}
+
+    def on_insert(self, entity: str) -> Decorator:
+        """Register the decorated handler for new items of an entity type."""
+        return self._register(Kind.INSERT, entity, ())
+
+    def on_modify(self, entity: str, *, changed: Sequence[str] = ()) -> Decorator:
+        """Register the decorated handler for modified items of an entity type.
+
+        `changed` names attributes; the handler gets the change when at least one of them differs. None named: every
+        change.
+        """
+        if isinstance(changed, str):
+            raise ConfigurationError(f"changed wants a sequence of attribute names, got the text {changed!r}")
+        return self._register(Kind.MODIFY, entity, tuple(changed))
+
+    def on_remove(self, entity: str) -> Decorator:
+        """Register the decorated handler for removed items of an entity type; the old image tells the type."""
+        return self._register(Kind.REMOVE, entity, ())
+
+    def _register(self, kind: Kind, entity: str, changed: tuple[str, ...]) -> Decorator:
+        def decorate(handler: Handler) -> Handler:
+            routes = self._routes[kind.value]
+            routes[entity] = (*routes.get(entity, ()), _Route(handler, changed))
+            return handler
+
+        return decorate
+
+    def handlers(self, record: RawRecord) -> Iterable[Handler]:
+        """Return the handlers of a raw record, none when nobody wants it.
+
+        Raises `InvalidRecord` for a record that somebody would want, if it were not malformed.
+        """
+        stream = record["dynamodb"]
+        name = record.get("eventName")
+        routes = self._routes.get(name) if type(name) is str else None
+        if routes is None:
+            return self._unknown_kind(record)
+        image = stream.get("OldImage" if name == "REMOVE" else "NewImage")
+        if type(image) is not dict or (name == "MODIFY" and type(stream.get("OldImage")) is not dict):
+            raise InvalidRecord(f"{name} without the images that the view type NEW_AND_OLD_IMAGES gives it")
+        entity = self._entity(image)
+        if entity is None:
+            return self._without_entity(record)
+        found = routes.get(entity, ())
+        return [route.handler for route in found if not route.changed or _differs(stream, route.changed)]
+
+    def _entity(self, image: Mapping[str, Any]) -> str | None:
+        tagged = image.get(self._attribute)
+        if type(tagged) is not dict or len(tagged) != 1:
+            return None
+        entity = tagged.get("S")
+        return entity if type(entity) is str else None
+
+    def _without_entity(self, record: RawRecord) -> Iterable[Handler]:
+        entity = self._entity_of_key(record["dynamodb"].get("Keys"))
+        if entity is not None:
+            raise InvalidRecord(f"the key is that of a {entity}, but the attribute {self._attribute} does not say so")
+        return ()
+
+    def _entity_of_key(self, keys: object) -> str | None:
+        if type(keys) is not dict:
+            return None
+        for entity, (name, prefix) in self._key_prefixes.items():
+            tagged = keys.get(name)
+            value = tagged.get("S") if type(tagged) is dict else None
+            if type(value) is str and value.startswith(prefix):
+                return entity
+        return None
+
+    def _unknown_kind(self, record: RawRecord) -> Iterable[Handler]:
+        stream = record["dynamodb"]
+        entities = {
+            self._entity(image) for image in (stream.get("NewImage"), stream.get("OldImage")) if type(image) is dict
+        }
+        wanted = {entity for routes in self._routes.values() for entity in routes}
+        if entities & wanted or self._entity_of_key(stream.get("Keys")) is not None:
+            raise InvalidRecord(f"wanted eventName INSERT, MODIFY or REMOVE, got {describe(record.get('eventName'))}")
+        return ()
+
+
+def _differs(stream: Mapping[str, Any], names: tuple[str, ...]) -> bool:
+    new, old = stream["NewImage"], stream["OldImage"]
+    for name in names:
+        one, other = new.get(name), old.get(name)
+        if one != other and not same_value(one, other):
+            return True
+    return False
