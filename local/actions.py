@@ -61,8 +61,8 @@ class Invoke:
 class Discard:
     """Give these records up: send one message to the on-failure destination, if there is one. Needs no answer.
 
-    `invoke_count` is how often the batch was invoked (throttles not counted); `invoke_id` the last of these invocations,
-    None if there was none; `function_error` is "Unhandled" after an exception or a timeout, None after a bad answer.
+    `invoke_count` is how often the batch was invoked (throttles not counted); `invoke_id` the last invocation, None if
+    there was none; `function_error` is "Unhandled" after an exception or a timeout, None after a bad answer.
     """
 
     lane: int

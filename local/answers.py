@@ -60,10 +60,12 @@ def read(outcome: Outcome, sequence_numbers: Sequence[str], *, report_failures: 
         case TimedOut():
             return Failed("TimedOut", "Unhandled")
         case Answered(payload):
-            return _read_payload(payload, sequence_numbers, report_failures, windowed)
+            return _read_payload(payload, sequence_numbers, report_failures=report_failures, windowed=windowed)
 
 
-def _read_payload(payload: Any, sequence_numbers: Sequence[str], report_failures: bool, windowed: bool) -> Verdict:
+def _read_payload(
+    payload: object, sequence_numbers: Sequence[str], *, report_failures: bool, windowed: bool
+) -> Verdict:
     try:
         state = _state(payload) if windowed else None
         if not report_failures:
@@ -74,15 +76,15 @@ def _read_payload(payload: Any, sequence_numbers: Sequence[str], report_failures
     return Succeeded(state) if lowest is None else FailedFrom(lowest, state)
 
 
-def _state(payload: Any) -> Mapping[str, Any]:
-    """Rule 33 (D): without `state` the invocation failed. That null or another type counts as missing is inferred (I)."""
+def _state(payload: object) -> Mapping[str, Any]:
+    """Rule 33 (D): without `state` the invocation failed. That null or another type counts as missing is I."""
     state = payload.get("state") if isinstance(payload, dict) else None
     if not isinstance(state, dict):
         raise _BadAnswer("MissingState")
     return state
 
 
-def _lowest_failure(payload: Any, sequence_numbers: Sequence[str]) -> int | None:
+def _lowest_failure(payload: object, sequence_numbers: Sequence[str]) -> int | None:
     """Position of the failed record with the lowest sequence number; None if nothing failed."""
     failures = _failures(payload)
     if not failures:
@@ -93,7 +95,7 @@ def _lowest_failure(payload: Any, sequence_numbers: Sequence[str]) -> int | None
     return min(failed, key=lambda index: int(sequence_numbers[index]))
 
 
-def _failures(payload: Any) -> Sequence[Any]:
+def _failures(payload: object) -> Sequence[Any]:
     """The list of failures; empty for every form of success (rule 10)."""
     if payload is None or payload in ("", [], {}):
         return ()
@@ -107,7 +109,7 @@ def _failures(payload: Any) -> Sequence[Any]:
     return failures
 
 
-def _position(entry: Any, positions: Mapping[str, int]) -> int:
+def _position(entry: object, positions: Mapping[str, int]) -> int:
     """Rule 11 (R): empty, null, under a wrong key or not in the batch: the whole batch failed."""
     identifier = entry.get("itemIdentifier") if isinstance(entry, dict) else None
     if not isinstance(identifier, str) or identifier not in positions:

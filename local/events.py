@@ -18,7 +18,7 @@ class Filtered:
 
 @dataclass(frozen=True, slots=True)
 class Invoked:
-    """A batch was handed out. `oldest` is the creation time (unix seconds) of its oldest record, None without records."""
+    """A batch was handed out; `oldest` is the creation time (unix seconds) of its oldest record, if it has any."""
 
     lane: int
     invoke_id: int
@@ -44,7 +44,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """A partial answer: `done` records are finished, `left` will be delivered again from `resume_at` on (rules 13, 14)."""
+    """A partial answer: `done` records are finished, `left` come again from `resume_at` on (rules 13, 14)."""
 
     lane: int
     invoke_id: int
@@ -56,7 +56,7 @@ class Advanced:
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """The identical batch will be delivered again after `wait` seconds. `reason` is a class of failure, never its text."""
+    """The identical batch comes again after `wait` seconds. `reason` is a class of failure, never its text."""
 
     lane: int
     invoke_id: int
@@ -102,7 +102,7 @@ class Checkpointed:
 
 @dataclass(frozen=True, slots=True)
 class WindowEnded:
-    """A tumbling window ended: its final invocation succeeded (`lost` False) or was given up (`lost` True) (rule 33)."""
+    """A tumbling window ended: its final invocation succeeded, or was given up (`lost`) (rule 33)."""
 
     lane: int
     start: float

@@ -15,12 +15,14 @@ from typing import Any
 
 Test = Callable[[Any], bool]
 
+FEWEST_ALTERNATIVES = 2
+
 # A value that is not there. None cannot say so, because a pattern may ask for null.
 _ABSENT = object()
 
 
 class InvalidFilterPattern(ValueError):
-    """A filter pattern the service refuses: InvalidParameterValueException, "Invalid filter pattern definition." (R)."""
+    """The service refuses a pattern: InvalidParameterValueException, "Invalid filter pattern definition." (R)."""
 
     def __init__(self, why: str) -> None:
         super().__init__(f"Invalid filter pattern definition. ({why})")
@@ -51,7 +53,7 @@ def compile_pattern(pattern: str) -> Test:
     return _members(parsed, "the pattern")
 
 
-def _members(pattern: Any, where: str) -> Test:
+def _members(pattern: object, where: str) -> Test:
     """Keys are ANDed (rule 27)."""
     if not isinstance(pattern, dict) or not pattern:
         raise InvalidFilterPattern(f"{where} must be an object with at least one key")
@@ -61,7 +63,7 @@ def _members(pattern: Any, where: str) -> Test:
     return lambda value: all(test(value) for test in tests)
 
 
-def _member(key: str, pattern: Any, where: str) -> Test:
+def _member(key: str, pattern: object, where: str) -> Test:
     if key == "$or":
         return _either(pattern, where)
     if isinstance(pattern, list):
@@ -69,15 +71,15 @@ def _member(key: str, pattern: Any, where: str) -> Test:
     return _at(key, _members(pattern, key))
 
 
-def _either(alternatives: Any, where: str) -> Test:
-    if not isinstance(alternatives, list) or len(alternatives) < 2:
+def _either(alternatives: object, where: str) -> Test:
+    if not isinstance(alternatives, list) or len(alternatives) < FEWEST_ALTERNATIVES:
         raise InvalidFilterPattern(f"$or in {where} takes a list of two objects or more")
     tests = tuple(_members(alternative, "$or") for alternative in alternatives)
     return lambda value: any(test(value) for test in tests)
 
 
 def _at(key: str, test: Test) -> Test:
-    def matches(value: Any) -> bool:
+    def matches(value: object) -> bool:
         if isinstance(value, dict):
             return test(value.get(key, _ABSENT))
         if isinstance(value, list) and value:
@@ -87,7 +89,7 @@ def _at(key: str, test: Test) -> Test:
     return matches
 
 
-def _leaf(conditions: list[Any], key: str) -> Test:
+def _leaf(conditions: Sequence[object], key: str) -> Test:
     """Values of a list are ORed (rule 27)."""
     if not conditions:
         raise InvalidFilterPattern(f"the list of {key} is empty")
@@ -95,7 +97,7 @@ def _leaf(conditions: list[Any], key: str) -> Test:
     return lambda value: any(test(value) for test in tests)
 
 
-def _condition(condition: Any, key: str) -> Test:
+def _condition(condition: object, key: str) -> Test:
     if isinstance(condition, list):
         raise InvalidFilterPattern(f"{key} has a list within a list")
     if not isinstance(condition, dict):
@@ -108,7 +110,7 @@ def _condition(condition: Any, key: str) -> Test:
     return _some(_operator(name, operand))
 
 
-def _exists(operand: Any) -> Test:
+def _exists(operand: object) -> Test:
     """Only a leaf exists: an attribute that is there as {"S": ...} is an object, not a leaf (rule 30, R)."""
     if not isinstance(operand, bool):
         raise InvalidFilterPattern("exists takes true or false")
@@ -118,7 +120,7 @@ def _exists(operand: Any) -> Test:
 def _some(test: Test) -> Test:
     """Apply a test to a leaf, or to any element of an array of leaves; never to what is absent."""
 
-    def matches(value: Any) -> bool:
+    def matches(value: object) -> bool:
         if isinstance(value, list):
             return any(test(element) for element in value)
         return value is not _ABSENT and test(value)
@@ -126,7 +128,7 @@ def _some(test: Test) -> Test:
     return matches
 
 
-def _operator(name: str, operand: Any) -> Test:
+def _operator(name: str, operand: object) -> Test:
     if name == "prefix":
         return _text(operand, name, lambda value, wanted: value.startswith(wanted))
     if name == "suffix":
@@ -140,7 +142,7 @@ def _operator(name: str, operand: Any) -> Test:
     raise InvalidFilterPattern(f"unknown operator {name}")
 
 
-def _equals(wanted: Any) -> Test:
+def _equals(wanted: object) -> Test:
     """Equality as in JSON: true is not 1, "1" is not 1, 1.0 is 1."""
     if isinstance(wanted, bool) or wanted is None:
         return lambda value: value is wanted
@@ -149,7 +151,7 @@ def _equals(wanted: Any) -> Test:
     return lambda value: _is_number(value) and value == wanted
 
 
-def _text(operand: Any, name: str, compare: Callable[[str, str], bool]) -> Test:
+def _text(operand: object, name: str, compare: Callable[[str, str], bool]) -> Test:
     if isinstance(operand, dict) and name in ("prefix", "suffix") and list(operand) == ["equals-ignore-case"]:
         inner = operand["equals-ignore-case"]
         return _text(inner, name + " ", lambda value, wanted: compare(value.casefold(), wanted.casefold()))
@@ -158,7 +160,7 @@ def _text(operand: Any, name: str, compare: Callable[[str, str], bool]) -> Test:
     return lambda value: isinstance(value, str) and compare(value, operand)
 
 
-def _anything_but(operand: Any) -> Test:
+def _anything_but(operand: object) -> Test:
     """True for a leaf that is there and is none of the named."""
     if isinstance(operand, dict):
         if len(operand) != 1 or next(iter(operand)) not in ("prefix", "suffix", "equals-ignore-case"):
@@ -171,7 +173,7 @@ def _anything_but(operand: Any) -> Test:
     return lambda value: not isinstance(value, dict) and not any(test(value) for test in unwanted)
 
 
-def _scalars(operand: Any) -> list[Any]:
+def _scalars(operand: object) -> Sequence[object]:
     values = operand if isinstance(operand, list) else [operand]
     if not values or any(isinstance(value, dict | list) for value in values):
         raise InvalidFilterPattern("anything-but takes one value or a list of values")
@@ -187,7 +189,7 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def _numeric(operand: Any) -> Test:
+def _numeric(operand: object) -> Test:
     """Comparisons are ANDed. A string never matches, and an N attribute is a string (rule 29)."""
     if not isinstance(operand, list) or len(operand) not in (2, 4):
         raise InvalidFilterPattern("numeric takes one or two comparisons")
@@ -198,5 +200,5 @@ def _numeric(operand: Any) -> Test:
     return lambda value: _is_number(value) and all(compare(value, limit) for compare, limit in tests)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)

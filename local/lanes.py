@@ -147,7 +147,7 @@ class Lane:
         return [self._discard(expired, Condition.RECORD_AGE_EXCEEDED, batch, now)] if expired else []
 
     def _give_up(self, batch: Batch, now: float) -> list[Action]:
-        """Rule 17 (P): all that is left of the batch. A window's final invocation has no records to send anywhere (I)."""
+        """Rule 17 (P): all that is left of the batch. A window's final invocation has no records to send (I)."""
         self._work.pop()
         if batch.is_final:
             self._end_window(lost=True, now=now)
@@ -205,7 +205,7 @@ class Lane:
             self._end_window(lost=False, now=now)
 
     def _advance(self, batch: Batch, index: int, now: float) -> None:
-        """Rules 13, 14 (R), 20 (D): the rest is a batch of its own at attempt 0. That it goes at once is inferred (I)."""
+        """Rules 13, 14 (R), 20 (D): the rest is a batch of its own at attempt 0. That it goes at once is I."""
         done, rest = batch.entries[:index], Batch(batch.entries[index:])
         self._work[-1] = rest
         self._not_before = now

@@ -58,7 +58,7 @@ class Backoff:
 class MappingSettings:
     """The settings of one event source mapping on a DynamoDB stream. Times are in seconds; -1 means no limit.
 
-    Raises InvalidSettings when a value is outside the service's limits, InvalidFilterPattern when a filter is not valid.
+    Raises InvalidSettings when a value is outside the service's limits, InvalidFilterPattern for a bad filter.
     `window_grace` is how long a tumbling window waits for late records after its end (D: "up to 2 minutes").
     `notes` are things the template says that change nothing locally, or need attention in AWS.
     """
@@ -161,7 +161,7 @@ def _notes(properties: Mapping[str, Any]) -> list[str]:
     return notes
 
 
-def _whole(name: str, value: Any) -> int:
+def _whole(name: str, value: object) -> int:
     # Template parameters arrive as text, whatever their type.
     text = str(value).strip()
     if isinstance(value, bool) or not text.removeprefix("-").isdigit():
@@ -169,53 +169,54 @@ def _whole(name: str, value: Any) -> int:
     return int(text)
 
 
-def _flag(name: str, value: Any) -> bool:
+def _flag(name: str, value: object) -> bool:
     if str(value).lower() not in ("true", "false"):
         raise InvalidSettings(f"{name} is {value!r}; wanted true or false")
     return str(value).lower() == "true"
 
 
-def _text(name: str, value: Any) -> str:
+def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise InvalidSettings(f"{name} is {value!r}; wanted text")
     return value
 
 
-def _reports(name: str, value: Any) -> bool:
+def _reports(name: str, value: object) -> bool:
     types = value if isinstance(value, list) else [value]
     if any(entry != "ReportBatchItemFailures" for entry in types):
         raise InvalidSettings(f"{name} is {value!r}; the only type is ReportBatchItemFailures")
     return bool(types)
 
 
-def _patterns(name: str, value: Any) -> tuple[str, ...]:
+def _patterns(name: str, value: object) -> tuple[str, ...]:
     filters = value.get("Filters", []) if isinstance(value, Mapping) else None
     if not isinstance(filters, list) or not all(isinstance(entry, Mapping) for entry in filters):
         raise InvalidSettings(f"{name} is {value!r}; wanted {{Filters: [{{Pattern: text}}]}}")
     return tuple(_text(f"{name}.Filters.Pattern", entry.get("Pattern")) for entry in filters)
 
 
-def _destination(name: str, value: Any) -> Destination | None:
-    unknown = sorted(set(value) - {"OnFailure"}) if isinstance(value, Mapping) else [repr(value)]
-    if unknown:
-        raise InvalidSettings(f"{name} has {', '.join(unknown)}; a stream has OnFailure only")
-    on_failure = value.get("OnFailure")
+def _destination(name: str, value: object) -> Destination | None:
+    if not isinstance(value, Mapping) or set(value) - {"OnFailure"}:
+        raise InvalidSettings(f"{name} is {value!r}; a stream has OnFailure only")
+    on_failure = value.get("OnFailure") or {}
+    if not isinstance(on_failure, Mapping):
+        raise InvalidSettings(f"{name}.OnFailure is {on_failure!r}; wanted an object with Destination")
     if not on_failure:
         return None
     arn = _text(f"{name}.OnFailure.Destination", on_failure.get("Destination"))
     return Destination(_kind(arn, on_failure.get("Type")), arn)
 
 
-def _kind(arn: str, declared: Any) -> DestinationKind:
+def _kind(arn: str, declared: object) -> DestinationKind:
     """`Type` exists in SAM only; CloudFormation tells by the ARN (rule 2, D)."""
-    service = arn.split(":")[2].upper() if arn.startswith("arn:") and arn.count(":") >= 5 else ""
-    if service not in set(DestinationKind):
+    service = next((kind for kind in DestinationKind if arn.split(":")[2:3] == [kind.lower()]), None)
+    if service is None:
         raise InvalidSettings(
             f"OnFailure.Destination is {arn!r}; wanted the ARN of an SQS queue, SNS topic or S3 bucket"
         )
     if declared is not None and declared != service:
         raise InvalidSettings(f"OnFailure.Type is {declared!r}, but its Destination is the ARN of {service}")
-    return DestinationKind(service)
+    return service
 
 
 _PROPERTIES: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {

@@ -1,0 +1,142 @@
+"""Where stream records come from: the protocol, an in-memory stream, and DynamoDB Streams through boto3.
+
+Sources: shards, iterators, page limits and retention as documented (rules 5, 6, 36).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from local.records import to_lambda_record
+
+PAGE_LIMIT = 1000
+"""Records GetRecords returns at most (rule 6, D)."""
+
+
+class IteratorExpired(Exception):
+    """The iterator is older than 15 minutes: read again from the same position."""
+
+
+class RecordsTrimmed(Exception):
+    """The position is older than the stream keeps records: what was there is lost, go on from the oldest record."""
+
+
+class StreamGone(Exception):
+    """The stream or the shard does not exist, or no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A shard of a stream. `closed` says that no more records will be written to it."""
+
+    shard_id: str
+    parent: str | None = None
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """Just behind a record."""
+
+    sequence_number: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrimHorizon:
+    """At the oldest record that is still there."""
+
+
+Position = After | TrimHorizon
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Lambda-shaped records in stream order; `at_end` says that the shard is closed and read to its end."""
+
+    records: Sequence[Mapping[str, Any]]
+    at_end: bool = False
+
+
+class StreamSource(Protocol):
+    """A DynamoDB stream. Positions are values, so there is no iterator to keep alive between two reads."""
+
+    @property
+    def stream_arn(self) -> str:
+        """The stream's ARN."""
+        ...
+
+    def shards(self) -> Sequence[Shard]:
+        """All shards that are still listed, parents included. Raises StreamGone."""
+        ...
+
+    def latest(self, shard_id: str) -> Position:
+        """The position behind everything the shard holds now (for StartingPosition LATEST)."""
+        ...
+
+    def read(self, shard_id: str, position: Position, limit: int = PAGE_LIMIT) -> Page:
+        """The next records behind a position. Raises IteratorExpired, RecordsTrimmed, StreamGone."""
+        ...
+
+
+class BotoSource:
+    """A stream behind a boto3 `dynamodbstreams` client: moto, DynamoDB Local or AWS.
+
+    Every read takes a fresh AFTER_SEQUENCE_NUMBER iterator, because moto can show a record that was never committed on
+    an iterator that stays open. `latest` reads the shard through once, for the same reason. Made for emulators: on AWS
+    a page can be empty although more follows, which a fresh iterator would ask for again and again.
+    """
+
+    def __init__(self, client: Any, stream_arn: str) -> None:  # noqa: ANN401 -- boto3 clients have no static type
+        self._client = client
+        self.stream_arn = stream_arn
+
+    def shards(self) -> Sequence[Shard]:
+        """All shards, page by page."""
+        found: list[Shard] = []
+        request: dict[str, Any] = {"StreamArn": self.stream_arn}
+        while True:
+            description = self._call("describe_stream", **request)["StreamDescription"]
+            found += [_shard(shard) for shard in description["Shards"]]
+            last = description.get("LastEvaluatedShardId")
+            if not last:
+                return found
+            request["ExclusiveStartShardId"] = last
+
+    def latest(self, shard_id: str) -> Position:
+        """Behind the last record the shard holds now."""
+        position: Position = TrimHorizon()
+        while records := self.read(shard_id, position).records:
+            position = After(records[-1]["dynamodb"]["SequenceNumber"])
+        return position
+
+    def read(self, shard_id: str, position: Position, limit: int = PAGE_LIMIT) -> Page:
+        """One GetRecords call on a fresh iterator."""
+        request = {"StreamArn": self.stream_arn, "ShardId": shard_id, **_iterator_type(position)}
+        iterator = self._call("get_shard_iterator", **request)["ShardIterator"]
+        answer = self._call("get_records", ShardIterator=iterator, Limit=min(limit, PAGE_LIMIT))
+        records = [to_lambda_record(record, self.stream_arn) for record in answer["Records"]]
+        return Page(records, at_end=not answer.get("NextShardIterator"))
+
+    def _call(self, operation: str, **request: Any) -> dict[str, Any]:  # noqa: ANN401 -- the service's own parameters
+        try:
+            answer: dict[str, Any] = getattr(self._client, operation)(**request)
+        except self._client.exceptions.ExpiredIteratorException as error:
+            raise IteratorExpired(operation) from error
+        except self._client.exceptions.TrimmedDataAccessException as error:
+            raise RecordsTrimmed(operation) from error
+        except self._client.exceptions.ResourceNotFoundException as error:
+            raise StreamGone(self.stream_arn) from error
+        return answer
+
+
+def _shard(described: Mapping[str, Any]) -> Shard:
+    closed = "EndingSequenceNumber" in described.get("SequenceNumberRange", {})
+    return Shard(described["ShardId"], described.get("ParentShardId"), closed)
+
+
+def _iterator_type(position: Position) -> dict[str, str]:
+    if isinstance(position, After):
+        return {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": position.sequence_number}
+    return {"ShardIteratorType": "TRIM_HORIZON"}
