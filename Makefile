@@ -2,6 +2,7 @@
 # Another Python: make PYTHON=/path/to/python3.13 ...
 
 PYTHON ?= python3
+export PYTHON313
 VENV := .venv
 PY := $(VENV)/bin/python
 SAM := .venv-sam/bin/sam
@@ -68,7 +69,9 @@ format: ## Format and fix what can be fixed
 
 build: ## Build the Lambda package with the SAM CLI, for python3.13, with whatever Python is here
 	@$(NEED_SAM)
-	@$(SAM) build $(ARGS)
+	@PYTHON=$(abspath .venv-sam/bin/python) $(SAM) build $(ARGS)
+	@test -n "$$(find .aws-sam/build/Worker/shop -name '*.pyc' 2>/dev/null)" || echo "No python3.13 was found: the package" \
+	  "holds no byte code, and a cold start takes longer. If there is one: make build PYTHON313=/path/to/python3.13"
 
 e2e: ## Every sample event in a container by `sam local invoke`; needs Docker and Lambda's python3.13 image
 	@$(NEED_DEV)
