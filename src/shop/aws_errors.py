@@ -1,0 +1,89 @@
+"""What an error of AWS means for the call that met it: one table from error codes to kinds."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ParamValidationError
+from botocore.exceptions import ConnectionError as ConnectionProblem
+
+
+class ErrorKind(Enum):
+    """What to do about an error."""
+
+    CONFLICT = "conflict"
+    """Somebody else is changing the same item: wait and try again."""
+    THROTTLE = "throttle"
+    """Too many requests: wait and try again."""
+    AMBIGUOUS = "ambiguous"
+    """The call may have taken effect, nobody knows: send the same again, under the same idempotency token."""
+    INVALID = "invalid"
+    """The request can never succeed: what is in it is at fault."""
+    CONFIGURATION = "configuration"
+    """Permissions, names or limits of the account are at fault, not the request: trying again at once is no use."""
+
+
+_KINDS: dict[str, ErrorKind] = {
+    "TransactionConflict": ErrorKind.CONFLICT,
+    "TransactionConflictException": ErrorKind.CONFLICT,
+    "ThrottlingError": ErrorKind.THROTTLE,
+    "ThrottlingException": ErrorKind.THROTTLE,
+    "Throttling": ErrorKind.THROTTLE,
+    "ThrottledException": ErrorKind.THROTTLE,
+    "Throttled": ErrorKind.THROTTLE,
+    "TooManyRequestsException": ErrorKind.THROTTLE,
+    "RequestLimitExceeded": ErrorKind.THROTTLE,
+    "ProvisionedThroughputExceeded": ErrorKind.THROTTLE,
+    "ProvisionedThroughputExceededException": ErrorKind.THROTTLE,
+    "LimitExceededException": ErrorKind.THROTTLE,
+    "KMSThrottling": ErrorKind.THROTTLE,
+    "KMSThrottlingException": ErrorKind.THROTTLE,
+    "TransactionInProgressException": ErrorKind.AMBIGUOUS,
+    "InternalServerError": ErrorKind.AMBIGUOUS,
+    "InternalServerErrorException": ErrorKind.AMBIGUOUS,
+    "InternalError": ErrorKind.AMBIGUOUS,
+    "InternalFailure": ErrorKind.AMBIGUOUS,
+    "ServiceUnavailable": ErrorKind.AMBIGUOUS,
+    "ServiceUnavailableException": ErrorKind.AMBIGUOUS,
+    "RequestTimeout": ErrorKind.AMBIGUOUS,
+    "RequestTimeoutException": ErrorKind.AMBIGUOUS,
+    "ValidationError": ErrorKind.INVALID,
+    "ValidationException": ErrorKind.INVALID,
+    "SerializationException": ErrorKind.INVALID,
+    "ItemCollectionSizeLimitExceeded": ErrorKind.INVALID,
+    "ItemCollectionSizeLimitExceededException": ErrorKind.INVALID,
+    "InvalidParameter": ErrorKind.INVALID,
+    "InvalidParameterException": ErrorKind.INVALID,
+    "InvalidParameterValue": ErrorKind.INVALID,
+    "ParameterValueInvalid": ErrorKind.INVALID,
+    "BatchRequestTooLong": ErrorKind.INVALID,
+    "AWS.SimpleNotificationService.BatchRequestTooLong": ErrorKind.INVALID,
+}
+
+
+def kind_of_code(code: str, default: ErrorKind = ErrorKind.CONFIGURATION) -> ErrorKind:
+    """Return the kind of an error code.
+
+    Codes that are not listed are not held against the record: AccessDeniedException, ResourceNotFoundException,
+    ExpiredTokenException and their like are somebody's configuration, and the record may succeed once it is put right.
+    """
+    return _KINDS.get(code, default)
+
+
+def kind_of(error: ClientError | BotoCoreError) -> ErrorKind:
+    """Return the kind of an error that a call raised."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        fallback = ErrorKind.AMBIGUOUS if status >= 500 else ErrorKind.CONFIGURATION  # noqa: PLR2004 -- HTTP's server errors
+        return kind_of_code(code_of(error), fallback)
+    if isinstance(error, ParamValidationError):
+        return ErrorKind.INVALID
+    # A connection that breaks or times out says nothing about whether the request had arrived.
+    if isinstance(error, HTTPClientError | ConnectionProblem):
+        return ErrorKind.AMBIGUOUS
+    return ErrorKind.CONFIGURATION
+
+
+def code_of(error: ClientError) -> str:
+    """Return the error code that AWS gave."""
+    return str(error.response.get("Error", {}).get("Code", ""))

@@ -1,0 +1,32 @@
+"""What changes of orders are worth telling."""
+
+from __future__ import annotations
+
+from shop.effects import Notification
+from shop.orders import Order, OrderStatus, known_status
+from tablestream.change import Change
+
+
+def order_placed(change: Change) -> Notification:
+    """Announce a new order, whatever its status."""
+    return _announce("order.received", change)
+
+
+def status_changed(change: Change) -> Notification:
+    """Announce the new status of an order, with the one before.
+
+    A status before that nobody knows is left out instead of refused: the change may be its repair.
+    """
+    order = change.image.parsed(Order.from_image)
+    previous = None if change.old is None else known_status(change.old.get("status"))
+    return _announce(f"order.{order.status.value}", change, previous)
+
+
+def order_removed(change: Change) -> Notification:
+    """Announce that an order was removed, or that Time to Live removed it."""
+    return _announce("order.expired" if change.expired else "order.removed", change)
+
+
+def _announce(kind: str, change: Change, previous: OrderStatus | None = None) -> Notification:
+    order = change.image.parsed(Order.from_image)
+    return Notification(kind, order, change.event_id, change.sequence_number, previous, change.redriven)

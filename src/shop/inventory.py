@@ -1,0 +1,187 @@
+"""`InventorySink`: reserves and releases carried out, each exactly once, in as few transactions as possible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from shop.aws_errors import ErrorKind
+from shop.cases import Cases, InventoryCounts
+from shop.effects import Release, Reserve
+from shop.ledger import Item, ItemKey
+from shop.packing import Transaction, pack
+from shop.reading import Reader
+from shop.releases import Releases
+from shop.reservations import Reservations
+from shop.steps import Step, Tables
+from shop.transactions import Committed, Failed, Outcome, Refusal, Transactor
+from tablestream.backoff import Backoff
+from tablestream.clock import Clock, Deadline, SystemClock
+from tablestream.effects import Answer
+from tablestream.parallel import Parallel, Sequential
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_REPEATS = 3
+"""How often a call whose outcome is unknown is sent again before the round is given up."""
+
+
+class Settlement(Protocol):
+    """Open orders, what is known about them, and what to do next."""
+
+    @property
+    def cases(self) -> Cases[Any]:
+        """Return the orders and their answers."""
+        ...
+
+    def unread(self) -> list[ItemKey]:
+        """Return the items that must be read before the next plan."""
+        ...
+
+    def read(self, key: ItemKey, item: Item | None) -> None:
+        """Learn what was read; None when there is no such item."""
+        ...
+
+    def plan(self) -> list[Step]:
+        """Return the next steps, in stream order."""
+        ...
+
+    def committed(self, transaction: Transaction) -> None:
+        """Learn that a transaction has taken effect."""
+        ...
+
+    def refused(self, refusals: Sequence[Refusal]) -> bool:
+        """Learn which conditions did not hold; return whether that was news."""
+        ...
+
+    def waited(self) -> None:
+        """Learn that time has passed."""
+        ...
+
+
+class _Progress(Enum):
+    ON = "the next round can begin at once"
+    WAIT = "the next round should wait"
+    STOP = "no round of this invocation will get further"
+
+
+def _ignore(_counts: InventoryCounts) -> None:
+    """Count nothing."""
+
+
+class InventorySink:
+    """Moves stock for orders, together with their status and the ledger.
+
+    Rounds of plan, carry out, learn: a plan is made of what is known, DynamoDB's refusals tell what was not. A round
+    after which the next begins at once has decided an order, or learned a fact that cannot be learned again before a
+    wait (the stock of a product, an order withdrawn, an order to be tried alone, a ledger item's next state): there are
+    finitely many of them. After every other round it waits, and the waits are bounded: their number starts anew only
+    when an order has been decided.
+    """
+
+    name = "inventory"
+    takes = (Reserve, Release)
+    idempotent = True
+
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        tables: Tables,
+        *,
+        parallel: Parallel | None = None,
+        clock: Clock | None = None,
+        backoff: Backoff | None = None,
+        observe: Callable[[InventoryCounts], None] = _ignore,
+    ) -> None:
+        """Take a boto3 DynamoDB client and the tables; `observe` gets the counts of each call."""
+        self._parallel = parallel or Sequential()
+        self._clock = clock or SystemClock()
+        self._backoff = backoff or Backoff()
+        self._observe = observe
+        repeats = replace(self._backoff, tries=_REPEATS)
+        self._transactor = Transactor(client, tables, clock=self._clock, repeats=repeats)
+        self._reader = Reader(
+            client, tables.inventory, clock=self._clock, backoff=self._backoff, parallel=self._parallel
+        )
+
+    def apply(self, effects: Sequence[Reserve | Release], deadline: Deadline) -> Sequence[Answer]:
+        """Carry out releases, then reserves, so that what comes back can be given out; answer for each effect."""
+        counts = InventoryCounts()
+        releases = Releases([effect for effect in effects if isinstance(effect, Release)], counts)
+        reservations = Reservations([effect for effect in effects if isinstance(effect, Reserve)], counts)
+        for settlement in (releases, reservations):
+            self._settle(settlement, deadline)
+        self._observe(counts)
+        released, reserved = releases.cases.answers(), reservations.cases.answers()
+        return [(released if isinstance(effect, Release) else reserved)[effect.order] for effect in effects]
+
+    def _settle(self, settlement: Settlement, deadline: Deadline) -> None:
+        waits = self._backoff.waits(self._clock, deadline)
+        while settlement.cases.open and not deadline.expired:
+            before = len(settlement.cases.open)
+            progress = self._round(settlement, deadline)
+            if progress is _Progress.STOP:
+                return
+            if progress is _Progress.WAIT and settlement.cases.open:
+                if len(settlement.cases.open) < before:
+                    waits = self._backoff.waits(self._clock, deadline)
+                if next(waits, _USED_UP) is _USED_UP:
+                    return
+                settlement.waited()
+
+    def _round(self, settlement: Settlement, deadline: Deadline) -> _Progress:
+        progress = self._look_up(settlement, deadline)
+        chains = pack(settlement.plan(), settlement.cases.alone)
+        tried = self._parallel.run([partial(self._transactor.run, chain, deadline) for chain in chains])
+        news = [_learn(settlement, transaction, outcome) for chain in tried for transaction, outcome in chain]
+        return max([progress, *news], key=_GRAVITY.index)
+
+    def _look_up(self, settlement: Settlement, deadline: Deadline) -> _Progress:
+        wanted = settlement.unread()
+        if not wanted:
+            return _Progress.ON
+        readings = self._reader.read(wanted, deadline)
+        for key, item in readings.items.items():
+            settlement.read(key, item)
+        for error, _ in readings.failed.values():
+            settlement.cases.error = error
+        return _progress({kind for _, kind in readings.failed.values()})
+
+
+_USED_UP = object()
+_GRAVITY = (_Progress.ON, _Progress.WAIT, _Progress.STOP)
+
+
+def _progress(kinds: set[ErrorKind]) -> _Progress:
+    if ErrorKind.CONFIGURATION in kinds:
+        return _Progress.STOP
+    return _Progress.WAIT if kinds else _Progress.ON
+
+
+def _learn(settlement: Settlement, transaction: Transaction, outcome: Outcome) -> _Progress:
+    """Let a settlement learn what became of a transaction; say how to go on."""
+    if isinstance(outcome, Committed):
+        settlement.committed(transaction)
+        return _Progress.ON
+    settlement.cases.error = outcome.error
+    if isinstance(outcome, Failed):
+        return _learn_failure(settlement, transaction, outcome)
+    settlement.cases.counts.conflicts += outcome.conflicts
+    news = settlement.refused(outcome.refusals)
+    if not outcome.refusals and outcome.invalid is not None:
+        settlement.cases.blame(transaction, outcome.invalid)
+        news = True
+    return _Progress.ON if news and not outcome.busy else _Progress.WAIT
+
+
+def _learn_failure(settlement: Settlement, transaction: Transaction, failure: Failed) -> _Progress:
+    if failure.kind is ErrorKind.INVALID:
+        settlement.cases.blame(transaction, str(failure.error))
+        return _Progress.ON
+    if failure.kind is ErrorKind.CONFLICT:
+        settlement.cases.counts.conflicts += 1
+    return _progress({failure.kind})

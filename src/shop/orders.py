@@ -1,0 +1,162 @@
+"""`Order`: an order as the handlers see it, parsed and checked from an image of its item."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from itertools import starmap
+from typing import NamedTuple
+
+from tablestream.change import Change
+from tablestream.errors import InvalidRecord, describe
+from tablestream.image import Image
+
+MAX_QUANTITY = 1_000_000
+"""Units of one line; more is a mistake of whoever wrote the order."""
+MAX_PRODUCTS = 98
+"""Distinct products of an order: a DynamoDB transaction has 100 actions, of which the ledger and the order take two."""
+MAX_PK_BYTES = 2048 - len("LEDGER#")
+"""DynamoDB's limit of a partition key, less what the ledger puts in front of the order's."""
+MAX_SK_BYTES = 1024
+"""DynamoDB's limit of a sort key."""
+MAX_PRODUCT_ID_BYTES = 2048 - len("PRODUCT#")
+"""DynamoDB's limit of a partition key, less what a stock item puts in front of the product's id."""
+
+
+class OrderStatus(StrEnum):
+    """Where an order stands."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    SHIPPED = "shipped"
+    DELIVERED = "delivered"
+    CANCELLED = "cancelled"
+
+
+_STATUSES = {status.value: status for status in OrderStatus}
+
+
+class OrderKey(NamedTuple):
+    """The identity of an order: the primary key of its item."""
+
+    pk: str
+    sk: str
+
+    @classmethod
+    def of(cls, change: Change) -> OrderKey:
+        """Return the key of the changed order; raises `InvalidRecord` when it is not a key that DynamoDB can hold."""
+        keys = change.keys
+        return cls(_id(keys.get("pk"), "pk", MAX_PK_BYTES), _id(keys.get("sk"), "sk", MAX_SK_BYTES))
+
+
+class OrderLine(NamedTuple):
+    """So many units of a product. A tuple: several are made for each order, and a frozen dataclass takes longer."""
+
+    product_id: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order whose lines can be reserved: each product once, every quantity a whole number of units."""
+
+    order_id: str
+    status: OrderStatus
+    lines: tuple[OrderLine, ...]
+    total: int | Decimal | None
+    version: int | None
+    reason: str | None
+    """Why the order has its status, in words for the customer."""
+
+    @classmethod
+    def from_image(cls, image: Image) -> Order:
+        """Parse an order; raises `InvalidRecord` with what came and what was wanted.
+
+        All lines are checked for every kind of change: an order with lines that cannot be understood is poison,
+        whatever happens to it, as the notification would tell the customer something wrong.
+        """
+        return cls(
+            order_id=_id(image.get("orderId"), "orderId"),
+            status=status_of(image),
+            lines=_lines(image.get("items")),
+            total=_total(image.get("total")),
+            version=_version(image.get("version")),
+            reason=_reason(image.get("statusReason")),
+        )
+
+
+def status_of(image: Image) -> OrderStatus:
+    """Return an order's status without asking anything else of its image; raises `InvalidRecord` for an unknown one."""
+    value = image.get("status")
+    status = known_status(value)
+    if status is None:
+        raise InvalidRecord(f"status: wanted one of {', '.join(_STATUSES)}, got {describe(value)}")
+    return status
+
+
+def known_status(value: object) -> OrderStatus | None:
+    """Return the status that a value names, None when it names none."""
+    return _STATUSES.get(value) if type(value) is str else None
+
+
+def _lines(items: object) -> tuple[OrderLine, ...]:
+    if type(items) is not list or not items:
+        raise InvalidRecord(f"items: wanted a list of at least one line, got {describe(items)}")
+    quantities: dict[str, int] = {}
+    for position, line in enumerate(items):
+        if type(line) is not dict:
+            raise InvalidRecord(f"items[{position}]: wanted a map with productId and quantity, got {describe(line)}")
+        product = line.get("productId")
+        if type(product) is not str or not product or not product.isascii() or len(product) > MAX_PRODUCT_ID_BYTES:
+            product = _id(product, f"items[{position}].productId", MAX_PRODUCT_ID_BYTES)
+        quantity = line.get("quantity")
+        if type(quantity) is not int or not 1 <= quantity <= MAX_QUANTITY:
+            quantity = _whole(quantity, f"items[{position}].quantity")
+        quantities[product] = quantities.get(product, 0) + quantity
+    if len(quantities) > MAX_PRODUCTS:
+        raise InvalidRecord(f"items: wanted at most {MAX_PRODUCTS} distinct products, got {len(quantities)}")
+    return tuple(starmap(OrderLine, quantities.items()))
+
+
+def _whole(value: object, what: str) -> int:
+    # A number may be written as 2.0 and still be whole.
+    if type(value) is Decimal and value == value.to_integral_value():
+        value = int(value)
+    if type(value) is not int or not 1 <= value <= MAX_QUANTITY:
+        raise InvalidRecord(f"{what}: wanted a whole number from 1 to {MAX_QUANTITY}, got {describe(value)}")
+    return value
+
+
+def _id(value: object, what: str, max_bytes: int = 2048) -> str:
+    if type(value) is not str or not value:
+        raise InvalidRecord(f"{what}: wanted text that is not empty, got {describe(value)}")
+    if value.isascii():
+        size = len(value)
+    else:
+        try:
+            size = len(value.encode())
+        except UnicodeEncodeError:
+            raise InvalidRecord(f"{what}: wanted valid Unicode, got {describe(value)}") from None
+    if size > max_bytes:
+        raise InvalidRecord(f"{what}: wanted at most {max_bytes} bytes, got {size}")
+    return value
+
+
+def _total(value: object) -> int | Decimal | None:
+    if value is None or type(value) is int or type(value) is Decimal:
+        return value
+    raise InvalidRecord(f"total: wanted a number or none, got {describe(value)}")
+
+
+def _version(value: object) -> int | None:
+    if value is None or type(value) is int:
+        return value
+    raise InvalidRecord(f"version: wanted a whole number or none, got {describe(value)}")
+
+
+def _reason(value: object) -> str | None:
+    if value is None or type(value) is str:
+        return value
+    raise InvalidRecord(f"statusReason: wanted text or none, got {describe(value)}")

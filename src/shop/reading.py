@@ -1,0 +1,96 @@
+"""Reading many items of the inventory table, strongly consistent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shop.aws_errors import ErrorKind, kind_of
+from shop.ledger import Item, ItemKey
+from tablestream.backoff import Backoff
+from tablestream.chunks import chunks
+from tablestream.clock import Clock, Deadline
+from tablestream.parallel import Parallel
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+READ_LIMIT = 100
+"""Keys that BatchGetItem takes."""
+
+
+@dataclass(slots=True)
+class Readings:
+    """What was read: each wanted key is in one of the two."""
+
+    items: dict[ItemKey, Item | None] = field(default_factory=dict)
+    """The items by key, None where there is none."""
+    failed: dict[ItemKey, tuple[Exception, ErrorKind]] = field(default_factory=dict)
+
+
+class Reader:
+    """Reads items by their keys, a hundred a call, the calls side by side."""
+
+    def __init__(
+        self, client: DynamoDBClient, table: str, *, clock: Clock, backoff: Backoff, parallel: Parallel
+    ) -> None:
+        """Take a boto3 DynamoDB client and the table's name."""
+        self._client = client
+        self._table = table
+        self._clock = clock
+        self._backoff = backoff
+        self._parallel = parallel
+
+    def read(self, keys: Sequence[ItemKey], deadline: Deadline) -> Readings:
+        """Read the items of distinct keys; what the service leaves unprocessed is asked for again."""
+        parts = list(chunks(keys, READ_LIMIT))
+        readings = self._parallel.run([partial(self._read_part, part, deadline) for part in parts])
+        return _merged(readings)
+
+    def _read_part(self, keys: Sequence[ItemKey], deadline: Deadline) -> Readings:
+        found: dict[ItemKey, Item] = {}
+        wanted = list(keys)
+        failure: tuple[Exception, ErrorKind] = (
+            TimeoutError("the ledger could not be read in time"),
+            ErrorKind.THROTTLE,
+        )
+        for _ in chain((None,), self._backoff.waits(self._clock, deadline)):
+            try:
+                items, wanted = self._ask(wanted)
+            except (ClientError, BotoCoreError) as error:
+                failure = (error, kind_of(error))
+                if failure[1] in {ErrorKind.INVALID, ErrorKind.CONFIGURATION}:
+                    break
+            else:
+                found.update(items)
+            if not wanted:
+                break
+        if failure[1] is ErrorKind.INVALID and len(wanted) > 1:
+            return self._halved(keys, deadline)
+        unread = dict.fromkeys(wanted, failure)
+        return Readings({key: found.get(key) for key in keys if key not in unread}, unread)
+
+    def _halved(self, keys: Sequence[ItemKey], deadline: Deadline) -> Readings:
+        """One key that DynamoDB does not take fails the whole call: find it, and let the others through."""
+        middle = len(keys) // 2
+        return _merged([self._read_part(keys[:middle], deadline), self._read_part(keys[middle:], deadline)])
+
+    def _ask(self, keys: Sequence[ItemKey]) -> tuple[dict[ItemKey, Item], list[ItemKey]]:
+        request: Any = {self._table: {"Keys": [key.tagged() for key in keys], "ConsistentRead": True}}
+        answer: Any = self._client.batch_get_item(RequestItems=request)
+        items = {ItemKey.of(item): item for item in answer["Responses"].get(self._table, ())}
+        left = (answer.get("UnprocessedKeys") or {}).get(self._table, {"Keys": ()})["Keys"]
+        return items, [ItemKey.of(key) for key in left]
+
+
+def _merged(parts: Sequence[Readings]) -> Readings:
+    merged = Readings()
+    for part in parts:
+        merged.items.update(part.items)
+        merged.failed.update(part.failed)
+    return merged

@@ -1,0 +1,76 @@
+"""Releases being settled: what the ledger holds is given back, and nothing else. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from shop.cases import Cases, InventoryCounts
+from shop.effects import Release
+from shop.ledger import Item, ItemKey, LedgerEntry, LedgerState
+from shop.orders import OrderKey
+from shop.packing import Transaction
+from shop.steps import Step, Verdict
+from shop.transactions import Refusal
+from tablestream.effects import Permanent
+
+
+class Releases:
+    """Decides releases by the ledger: reserved lines go back, an order without a ledger item gets a tombstone."""
+
+    def __init__(self, releases: Iterable[Release], counts: InventoryCounts) -> None:
+        """Take the releases of one call, in stream order."""
+        self.cases = Cases(releases, counts)
+        self._ledger: dict[OrderKey, LedgerEntry | None] = {}
+        self._order_of = {ItemKey.ledger(order): order for order in self.cases.open}
+
+    def unread(self) -> list[ItemKey]:
+        """Return the ledger items that are not known."""
+        return [ItemKey.ledger(order) for order in self.cases.open if order not in self._ledger]
+
+    def read(self, key: ItemKey, item: Item | None) -> None:
+        """Learn a ledger item, None when it does not exist; an order for which nothing is held is done."""
+        order = self._order_of[key]
+        try:
+            entry = None if item is None else LedgerEntry.from_item(item)
+        except ValueError as error:
+            self.cases.close(order, Permanent(str(error)))
+            return
+        self._ledger[order] = entry
+        if entry is not None and entry.state is not LedgerState.RESERVED:
+            self.cases.close(order)
+
+    def plan(self) -> list[Step]:
+        """Return the next step for each open order whose ledger item is known, in stream order."""
+        known = [release for order, release in self.cases.open.items() if order in self._ledger]
+        return [_step(release, self._ledger[release.order]) for release in known]
+
+    def committed(self, transaction: Transaction) -> None:
+        """Learn that steps have taken effect."""
+        self.cases.commit(transaction.steps)
+
+    def refused(self, refusals: Sequence[Refusal]) -> bool:
+        """Learn that ledger items are not what was read; return whether the refusals show what they are instead.
+
+        A ledger item only ever moves forward, so this is news at most twice for an order.
+        """
+        news = [self._refused(refusal) for refusal in refusals]
+        return any(news)
+
+    def _refused(self, refusal: Refusal) -> bool:
+        order = refusal.target.order
+        if order is None or order not in self.cases.open:
+            return False
+        known = self._ledger.pop(order, None)
+        if refusal.item is None:
+            return False
+        self.read(ItemKey.ledger(order), refusal.item)
+        return order not in self.cases.open or self._ledger[order] != known
+
+    def waited(self) -> None:
+        """Keep what is known: only the worker writes the ledger, and the conditions watch it."""
+
+
+def _step(release: Release, entry: LedgerEntry | None) -> Step:
+    if entry is None:
+        return Step(Verdict.WITHDRAW, release.order, release.event_id)
+    return Step(Verdict.RELEASE, release.order, release.event_id, entry.lines)

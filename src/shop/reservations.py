@@ -1,0 +1,93 @@
+"""Reserves being settled: what is known about orders and stock, and what to do about it next. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from shop.allocation import allocate
+from shop.cases import Cases, InventoryCounts
+from shop.effects import Reserve
+from shop.ledger import Item, ItemKey, available_in
+from shop.orders import OrderKey
+from shop.packing import Transaction
+from shop.steps import Step, Target, Verdict
+from shop.transactions import Refusal
+
+
+class Reservations:
+    """Decides reserves: at first all are taken to be possible, then the refusals tell."""
+
+    def __init__(self, reserves: Iterable[Reserve], counts: InventoryCounts) -> None:
+        """Take the reserves of one call, in stream order."""
+        self.cases = Cases(reserves, counts)
+        self._withdrawn: set[OrderKey] = set()
+        self._stock: dict[str, int | None] = {}
+        self._unread: set[str] = set()
+        self._told: set[str] = set()
+
+    def unread(self) -> list[ItemKey]:
+        """Return the stock items that a refusal did not show: there are none, or the service left them out."""
+        return [ItemKey.stock(product) for product in sorted(self._unread)]
+
+    def read(self, key: ItemKey, item: Item | None) -> None:
+        """Learn a stock item; None when it does not exist."""
+        product = key.pk.removeprefix("PRODUCT#")
+        self._unread.discard(product)
+        self._stock[product] = None if item is None else available_in(item)
+
+    def plan(self) -> list[Step]:
+        """Return the next step for each open order, in stream order."""
+        self._told.clear()
+        reserves = [reserve for order, reserve in self.cases.open.items() if order not in self._withdrawn]
+        reasons = iter(allocate(reserves, self._stock))
+        return [
+            Step(Verdict.WITHDRAW, order, reserve.event_id)
+            if order in self._withdrawn
+            else _decision(reserve, next(reasons))
+            for order, reserve in self.cases.open.items()
+        ]
+
+    def committed(self, transaction: Transaction) -> None:
+        """Learn that steps have taken effect, and with them the stock they took."""
+        self.cases.commit(transaction.steps)
+        for step in transaction.steps:
+            for product, quantity in step.moves:
+                available = self._stock.get(product)
+                if available is not None:
+                    self._stock[product] = available - quantity
+
+    def refused(self, refusals: Sequence[Refusal]) -> bool:
+        """Learn why a transaction was refused; return whether that was news."""
+        news = [self._refused(refusal.target, refusal.item) for refusal in refusals]
+        return any(news)
+
+    def _refused(self, target: Target, item: Item | None) -> bool:
+        if target.product_id is not None:
+            return self._short(target.product_id, item)
+        if target.order is None or target.order not in self.cases.open:
+            return False
+        if target.is_ledger:
+            # Decided by an earlier delivery, or withdrawn by a release that came first.
+            self.cases.close(target.order)
+            return True
+        news = target.order not in self._withdrawn
+        self._withdrawn.add(target.order)
+        return news
+
+    def _short(self, product: str, item: Item | None) -> bool:
+        news = product not in self._stock and product not in self._unread
+        self._told.add(product)
+        if item is None:
+            self._unread.add(product)
+        else:
+            self._stock[product] = available_in(item)
+        return news
+
+    def waited(self) -> None:
+        """Forget the stock that was not told just before the wait: others may have taken some or brought some."""
+        self._stock = {product: units for product, units in self._stock.items() if product in self._told}
+
+
+def _decision(reserve: Reserve, reason: str | None) -> Step:
+    verdict = Verdict.CONFIRM if reason is None else Verdict.REJECT
+    return Step(verdict, reserve.order, reserve.event_id, reserve.lines, reason, reserve.order_bytes)

@@ -1,0 +1,195 @@
+"""`Step`: one decision for one order, and the actions of a transaction that carry it out, with their conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from shop.ledger import ItemKey, LedgerState, tagged_lines
+from shop.orders import OrderKey, OrderLine, OrderStatus
+
+Action = Mapping[str, Any]
+"""One entry of TransactItems."""
+
+
+class Verdict(Enum):
+    """What a step does for its order."""
+
+    CONFIRM = "confirm"
+    REJECT = "reject"
+    WITHDRAW = "withdraw"
+    RELEASE = "release"
+
+
+_STATES = {
+    Verdict.CONFIRM: LedgerState.RESERVED,
+    Verdict.REJECT: LedgerState.REJECTED,
+    Verdict.WITHDRAW: LedgerState.WITHDRAWN,
+}
+_WRITES_ORDER = frozenset({Verdict.CONFIRM, Verdict.REJECT})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One decision for one order."""
+
+    verdict: Verdict
+    order: OrderKey
+    event_id: str
+    lines: tuple[OrderLine, ...] = ()
+    """The products that the decision rests on. Confirming takes these units, releasing gives them back."""
+    reason: str | None = None
+    order_bytes: int = 0
+
+    @property
+    def own_actions(self) -> int:
+        """The number of actions besides those on stock items, which steps of one transaction share."""
+        return 2 if self.verdict in _WRITES_ORDER else 1
+
+    @property
+    def moves(self) -> tuple[OrderLine, ...]:
+        """The units that the step moves."""
+        return self.lines if self.verdict in {Verdict.CONFIRM, Verdict.RELEASE} else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The names of the tables that a transaction writes to."""
+
+    orders: str
+    inventory: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an action is about: a product's stock, or an order's ledger item or its own."""
+
+    order: OrderKey | None = None
+    is_ledger: bool = False
+    product_id: str | None = None
+
+
+class Actions:
+    """Builds the actions of one transaction; they carry the time at which they were built."""
+
+    def __init__(self, tables: Tables, now: str) -> None:
+        """Take the tables and the time, ISO 8601."""
+        self._tables = tables
+        self._now = {"S": now}
+
+    def build(self, steps: Sequence[Step]) -> tuple[list[Action], list[Target]]:
+        """Return the actions that carry out the steps, a stock item once for all of them, and what each is about."""
+        actions: list[Action] = []
+        targets: list[Target] = []
+        units: dict[str, int] = {}
+        for step in steps:
+            actions.append(self._close(step) if step.verdict is Verdict.RELEASE else self._open(step))
+            targets.append(Target(step.order, is_ledger=True))
+            if step.verdict in _WRITES_ORDER:
+                actions.append(self._decide(step))
+                targets.append(Target(step.order))
+            sign = -1 if step.verdict is Verdict.CONFIRM else 1
+            for product, quantity in step.moves:
+                units[product] = units.get(product, 0) + sign * quantity
+        actions.extend([self._move(product, moved) for product, moved in units.items()])
+        targets.extend([Target(product_id=product) for product in units])
+        return actions, targets
+
+    # An order is decided once: its ledger item is only ever created where there is none.
+    UNDECIDED = "attribute_not_exists(pk)"
+
+    def _open(self, step: Step) -> Action:
+        item = {
+            **ItemKey.ledger(step.order).tagged(),
+            "state": {"S": _STATES[step.verdict].value},
+            "lines": tagged_lines(step.moves),
+            "eventId": {"S": step.event_id},
+            "decidedAt": self._now,
+        }
+        if step.reason is not None:
+            item["reason"] = {"S": step.reason}
+        return {
+            "Put": {
+                "TableName": self._tables.inventory,
+                "Item": item,
+                "ConditionExpression": self.UNDECIDED,
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
+    # A reservation is given back once. `state` is a reserved word of DynamoDB, as is `status` below.
+    STILL_RESERVED = "#state = :reserved"
+    SET_RELEASED = "SET #state = :released, eventId = :event, decidedAt = :now"
+
+    def _close(self, step: Step) -> Action:
+        return self._update(
+            self._tables.inventory,
+            ItemKey.ledger(step.order).tagged(),
+            self.SET_RELEASED,
+            self.STILL_RESERVED,
+            {
+                ":reserved": {"S": LedgerState.RESERVED.value},
+                ":released": {"S": LedgerState.RELEASED.value},
+                ":event": {"S": step.event_id},
+                ":now": self._now,
+            },
+            {"#state": "state"},
+        )
+
+    # Nobody has cancelled, removed or taken over the order meanwhile. An update alone would create a removed order anew.
+    STILL_PENDING = "attribute_exists(pk) AND #status = :pending"
+    SET_CONFIRMED = "SET #status = :status, version = if_not_exists(version, :zero) + :one, updatedAt = :now"
+    SET_REJECTED = SET_CONFIRMED + ", statusReason = :reason"
+
+    def _decide(self, step: Step) -> Action:
+        confirmed = step.verdict is Verdict.CONFIRM
+        status = OrderStatus.CONFIRMED if confirmed else OrderStatus.REJECTED
+        values = {
+            ":pending": {"S": OrderStatus.PENDING.value},
+            ":status": {"S": status.value},
+            ":zero": {"N": "0"},
+            ":one": {"N": "1"},
+            ":now": self._now,
+        }
+        if not confirmed:
+            values[":reason"] = {"S": step.reason or ""}
+        key = {"pk": {"S": step.order.pk}, "sk": {"S": step.order.sk}}
+        update = self.SET_CONFIRMED if confirmed else self.SET_REJECTED
+        return self._update(self._tables.orders, key, update, self.STILL_PENDING, values, {"#status": "status"})
+
+    # No more is taken than there is; of a product that does not exist there is nothing.
+    IN_STOCK = "available >= :units"
+    TAKE = "SET available = available - :units"
+    # Units that come back count even if the stock item has gone meanwhile: the books must balance.
+    GIVE = "ADD available :units"
+
+    def _move(self, product: str, moved: int) -> Action:
+        key = ItemKey.stock(product).tagged()
+        values = {":units": {"N": str(abs(moved))}}
+        if moved < 0:
+            return self._update(self._tables.inventory, key, self.TAKE, self.IN_STOCK, values)
+        return self._update(self._tables.inventory, key, self.GIVE, None, values)
+
+    @staticmethod
+    def _update(
+        table: str,
+        key: Mapping[str, Any],
+        update: str,
+        condition: str | None,
+        values: Mapping[str, Any],
+        names: Mapping[str, str] | None = None,
+    ) -> Action:
+        action: dict[str, Any] = {
+            "TableName": table,
+            "Key": key,
+            "UpdateExpression": update,
+            "ExpressionAttributeValues": values,
+        }
+        if condition is not None:
+            action["ConditionExpression"] = condition
+            action["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        if names is not None:
+            action["ExpressionAttributeNames"] = names
+        return {"Update": action}
