@@ -1,0 +1,149 @@
+"""The template's stack in the embedded AWS: everything created, every reference resolved."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.cloud import Cloud
+from local.faults import Fault
+from local.orders import PRODUCTS, Order, Shop, encode
+from local.settings import read_mapping
+from local.translate import TemplateError, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.integration
+TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Cloud]:
+    with Cloud(TEMPLATE) as cloud:
+        yield cloud
+
+
+def test_every_output_is_resolved(cloud: Cloud) -> None:
+    names = {"TableName", "InventoryTableName", "JournalTableName", "TopicArn", "FailuresBucketName", "WorkerName"}
+    assert names | {"TableStreamArn"} <= set(cloud.outputs)
+    assert all(isinstance(value, str) and value and "{" not in value for value in cloud.outputs.values())
+
+
+def test_the_outputs_name_what_is_there(cloud: Cloud) -> None:
+    tables = cloud.client("dynamodb").list_tables()["TableNames"]
+    assert {cloud.outputs[name] for name in ("TableName", "InventoryTableName", "JournalTableName")} <= set(tables)
+    cloud.client("sns").get_topic_attributes(TopicArn=cloud.outputs["TopicArn"])
+    cloud.client("s3").head_bucket(Bucket=cloud.outputs["FailuresBucketName"])
+    table = cloud.client("dynamodb").describe_table(TableName=cloud.outputs["TableName"])["Table"]
+    assert table["LatestStreamArn"] == cloud.outputs["TableStreamArn"]
+
+
+def test_the_workers_environment_is_resolved(cloud: Cloud) -> None:
+    worker = cloud.functions["Worker"]
+    expected = {
+        "TABLE_NAME": cloud.outputs["TableName"],
+        "INVENTORY_TABLE": cloud.outputs["InventoryTableName"],
+        "JOURNAL_TABLE": cloud.outputs["JournalTableName"],
+        "TOPIC_ARN": cloud.outputs["TopicArn"],
+        "FAILURES_BUCKET": cloud.outputs["FailuresBucketName"],
+        "AWS_ENDPOINT_URL": cloud.endpoint,
+    }
+    assert expected.items() <= worker.environment.items()
+    assert all(isinstance(value, str) and "{" not in value for value in worker.environment.values())
+    assert (worker.handler, worker.code.resolve()) == ("shop.app.handler", TEMPLATE.parent / "src")
+
+
+def test_the_mapping_is_kept_aside_with_its_settings_resolved(cloud: Cloud) -> None:
+    (mapping,) = cloud.mappings
+    settings = read_mapping(mapping.properties)
+    assert (mapping.function, mapping.stream_arn) == ("Worker", cloud.outputs["TableStreamArn"])
+    assert settings.report_failures
+    assert settings.destination is not None
+    assert settings.destination.arn.endswith(cloud.outputs["FailuresBucketName"])
+    assert cloud.client("lambda").list_event_source_mappings()["EventSourceMappings"] == []
+
+
+def test_time_to_live_is_on_where_the_template_says_so(cloud: Cloud) -> None:
+    dynamodb = cloud.client("dynamodb")
+    for name, status in (("TableName", "ENABLED"), ("JournalTableName", "ENABLED"), ("InventoryTableName", "DISABLED")):
+        described = dynamodb.describe_time_to_live(TableName=cloud.outputs[name])["TimeToLiveDescription"]
+        assert described["TimeToLiveStatus"] == status, name
+
+
+def test_an_injected_fault_hits_what_it_names_and_ends(cloud: Cloud) -> None:
+    dynamodb, table = cloud.client("dynamodb"), cloud.outputs["InventoryTableName"]
+    write = {"TransactItems": [{"Put": {"TableName": table, "Item": encode({"pk": "x", "sk": "x"})}}]}
+    with (
+        cloud.faults.during(Fault("TransactWriteItems", "TransactionConflict", table)),
+        pytest.raises(ClientError) as raised,
+    ):
+        dynamodb.transact_write_items(**write)
+    assert raised.value.response["Error"]["Code"] == "TransactionCanceledException"
+    assert [reason["Code"] for reason in raised.value.response["CancellationReasons"]] == ["TransactionConflict"]
+    with cloud.faults.during(Fault("TransactWriteItems", "ThrottlingException", "another table")):
+        dynamodb.transact_write_items(**write)
+
+
+def test_a_seeded_cloud_has_stock_and_the_orders_an_event_shows(cloud: Cloud) -> None:
+    kept, gone = Order("kept", [("tea", 1)]), Order("gone", [("tea", 1)])
+    cloud.seed({"Records": [_new(kept), _new(gone), _removal(gone), "junk", {"dynamodb": {}}]})
+    shop = Shop(cloud.client("dynamodb"), cloud.outputs)
+    assert shop.available() == dict(PRODUCTS)
+    assert [item["orderId"] for item in shop.orders()] == ["kept"]
+
+
+def _new(order: Order) -> dict[str, Any]:
+    return {"dynamodb": {"Keys": order.key, "NewImage": order.item() | {"photo": {"B": "AAEC"}}}}
+
+
+def _removal(order: Order) -> dict[str, Any]:
+    return {"dynamodb": {"Keys": order.key, "OldImage": order.item()}}
+
+
+def write_template(folder: Path, resources: dict[str, Any], **sections: Any) -> Path:  # noqa: ANN401 - JSON
+    path = folder / "template.json"
+    path.write_text(json.dumps({"Transform": "AWS::Serverless-2016-10-31", "Resources": resources, **sections}))
+    return path
+
+
+FUNCTION = {
+    "Type": "AWS::Serverless::Function",
+    "Properties": {"CodeUri": "code", "Handler": "app.handler", "Runtime": "python3.13"},
+}
+
+
+@pytest.mark.parametrize(
+    ("properties", "complaint"),
+    [({"ImageUri": "x"}, "ImageUri is not supported"), ({"CodeUri": "s3://b/k"}, "wanted the path of a directory")],
+)
+def test_code_that_is_not_here_is_refused_by_name(tmp_path: Path, properties: dict[str, Any], complaint: str) -> None:
+    function = {**FUNCTION, "Properties": {**FUNCTION["Properties"], **properties}}  # type: ignore[dict-item]  # a JSON value
+    with pytest.raises(TemplateError, match=complaint) as raised:
+        translate(write_template(tmp_path, {"Task": function}))
+    assert "Task" in str(raised.value)
+
+
+def test_what_is_no_template_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("[1, 2")
+    with pytest.raises(TemplateError, match="not a YAML or JSON template"):
+        translate(tmp_path / "a.yaml")
+    (tmp_path / "b.yaml").write_text("a: b")
+    with pytest.raises(TemplateError, match="no Resources section"):
+        translate(tmp_path / "b.yaml")
+    with pytest.raises(TemplateError, match="cannot read"):
+        translate(tmp_path / "c.yaml")
+
+
+def test_a_resource_the_embedded_aws_cannot_create_has_a_stand_in(tmp_path: Path) -> None:
+    unknown = {"Type": "AWS::Unheard::Of", "Properties": {"Of": {"Ref": "Task"}}}
+    found = translate(
+        write_template(tmp_path, {"Task": FUNCTION, "New": unknown}, Outputs={"New": {"Value": {"Ref": "New"}}}),
+        supported=frozenset({"AWS::Lambda::Function", "AWS::IAM::Role"}),
+    )
+    assert found.template["Resources"]["New"]["Type"] == "AWS::SSM::Parameter"
+    assert found.notes == ("New (AWS::Unheard::Of) is not emulated",)
