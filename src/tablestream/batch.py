@@ -79,16 +79,16 @@ def prepare(records: Sequence[RawRecord], router: Router, sink_of: Mapping[type,
     `sink_of` maps the class of an effect to its sink. Raises `SystemicFailure` when most handlers raised unexpectedly.
     """
     lanes: dict[Hashable, list[Task]] = {}
-    seen: set[str] = set()
+    seen: set[tuple[str, int]] = set()
     skipped = duplicates = 0
     for record in records:
         task = _task_of(record, router, sink_of)
         if task is None:
             skipped += 1
-        elif task.event_id in seen:
+        elif (task.event_id, task.sequence) in seen:
             duplicates += 1
         else:
-            seen.add(task.event_id)
+            seen.add((task.event_id, task.sequence))
             lanes.setdefault(_lane_of(task), []).append(task)
     ordered = [lane if len(lane) == 1 else sorted(lane, key=_by_sequence) for lane in lanes.values()]
     _check_systemic(ordered)

@@ -14,6 +14,8 @@ attribute values. The message of `InvalidRecord` may quote a value: it is stored
 
 from __future__ import annotations
 
+import reprlib
+
 
 class TablestreamError(Exception):
     """Base of everything tablestream raises on purpose."""
@@ -43,8 +45,11 @@ class ConfigurationError(TablestreamError):
     """The worker was configured wrongly; the message names each setting and what was wanted."""
 
 
-def describe(value: object, limit: int = 80) -> str:
-    """Say what came, bounded: a type and at most `limit` characters of its repr."""
-    text = repr(value)
-    shown = text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
-    return f"{type(value).__name__} {shown}"
+_bounded = reprlib.Repr()
+_bounded.maxlevel = 3
+_bounded.maxstring = _bounded.maxother = _bounded.maxlong = 80
+
+
+def describe(value: object) -> str:
+    """Say what came: its type and a bounded repr, whatever its size or depth."""
+    return f"{type(value).__name__} {_bounded.repr(value)}"

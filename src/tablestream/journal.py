@@ -7,7 +7,7 @@ redelivery.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -72,19 +72,17 @@ class DynamoDBJournal:
 
     def _read_part(self, ids: Sequence[str], deadline: Deadline) -> dict[str, frozenset[str]]:
         found: dict[str, frozenset[str]] = {}
-        wanted: Any = {self._table: {"Keys": [{"pk": {"S": event_id}} for event_id in ids], "ConsistentRead": True}}
-        waits = self._backoff.waits(self._clock, deadline)
-        while wanted:
+        keys: Any = [{"pk": {"S": event_id}} for event_id in ids]
+        for _ in self._tries(deadline):
             try:
-                answer = self._client.batch_get_item(RequestItems=wanted)
+                answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
             except (BotoCoreError, ClientError):
+                continue
+            found.update({item["pk"]["S"]: frozenset(item["done"]["SS"]) for item in answer["Responses"][self._table]})
+            keys = answer.get("UnprocessedKeys", {}).get(self._table, {"Keys": []})["Keys"]
+            if not keys:
                 break
-            for item in answer["Responses"].get(self._table, ()):
-                found[item["pk"]["S"]] = frozenset(item["done"]["SS"])
-            wanted = answer.get("UnprocessedKeys")
-            if wanted and next(waits, _STOP) is _STOP:
-                break
-        unread = {key["pk"]["S"] for key in wanted[self._table]["Keys"]} if wanted else set()
+        unread = {key["pk"]["S"] for key in keys}
         return {event_id: found.get(event_id, frozenset()) for event_id in ids if event_id not in unread}
 
     def record(self, done: Mapping[str, frozenset[str]], deadline: Deadline) -> None:
@@ -98,14 +96,18 @@ class DynamoDBJournal:
 
     def _write_part(self, puts: Sequence[Any], deadline: Deadline) -> None:
         wanted: Any = {self._table: list(puts)}
-        waits = self._backoff.waits(self._clock, deadline)
-        while wanted:
+        cause: Exception | None = None
+        for _ in self._tries(deadline):
             try:
                 wanted = self._client.batch_write_item(RequestItems=wanted).get("UnprocessedItems")
             except (BotoCoreError, ClientError) as error:
-                raise JournalUnavailable(f"the journal could not be written: {type(error).__name__}") from error
-            if wanted and next(waits, _STOP) is _STOP:
-                raise JournalUnavailable("the journal left items unprocessed, after retries")
+                cause = error
+                continue
+            if not wanted:
+                return
+        raise JournalUnavailable("the journal could not be written") from cause
 
-
-_STOP = object()
+    def _tries(self, deadline: Deadline) -> Iterator[None]:
+        """Yield for the first try, and after each wait for another one."""
+        yield
+        yield from self._backoff.waits(self._clock, deadline)
