@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.filters import FilterSet
+from local.translate import translate
+from tablestream.testing import event, inserted, modified, removed
+
+TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
+ORDER = {"pk": "USER#1", "sk": "ORDER#1", "entityType": "Order"}
+UNTYPED = {"pk": "USER#1", "sk": "ORDER#1"}
+PRODUCT = {"pk": "PRODUCT#1", "sk": "META", "entityType": "Product"}
+DAY = 24 * 60 * 60
+
+
+@pytest.fixture(scope="module")
+def stack() -> dict[str, Any]:
+    return translate(TEMPLATE).template
+
+
+@pytest.fixture(scope="module")
+def mapping() -> dict[str, Any]:
+    properties: dict[str, Any] = translate(TEMPLATE).mappings["WorkerStream"]["Properties"]
+    return properties
+
+
+@pytest.fixture(scope="module")
+def filters(mapping: dict[str, Any]) -> FilterSet:
+    return FilterSet.compile([each["Pattern"] for each in mapping["FilterCriteria"]["Filters"]])
+
+
+def statements(stack: dict[str, Any]) -> list[dict[str, Any]]:
+    written = stack["Resources"]["WorkerRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    return [each["Fn::If"][1] if "Fn::If" in each else each for each in written]
+
+
+def actions(statement: dict[str, Any]) -> list[str]:
+    return statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+
+
+def test_the_table_streams_both_images(stack: dict[str, Any]) -> None:
+    table = stack["Resources"]["Table"]["Properties"]
+    assert table["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+
+
+def test_a_failed_record_is_reported_alone_and_a_failed_batch_is_halved(mapping: dict[str, Any]) -> None:
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["BisectBatchOnFunctionError"] is True
+
+
+def test_what_lambda_gives_up_on_goes_to_the_bucket_with_its_payload(mapping: dict[str, Any]) -> None:
+    assert mapping["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["FailuresBucket", "Arn"]}
+
+
+def test_a_record_is_given_up_before_the_stream_forgets_it(stack: dict[str, Any], mapping: dict[str, Any]) -> None:
+    assert mapping["MaximumRecordAgeInSeconds"] == {"Ref": "MaximumRecordAge"}
+    assert stack["Parameters"]["MaximumRecordAge"]["Default"] < DAY
+    assert stack["Parameters"]["MaximumRetryAttempts"]["Default"] >= 0  # -1 is without end
+
+
+def test_the_shortest_timeout_leaves_time_after_the_margin(stack: dict[str, Any]) -> None:
+    variables = stack["Resources"]["Worker"]["Properties"]["Environment"]["Variables"]
+    assert float(variables["DEADLINE_MARGIN_SECONDS"]) < stack["Parameters"]["Timeout"]["MinValue"]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        inserted(ORDER),
+        modified(ORDER, {**ORDER, "status": "shipped"}),
+        removed(ORDER),
+        inserted(UNTYPED),
+        modified(ORDER, UNTYPED),
+        removed(UNTYPED),
+    ],
+    ids=["insert", "modify", "remove", "untyped insert", "type taken away", "untyped remove"],
+)
+def test_orders_get_through_the_filters_also_when_their_type_is_missing(
+    record: dict[str, Any], filters: FilterSet
+) -> None:
+    assert filters.matches(event(record)["Records"][0])
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        inserted(PRODUCT),
+        modified(PRODUCT, {**PRODUCT, "price": 2}),
+        removed(PRODUCT),
+        inserted({"pk": "USER#1", "sk": "PROFILE"}),
+        removed({"pk": "USER#1", "sk": "PROFILE"}),
+    ],
+    ids=["insert", "modify", "remove", "untyped insert", "untyped remove"],
+)
+def test_other_entities_cost_no_invocation(record: dict[str, Any], filters: FilterSet) -> None:
+    assert not filters.matches(event(record)["Records"][0])
+
+
+def test_a_view_without_images_is_noticed_rather_than_filtered_out(filters: FilterSet) -> None:
+    record = event(inserted(ORDER))["Records"][0]
+    del record["dynamodb"]["NewImage"]
+    assert filters.matches(record)
+
+
+def test_the_worker_may_do_only_what_it_does_to_the_resources_it_uses(stack: dict[str, Any]) -> None:
+    for statement in statements(stack):
+        assert not any("*" in action for action in actions(statement)), statement["Sid"]
+        # X-Ray has no resources to name
+        assert statement["Resource"] != "*" or statement["Sid"] == "Trace"
+    assert stack["Resources"]["WorkerRole"]["Properties"].get("ManagedPolicyArns") is None
+
+
+def test_the_worker_cannot_read_write_or_delete_orders_beyond_their_update(stack: dict[str, Any]) -> None:
+    on_orders = [each for each in statements(stack) if each["Resource"] == {"Fn::GetAtt": ["Table", "Arn"]}]
+    assert [actions(each) for each in on_orders] == [["dynamodb:UpdateItem"]]
+
+
+def test_no_statement_of_sam_is_added_to_the_role(stack: dict[str, Any]) -> None:
+    assert [name for name, each in stack["Resources"].items() if each["Type"] == "AWS::IAM::Role"] == ["WorkerRole"]
+
+
+@pytest.mark.parametrize("name", ["Table", "InventoryTable", "FailuresBucket"])
+def test_what_cannot_be_made_again_outlives_the_stack(name: str, stack: dict[str, Any]) -> None:
+    resource = stack["Resources"][name]
+    assert resource["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert resource["UpdateReplacePolicy"] == "Retain"
+
+
+@pytest.mark.parametrize("name", ["Table", "InventoryTable"])
+def test_data_can_be_restored_to_a_point_in_time_and_is_encrypted(name: str, stack: dict[str, Any]) -> None:
+    table = stack["Resources"][name]["Properties"]
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["SSESpecification"] == {"SSEEnabled": True}
+
+
+def test_the_failures_bucket_is_private_and_refuses_plain_http(stack: dict[str, Any]) -> None:
+    assert all(stack["Resources"]["FailuresBucket"]["Properties"]["PublicAccessBlockConfiguration"].values())
+    (statement,) = stack["Resources"]["FailuresBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Effect"] == "Deny"
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_filter_patterns_are_as_long_as_the_service_takes(mapping: dict[str, Any]) -> None:
+    patterns = [each["Pattern"] for each in mapping["FilterCriteria"]["Filters"]]
+    assert len(patterns) <= 5
+    assert all(len(pattern) <= 4096 and json.loads(pattern) for pattern in patterns)
