@@ -56,16 +56,26 @@ _KINDS: dict[str, ErrorKind] = {
     "InvalidParameterException": ErrorKind.INVALID,
     "InvalidParameterValue": ErrorKind.INVALID,
     "ParameterValueInvalid": ErrorKind.INVALID,
+    "AuthorizationError": ErrorKind.CONFIGURATION,
+    "NotFound": ErrorKind.CONFIGURATION,
+    "EndpointDisabled": ErrorKind.CONFIGURATION,
+    "InvalidSecurity": ErrorKind.CONFIGURATION,
+    "KMSAccessDenied": ErrorKind.CONFIGURATION,
+    "KMSDisabled": ErrorKind.CONFIGURATION,
+    "KMSInvalidState": ErrorKind.CONFIGURATION,
+    "KMSNotFound": ErrorKind.CONFIGURATION,
+    "KMSOptInRequired": ErrorKind.CONFIGURATION,
     "BatchRequestTooLong": ErrorKind.INVALID,
     "AWS.SimpleNotificationService.BatchRequestTooLong": ErrorKind.INVALID,
 }
 
 
 def kind_of_code(code: str, default: ErrorKind = ErrorKind.CONFIGURATION) -> ErrorKind:
-    """Return the kind of an error code.
+    """Return the kind of an error code, `default` when it is not listed.
 
-    Codes that are not listed are not held against the record: AccessDeniedException, ResourceNotFoundException,
-    ExpiredTokenException and their like are somebody's configuration, and the record may succeed once it is put right.
+    By default a code that is not listed is not held against the record: AccessDeniedException,
+    ResourceNotFoundException, ExpiredTokenException and their like are configuration, and the record may succeed
+    once that is put right.
     """
     return _KINDS.get(code, default)
 

@@ -138,7 +138,7 @@ class Actions:
             {"#state": "state"},
         )
 
-    # Nobody has cancelled, removed or taken over the order meanwhile. An update alone would create a removed order anew.
+    # Nobody has cancelled, removed or taken over the order. Without the condition a removed order would come back.
     STILL_PENDING = "attribute_exists(pk) AND #status = :pending"
     SET_CONFIRMED = "SET #status = :status, version = if_not_exists(version, :zero) + :one, updatedAt = :now"
     SET_REJECTED = SET_CONFIRMED + ", statusReason = :reason"

@@ -1,0 +1,103 @@
+"""The worker put together from its configuration: clients, sinks, journal, dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config as ClientConfig
+
+from shop.handlers import routes
+from shop.inventory import InventorySink
+from shop.notifications import SnsSink
+from shop.steps import Tables
+from tablestream.clock import Clock, SystemClock
+from tablestream.dead_letters import S3DeadLetters
+from tablestream.journal import DynamoDBJournal
+from tablestream.parallel import Parallel, ThreadParallel
+from tablestream.worker import Worker
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
+
+    from shop.cases import InventoryCounts
+    from shop.config import Config
+    from tablestream.report import Report
+
+_CONNECT_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """The connections to AWS, made once for an execution environment."""
+
+    inventory: DynamoDBClient
+    journal: DynamoDBClient
+    topic: SNSClient
+    failures: S3Client
+
+    @classmethod
+    def connect(cls, config: Config) -> Clients:
+        """Make the clients.
+
+        A call that is sent just before the deadline ends, in time or by timing out, before the margin is used up: that
+        holds for the sinks, which try again themselves. The others leave a second try to boto3.
+        """
+        seconds = config.deadline_margin_seconds
+        quick = _settings(config.concurrency, attempts=1, read_seconds=max(0.5, seconds - 2 * _CONNECT_SECONDS))
+        patient = _settings(config.concurrency, attempts=2, read_seconds=max(0.5, seconds / 2 - _CONNECT_SECONDS))
+        return cls(
+            inventory=boto3.client("dynamodb", config=quick),
+            journal=boto3.client("dynamodb", config=patient),
+            topic=boto3.client("sns", config=quick),
+            failures=boto3.client("s3", config=patient),
+        )
+
+
+def _settings(connections: int, *, attempts: int, read_seconds: float) -> ClientConfig:
+    return ClientConfig(
+        max_pool_connections=connections,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=read_seconds,
+        # What is sent is built here, from checked values; checking it again takes longer than sending it.
+        parameter_validation=False,
+    )
+
+
+def _nothing(_: object) -> None:
+    """Observe nothing."""
+
+
+def assemble(
+    config: Config,
+    clients: Clients,
+    *,
+    clock: Clock | None = None,
+    parallel: Parallel | None = None,
+    observe: Callable[[Report], None] = _nothing,
+    observe_inventory: Callable[[InventoryCounts], None] = _nothing,
+) -> Worker:
+    """Return the worker that moves stock first and announces then."""
+    clock = clock or SystemClock()
+    parallel = parallel or ThreadParallel(config.concurrency)
+    tables = Tables(config.table_name, config.inventory_table)
+    return Worker(
+        routes(),
+        [
+            InventorySink(clients.inventory, tables, parallel=parallel, clock=clock, observe=observe_inventory),
+            SnsSink(clients.topic, config.topic_arn, parallel=parallel, clock=clock),
+        ],
+        journal=DynamoDBJournal(
+            clients.journal, config.journal_table, ttl_days=config.journal_ttl_days, clock=clock, parallel=parallel
+        ),
+        dead_letters=S3DeadLetters(clients.failures, config.failures_bucket, parallel=parallel),
+        table_name=config.table_name,
+        margin_seconds=config.deadline_margin_seconds,
+        clock=clock,
+        observe=observe,
+    )

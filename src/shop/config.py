@@ -1,0 +1,89 @@
+"""The worker's configuration: environment variables, read and checked once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tablestream.errors import ConfigurationError, describe
+from tablestream.journal import DEFAULT_TTL_DAYS
+from tablestream.worker import DEFAULT_MARGIN_SECONDS
+
+N = TypeVar("N", int, float)
+
+DEFAULT_CONCURRENCY = 8
+
+_TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+_TOPIC = re.compile(r"arn:[a-z0-9-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+_MAX_TTL_DAYS = 3650
+_MAX_MARGIN_SECONDS = 60.0
+_MAX_CONCURRENCY = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the worker needs to know about its surroundings."""
+
+    table_name: str
+    inventory_table: str
+    journal_table: str
+    topic_arn: str
+    failures_bucket: str
+    journal_ttl_days: int = DEFAULT_TTL_DAYS
+    deadline_margin_seconds: float = DEFAULT_MARGIN_SECONDS
+    concurrency: int = DEFAULT_CONCURRENCY
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Config:
+        """Read the configuration; raises `ConfigurationError` that names every variable that is missing or wrong."""
+        reader = _Reader(environ)
+        config = cls(
+            table_name=reader.text("TABLE_NAME", _TABLE, "a table's name"),
+            inventory_table=reader.text("INVENTORY_TABLE", _TABLE, "a table's name"),
+            journal_table=reader.text("JOURNAL_TABLE", _TABLE, "a table's name"),
+            topic_arn=reader.text("TOPIC_ARN", _TOPIC, "the ARN of a standard SNS topic"),
+            failures_bucket=reader.text("FAILURES_BUCKET", _BUCKET, "a bucket's name"),
+            journal_ttl_days=reader.number("JOURNAL_TTL_DAYS", DEFAULT_TTL_DAYS, 1, _MAX_TTL_DAYS),
+            deadline_margin_seconds=reader.number(
+                "DEADLINE_MARGIN_SECONDS", DEFAULT_MARGIN_SECONDS, 1.0, _MAX_MARGIN_SECONDS
+            ),
+            concurrency=reader.number("CONCURRENCY", DEFAULT_CONCURRENCY, 1, _MAX_CONCURRENCY),
+        )
+        reader.check()
+        return config
+
+
+class _Reader:
+    """Reads variables and gathers what is wrong with them, so that one error names all."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._problems: list[str] = []
+
+    def text(self, name: str, pattern: re.Pattern[str], wanted: str) -> str:
+        value = self._environ.get(name, "")
+        if not pattern.fullmatch(value):
+            self._problems.append(f"{name}: wanted {wanted}, got {describe(value) if value else 'nothing'}")
+        return value
+
+    def number(self, name: str, default: N, least: N, most: N) -> N:
+        value = self._environ.get(name, "")
+        if not value:
+            return default
+        try:
+            number = type(default)(value)
+        except ValueError:
+            number = most + 1
+        # Written so that NaN is refused too: it compares as False with everything.
+        if not least <= number <= most:
+            kind = "a whole number" if isinstance(default, int) else "a number"
+            self._problems.append(f"{name}: wanted {kind} from {least} to {most}, got {describe(value)}")
+        return number
+
+    def check(self) -> None:
+        if self._problems:
+            raise ConfigurationError("; ".join(self._problems))

@@ -1,0 +1,193 @@
+"""`SnsSink`: notifications published, ten in a call."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shop.aws_errors import ErrorKind, kind_of, kind_of_code
+from shop.effects import Notification
+from shop.messages import MAX_BYTES, Message, MessageTooLargeError, compose
+from tablestream.backoff import Backoff
+from tablestream.clock import Clock, Deadline, SystemClock
+from tablestream.effects import DONE, Answer, Permanent, Transient
+from tablestream.parallel import Parallel, Sequential
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+
+MAX_ENTRIES = 10
+"""Entries that PublishBatch takes."""
+SUSPICIOUS = 10
+"""Where SNS finds all of so many messages invalid, it is hardly the messages."""
+
+_HOPELESS = {ErrorKind.INVALID, ErrorKind.CONFIGURATION}
+
+Batch = Mapping[int, Message]
+"""Messages of one call, by the place of their notification among the effects."""
+Answers = dict[int, Answer]
+
+
+class SnsSink:
+    """Publishes notifications to a standard topic.
+
+    At least once: a call whose outcome is unknown is repeated, and subscribers know a repetition by its `eventId`.
+    """
+
+    name = "notifications"
+    takes = (Notification,)
+    idempotent = False
+
+    def __init__(
+        self,
+        client: SNSClient,
+        topic_arn: str,
+        *,
+        parallel: Parallel | None = None,
+        clock: Clock | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        """Take a boto3 SNS client and the ARN of the topic."""
+        self._client = client
+        self._topic_arn = topic_arn
+        self._parallel = parallel or Sequential()
+        self._clock = clock or SystemClock()
+        self._backoff = backoff or Backoff(tries=4)
+
+    def apply(self, effects: Sequence[Notification], deadline: Deadline) -> Sequence[Answer]:
+        """Publish; answer for each notification. A later announcement of an order waits for the earlier one."""
+        answers: dict[int, Answer] = {}
+        stuck: dict[str, Answer] = {}
+        for turn in _turns(effects):
+            held_up = {place: stuck[order] for place, order in turn.items() if order in stuck}
+            ready = {place: effects[place] for place in turn if place not in held_up}
+            answers |= held_up | self._publish_all(ready, deadline)
+            stuck = {order: answers[place] for place, order in turn.items() if isinstance(answers[place], Transient)}
+        return [answers[place] for place in range(len(effects))]
+
+    def _publish_all(self, notifications: Mapping[int, Notification], deadline: Deadline) -> Answers:
+        answers, messages = _composed(notifications)
+        calls = [partial(self._publish, batch, deadline) for batch in _batches(messages)]
+        published = {place: answer for part in self._parallel.run(calls) for place, answer in part.items()}
+        return answers | _doubted(published)
+
+    def _publish(self, batch: Batch, deadline: Deadline) -> Answers:
+        answers: Answers = {}
+        left = dict(batch)
+        kind = ErrorKind.THROTTLE
+        error: Exception = TimeoutError("the deadline came before this notification")
+        for _ in chain((None,), self._backoff.waits(self._clock, deadline)):
+            if deadline.expired:
+                break
+            try:
+                answers |= _read(self._send(left))
+            except (ClientError, BotoCoreError) as raised:
+                kind, error = kind_of(raised), raised
+                if kind in _HOPELESS:
+                    break
+            left = {place: message for place, message in left.items() if not _final(answers.get(place))}
+            if not left:
+                break
+        if kind is ErrorKind.INVALID and left:
+            return answers | self._isolate(left, error, deadline)
+        return dict.fromkeys(left, Transient(error)) | answers
+
+    def _isolate(self, batch: Batch, error: Exception, deadline: Deadline) -> Answers:
+        """Find the message that fails the whole call, and let the others through."""
+        if len(batch) == 1:
+            return dict.fromkeys(batch, Permanent(f"SNS does not take the message: {error}"))
+        parts = [self._publish({place: message}, deadline) for place, message in batch.items()]
+        return {place: answer for part in parts for place, answer in part.items()}
+
+    def _send(self, batch: Batch) -> Any:  # noqa: ANN401 -- boto3's shape
+        entries: list[Any] = [
+            {
+                "Id": str(place),
+                "Message": message.body,
+                "MessageAttributes": {
+                    name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()
+                },
+            }
+            for place, message in batch.items()
+        ]
+        return self._client.publish_batch(TopicArn=self._topic_arn, PublishBatchRequestEntries=entries)
+
+
+class EntryFailedError(Exception):
+    """SNS refused one entry of a call."""
+
+    def __init__(self, code: str, kind: ErrorKind) -> None:
+        """Take SNS's error code and what it means."""
+        super().__init__(code)
+        self.kind = kind
+
+
+def _read(response: Any) -> Answers:  # noqa: ANN401 -- boto3's shape
+    """Read the answers of a call: entries it does not mention are as good as not sent."""
+    answers: Answers = {int(entry["Id"]): DONE for entry in response.get("Successful", ())}
+    for entry in response.get("Failed", ()):
+        # Codes that are not known: SNS itself says whether the sender is at fault.
+        kind = kind_of_code(entry["Code"], ErrorKind.INVALID if entry.get("SenderFault") else ErrorKind.THROTTLE)
+        if kind is ErrorKind.INVALID:
+            answers[int(entry["Id"])] = Permanent(f"SNS does not take the message: {entry['Code']}")
+        else:
+            answers[int(entry["Id"])] = Transient(EntryFailedError(entry["Code"], kind))
+    return answers
+
+
+def _final(answer: Answer | None) -> bool:
+    """Tell whether a message need not be sent again in this invocation."""
+    if isinstance(answer, Transient):
+        return isinstance(answer.error, EntryFailedError) and answer.error.kind is ErrorKind.CONFIGURATION
+    return answer is not None
+
+
+def _turns(effects: Sequence[Notification]) -> list[dict[int, str]]:
+    """Part notifications by whether they are the first, second, … of their order; by place, with the order's id."""
+    turns: list[dict[int, str]] = []
+    seen: Counter[str] = Counter()
+    for place, effect in enumerate(effects):
+        order = effect.order.order_id
+        if seen[order] == len(turns):
+            turns.append({})
+        turns[seen[order]][place] = order
+        seen[order] += 1
+    return turns
+
+
+def _composed(notifications: Mapping[int, Notification]) -> tuple[Answers, Batch]:
+    answers: Answers = {}
+    messages: dict[int, Message] = {}
+    for place, notification in notifications.items():
+        try:
+            messages[place] = compose(notification)
+        except MessageTooLargeError as error:
+            answers[place] = Permanent(str(error))
+    return answers, messages
+
+
+def _batches(messages: Batch) -> Iterable[Batch]:
+    """Cut messages into calls of at most ten entries and SNS's size."""
+    batch: dict[int, Message] = {}
+    size = 0
+    for place, message in messages.items():
+        if len(batch) == MAX_ENTRIES or size + message.size > MAX_BYTES:
+            yield batch
+            batch, size = {}, 0
+        batch[place] = message
+        size += message.size
+    if batch:
+        yield batch
+
+
+def _doubted(answers: Answers) -> Answers:
+    """Take it for a mistake in the configuration when none of many messages is taken: nothing is dead-lettered then."""
+    permanent = [answer.reason for answer in answers.values() if isinstance(answer, Permanent)]
+    if len(permanent) < SUSPICIOUS or len(permanent) < len(answers):
+        return answers
+    return dict.fromkeys(answers, Transient(ValueError(f"SNS takes none of the messages: {permanent[0]}")))
