@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tablestream.change import RawRecord, table_arn_of
-from tablestream.errors import InvalidEvent, describe
+from tablestream.errors import InvalidEvent
 
 WANTED = (
     "wanted an event of a DynamoDB stream trigger, {'Records': [{'eventSource': 'aws:dynamodb', 'dynamodb': {…}}, …]}"
 )
 
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)
+_SERVICE = re.compile(r"aws:[A-Za-z0-9_.-]{1,64}", re.ASCII)
+_TABLE_ARN = re.compile(r"arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]+:table/[A-Za-z0-9_.-]{1,255}", re.ASCII)
 _MAX_SEQUENCE_NUMBER = 128
 """The service model allows 40 digits; whatever is longer than this is not a sequence number."""
 _LESSER_VIEWS = frozenset({"KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE"})
@@ -38,7 +42,7 @@ def _list_of(event: object) -> list[Any]:
         raise InvalidEvent(f"{WANTED}; got a {type(event).__name__}")
     records = event.get("Records")
     if not isinstance(records, list):
-        names = ", ".join(sorted(map(str, event))[:10])
+        names = ", ".join(sorted(name for name in map(str, event) if _NAME.fullmatch(name))[:10])
         got = "no Records" if records is None else f"Records of type {type(records).__name__}"
         raise InvalidEvent(f"{WANTED}; got {got} in an event with the keys: {names or 'none'}")
     return records
@@ -49,19 +53,26 @@ def _check_record(record: Any, position: int) -> None:  # noqa: ANN401 -- anythi
         raise InvalidEvent(f"{WANTED}; record {position} is a {type(record).__name__}")
     source = record.get("eventSource", record.get("EventSource", "aws:dynamodb"))
     if source != "aws:dynamodb":
-        raise InvalidEvent(f"{WANTED}; record {position} comes from {describe(source)}")
+        raise InvalidEvent(f"{WANTED}; record {position} comes from {_shown(source, _SERVICE)}")
     stream = record.get("dynamodb")
     if type(stream) is not dict:
         raise InvalidEvent(f"{WANTED}; record {position} has no dynamodb object")
     number = stream.get("SequenceNumber")
     if type(number) is not str or not number.isdigit() or not number.isascii() or len(number) > _MAX_SEQUENCE_NUMBER:
-        raise InvalidEvent(f"wanted a SequenceNumber of digits in record {position}, got {describe(number)}")
+        raise InvalidEvent(
+            f"wanted a SequenceNumber of digits in record {position}, got a {type(number).__name__} that is none"
+        )
 
 
 def _check_tables(arns: set[str], table_name: str) -> None:
     for arn in arns:
         if arn.rpartition(":table/")[2] != table_name:
-            raise InvalidEvent(f"wanted records of the table {table_name}, got the source {arn or 'without an ARN'}")
+            raise InvalidEvent(f"wanted records of the table {table_name}, got {_shown(arn, _TABLE_ARN)}")
+
+
+def _shown(value: object, wanted: re.Pattern[str]) -> str:
+    """Name what came only when it looks like what it should be: these errors are logged, and it could be anything."""
+    return value if isinstance(value, str) and wanted.fullmatch(value) else f"a {type(value).__name__} that names none"
 
 
 def _check_view(records: list[RawRecord]) -> None:
