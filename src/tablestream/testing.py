@@ -19,7 +19,7 @@ from typing import Any
 from tablestream.change import TTL_PRINCIPAL
 from tablestream.clock import Deadline
 from tablestream.dead_letters import DeadLetter
-from tablestream.effects import DONE, Answer
+from tablestream.effects import DONE, Answer, Done
 from tablestream.errors import JournalUnavailable
 
 Item = Mapping[str, Any]
@@ -270,7 +270,7 @@ class RecordingSink:
         """Remember the effects and answer for each."""
         self.waves.append(list(effects))
         answers = [self.answer(effect) for effect in effects]
-        self.done += [effect for effect, answer in zip(effects, answers, strict=True) if answer is DONE]
+        self.done += [effect for effect, answer in zip(effects, answers, strict=True) if isinstance(answer, Done)]
         return answers
 
     def __iter__(self) -> Iterator[Any]:

@@ -95,13 +95,14 @@ def _answers_of(sink: Sink, effects: Sequence[Any], deadline: Deadline) -> Seque
 
 
 def _checked(call: Callable[[], Sequence[Answer]], wanted: int) -> Sequence[Answer]:
-    """Return the answers of a call; an exception or a wrong number of answers is transient for all."""
+    """Return the answers of a call; an exception, or anything but `wanted` answers, is transient for all."""
     try:
-        answers = call()
+        answers = list(call())
     except Exception as error:  # noqa: BLE001 -- a sink is the user's: whatever it raises, its records are redelivered
         return [Transient(error)] * wanted
-    if len(answers) != wanted:
-        return [Transient(RuntimeError(f"wanted {wanted} answers of the sink, got {len(answers)}"))] * wanted
+    if len(answers) != wanted or not all(isinstance(answer, Answer) for answer in answers):
+        got = ", ".join(sorted({type(answer).__name__ for answer in answers}))
+        return [Transient(RuntimeError(f"wanted {wanted} answers of the sink, got {len(answers)}: {got}"))] * wanted
     return answers
 
 
