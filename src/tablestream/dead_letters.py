@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from tablestream.change import RawRecord, creation_of
 from tablestream.clock import Deadline
 from tablestream.effects import DONE, Answer, Transient
@@ -73,7 +71,7 @@ class S3DeadLetters:
             self._client.put_object(
                 Bucket=self._bucket, Key=self.key(letter), Body=body_of(letter), ContentType="application/json"
             )
-        except (BotoCoreError, ClientError) as error:
+        except Exception as error:  # noqa: BLE001 -- a letter that cannot be written as JSON must not hold up the others
             return Transient(error)
         return DONE
 
