@@ -116,6 +116,9 @@ def _task_of(record: RawRecord, router: Router, sink_of: Mapping[type, int]) -> 
         change = Change.from_record(record)
     except InvalidRecord as error:
         return Task(record, [], Poison(str(error), type(error).__name__))
+    except RecursionError:
+        # Comparing images that are nested deeper than DynamoDB allows; raised anywhere else it would stop the shard.
+        return Task(record, [], Poison("nested too deeply to be compared", InvalidRecord.__name__))
     effects: list[tuple[int, Any]] = []
     for handler in handlers:
         poison = _call(handler, change, sink_of, effects)

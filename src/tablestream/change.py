@@ -141,8 +141,8 @@ def event_id_of(record: RawRecord) -> str:
 
 
 def item_key_of(record: RawRecord) -> Hashable:
-    """Return the identity of the record's item; raises `InvalidRecord` when its Keys are not two scalars at most."""
-    keys = record["dynamodb"].get("Keys")
+    """Return the identity of the record's item; raises `InvalidRecord` when its Keys are missing or no scalars."""
+    keys: Any = record["dynamodb"].get("Keys") or None  # an item without keys has no identity: it must not share a lane
     table = table_arn_of(record)
     try:
         identity = (table, *sorted([(name, *tagged.items()) for name, tagged in keys.items()]))

@@ -30,7 +30,7 @@ _to_decimal = decimal.Context(
     prec=MAX_DIGITS,
     Emin=-130,
     Emax=125,
-    traps=[decimal.Inexact, decimal.Overflow, decimal.Underflow, decimal.InvalidOperation],
+    traps=[decimal.Inexact, decimal.Overflow, decimal.Subnormal, decimal.InvalidOperation],
 ).create_decimal
 
 
@@ -142,7 +142,9 @@ def _number(value: object) -> int | Decimal:
     try:
         return _to_decimal(value)
     except decimal.DecimalException:
-        raise InvalidRecord(f"wanted at most {MAX_DIGITS} significant digits, got {describe(value)}") from None
+        raise InvalidRecord(
+            f"wanted at most {MAX_DIGITS} significant digits from 1E-130 to 9.99E+125, got {describe(value)}"
+        ) from None
 
 
 def _long_integer(value: str, digits: str) -> int:
