@@ -78,7 +78,9 @@ class DynamoDBJournal:
                 answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
             except (BotoCoreError, ClientError):
                 continue
-            found.update({item["pk"]["S"]: frozenset(item["done"]["SS"]) for item in answer["Responses"][self._table]})
+            found.update(
+                {item["pk"]["S"]: frozenset(item["done"]["SS"]) for item in answer["Responses"].get(self._table, ())}
+            )
             keys = answer.get("UnprocessedKeys", {}).get(self._table, {"Keys": []})["Keys"]
             if not keys:
                 break
