@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from local.actions import Answered, FunctionError, Outcome, TimedOut
+from local.actions import Answered, FunctionError, Outcome, Throttled, TimedOut
 from local.child import Child, HandlerTimeoutError, InitError, ProcessEndedError, Request
 
 if TYPE_CHECKING:
@@ -22,22 +22,17 @@ Json = Any  # what an event or an answer holds
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What came of one invocation: a `payload`, or an `error` as Lambda answers it. `seconds` without the start."""
+    """What came of one invocation: `outcome` for the delivery, `error` as Lambda answers it. `seconds` it took."""
 
     request_id: str
-    payload: Json
-    error: Mapping[str, Json] | None
-    timed_out: bool
-    seconds: float
+    outcome: Outcome
+    error: Mapping[str, Json] | None = None
+    seconds: float = 0.0
 
     @property
-    def outcome(self) -> Outcome:
-        """The same for the delivery state machine."""
-        if self.timed_out:
-            return TimedOut()
-        if self.error is not None:
-            return FunctionError(str(self.error.get("errorType", "Unhandled")))
-        return Answered(self.payload)
+    def payload(self) -> Json:
+        """What the handler returned; None if it did not."""
+        return self.outcome.payload if isinstance(self.outcome, Answered) else None
 
 
 class Runtime:
@@ -69,12 +64,15 @@ class Runtime:
             return _failed(request, failure.error)
         except (ProcessEndedError, HandlerTimeoutError):
             return _failed(request, _error("Runtime.ExitError", "the process ended while the handler was imported"))
+        except OSError as error:
+            return Invocation(request.request_id, Throttled(f"no process could be started: {error}"))
         began = time.monotonic()
         try:
             return _invocation(request, child.invoke(request), time.monotonic() - began)
         except HandlerTimeoutError:
             message = f"Task timed out after {self.function.timeout:.2f} seconds"
-            return _failed(request, _error("Sandbox.Timedout", message), time.monotonic() - began, timed_out=True)
+            timed_out = _error("Sandbox.Timedout", message)
+            return Invocation(request.request_id, TimedOut(), timed_out, time.monotonic() - began)
         except ProcessEndedError:
             message = "the handler ended its process without an answer"
             return _failed(request, _error("Runtime.ExitError", message), time.monotonic() - began)
@@ -135,13 +133,11 @@ def _error(kind: str, message: str) -> dict[str, Json]:
     return {"errorType": kind, "errorMessage": message}
 
 
-def _failed(
-    request: Request, error: Mapping[str, Json], seconds: float = 0.0, *, timed_out: bool = False
-) -> Invocation:
-    return Invocation(request.request_id, None, error, timed_out, seconds)
+def _failed(request: Request, error: Mapping[str, Json], seconds: float = 0.0) -> Invocation:
+    return Invocation(request.request_id, FunctionError(str(error["errorType"])), error, seconds)
 
 
 def _invocation(request: Request, answer: Mapping[str, Json], seconds: float) -> Invocation:
     if "error" in answer:
         return _failed(request, answer["error"], seconds)
-    return Invocation(request.request_id, json.loads(answer["payload"]), None, timed_out=False, seconds=seconds)
+    return Invocation(request.request_id, Answered(json.loads(answer["payload"])), seconds=seconds)

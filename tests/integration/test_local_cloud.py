@@ -31,7 +31,7 @@ def cloud() -> Iterator[Cloud]:
 def test_every_output_is_resolved(cloud: Cloud) -> None:
     names = {"TableName", "InventoryTableName", "JournalTableName", "TopicArn", "FailuresBucketName", "WorkerName"}
     assert names | {"TableStreamArn"} <= set(cloud.outputs)
-    assert all(isinstance(value, str) and value and "{" not in value for value in cloud.outputs.values())
+    assert all(value and "{" not in value for value in cloud.outputs.values())
 
 
 def test_the_outputs_name_what_is_there(cloud: Cloud) -> None:
@@ -54,7 +54,7 @@ def test_the_workers_environment_is_resolved(cloud: Cloud) -> None:
         "AWS_ENDPOINT_URL": cloud.endpoint,
     }
     assert expected.items() <= worker.environment.items()
-    assert all(isinstance(value, str) and "{" not in value for value in worker.environment.values())
+    assert not any("{" in value for value in worker.environment.values())
     assert (worker.handler, worker.code.resolve()) == ("shop.app.handler", TEMPLATE.parent / "src")
 
 

@@ -1,0 +1,109 @@
+"""A template running on this machine: its stack, a runtime per function, a trigger per event source mapping."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
+
+from local.corrections import Corrections
+from local.failures import FailureDestination
+from local.observations import Logged, Observation
+from local.runtime import Runtime
+from local.settings import MappingSettings, read_mapping
+from local.source import BotoSource
+from local.trigger import POLL_INTERVAL, Trigger, Wiring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from local.cloud import Cloud
+    from local.stack import FunctionSpec, StreamMapping
+
+    Observe = Callable[[Observation], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run. `settings` and `function` may change what the template says (the scenario hurries its retries)."""
+
+    poll_interval: float = POLL_INTERVAL
+    reload: bool = False
+    settings: Callable[[MappingSettings], MappingSettings] = lambda settings: settings
+    function: Callable[[FunctionSpec], FunctionSpec] = lambda function: function
+
+
+@dataclass(slots=True)
+class Running:
+    """Starts on entry, ends all threads and processes on exit. Mutable: it owns them. Raises InvalidSettings."""
+
+    cloud: Cloud
+    observe: Observe
+    options: Options = field(default_factory=Options)
+    corrections: Corrections = field(default_factory=Corrections)
+    runtimes: dict[str, Runtime] = field(default_factory=dict)
+    triggers: dict[str, Trigger] = field(default_factory=dict)
+    settings: dict[str, MappingSettings] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        """Start the runtimes' and the triggers' threads."""
+        for mapping in self.cloud.mappings:
+            self.triggers[mapping.logical_id] = Trigger(self._wiring(mapping))
+        for trigger in self.triggers.values():
+            trigger.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End everything, handlers in flight included."""
+        for trigger in self.triggers.values():
+            trigger.stop()
+        for runtime in self.runtimes.values():
+            runtime.close()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nothing is read from any stream within the with block."""
+        with ExitStack() as stack:
+            for trigger in self.triggers.values():
+                stack.enter_context(trigger.held())
+            yield
+
+    def settle(self, timeout: float) -> bool:
+        """Wait until all that was written is delivered, with what follows from it; False after `timeout` seconds."""
+        return all(trigger.settle(timeout) for trigger in self.triggers.values())
+
+    def runtime(self, function: str) -> Runtime:
+        """The runtime of the function with this logical id."""
+        if function not in self.runtimes:
+            spec = self.options.function(self.cloud.functions[function])
+            self.runtimes[function] = Runtime(spec, self._log(function), reload=self.options.reload)
+        return self.runtimes[function]
+
+    def _wiring(self, mapping: StreamMapping) -> Wiring:
+        runtime = self.runtime(mapping.function)
+        read = read_mapping(mapping.properties, function_timeout=runtime.function.timeout)
+        settings = self.settings[mapping.logical_id] = self.options.settings(read)
+        destination = settings.destination
+        return Wiring(
+            name=mapping.logical_id,
+            function_arn=runtime.function.arn,
+            settings=settings,
+            source=BotoSource(self.cloud.client("dynamodbstreams"), mapping.stream_arn),
+            invoke=runtime.invoke,
+            destination=FailureDestination(destination, str(uuid.uuid4()), self.cloud.client) if destination else None,
+            observe=self.observe,
+            correct=self.corrections,
+            poll_interval=self.options.poll_interval,
+        )
+
+    def _log(self, function: str) -> Callable[[str], None]:
+        return lambda line: self.observe(Logged(function, line))
+
+
+def hurried(settings: MappingSettings) -> MappingSettings:
+    """The same settings, with a batching window and waits between attempts too short to be waited for."""
+    return replace(settings, batching_window=0, backoff=lambda failures: min(0.1 * failures, 0.5))
