@@ -148,3 +148,7 @@ def test_filter_patterns_are_as_long_as_the_service_takes(mapping: dict[str, Any
     patterns = [each["Pattern"] for each in mapping["FilterCriteria"]["Filters"]]
     assert len(patterns) <= 5
     assert all(len(pattern) <= 4096 and json.loads(pattern) for pattern in patterns)
+
+
+def test_no_log_level_can_be_chosen_at_which_the_sdk_logs_its_requests(stack: dict[str, Any]) -> None:
+    assert "DEBUG" not in stack["Parameters"]["LogLevel"]["AllowedValues"]
