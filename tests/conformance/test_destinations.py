@@ -1,0 +1,93 @@
+"""Rules 24 to 26: what the on-failure destination receives, compared as a whole."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from local.actions import Answered, Outcome
+from local.destinations import FailureContext, failure_body, failure_message, failure_object, object_key
+from local.settings import DestinationKind
+from tests.conformance.driver import ERROR, SHARD, STREAM, Shard, failing, record
+
+FUNCTION = "arn:aws:lambda:eu-west-1:111122223333:function:worker"
+CONTEXT = FailureContext("request-1", FUNCTION)
+NOW = 1_763_640_029.717  # 2025-11-20T12:00:29.717Z
+
+
+def batch_info(first: int, last: int, size: int) -> dict[str, Any]:
+    return {
+        "shardId": SHARD,
+        "startSequenceNumber": str(first),
+        "endSequenceNumber": str(last),
+        "approximateArrivalOfFirstRecord": "2025-11-20T12:00:00Z",
+        "approximateArrivalOfLastRecord": "2025-11-20T12:00:01Z",
+        "batchSize": size,
+        "streamArn": STREAM,
+    }
+
+
+def discarded(outcome: Outcome, **settings: Any) -> Shard:
+    shard = Shard(report_failures=True, **settings)
+    shard.offer(record(7), record(8), record(9, at=shard.now + 1.5))
+    shard.run(lambda _: outcome)
+    return shard
+
+
+def test_rule_24_the_message_after_an_exception() -> None:
+    (discard,) = discarded(ERROR, max_retries=2).discards
+    assert failure_message(discard, CONTEXT, NOW) == {
+        "requestContext": {
+            "requestId": "request-1",
+            "functionArn": FUNCTION,
+            "condition": "RetryAttemptsExhausted",
+            "approximateInvokeCount": 3,
+        },
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+        "version": "1.0",
+        "timestamp": "2025-11-20T12:00:29.717Z",
+        "DDBStreamBatchInfo": batch_info(7, 9, 3),
+    }
+
+
+def test_rule_24_function_error_is_null_after_batch_item_failures() -> None:
+    for answer in (failing(7), Answered({"batchItemFailures": [{"itemIdentifier": "nonsense"}]})):
+        (discard,) = discarded(answer, max_retries=0).discards
+        assert failure_message(discard, CONTEXT, NOW)["responseContext"]["functionError"] is None
+
+
+def test_rule_25_the_message_about_age_has_no_response_context() -> None:
+    shard = Shard(max_age=60)
+    shard.offer(record(7), record(8), record(9, at=shard.now + 1.5))
+    shard.now += 3600
+    shard.due()
+    assert failure_message(shard.discards[0], CONTEXT, NOW) == {
+        "requestContext": {
+            "requestId": "request-1",
+            "functionArn": FUNCTION,
+            "condition": "RecordAgeExceeded",
+            "approximateInvokeCount": 0,
+        },
+        "version": "1.0",
+        "timestamp": "2025-11-20T12:00:29.717Z",
+        "DDBStreamBatchInfo": batch_info(7, 9, 3),
+    }
+
+
+def test_rule_26_s3_receives_the_same_and_the_records() -> None:
+    (discard,) = discarded(ERROR, max_retries=0).discards
+    stored = failure_object(discard, CONTEXT, NOW)
+    assert stored == {**failure_message(discard, CONTEXT, NOW), "payload": {"Records": list(discard.records)}}
+    assert json.loads(json.dumps(stored)) == stored
+
+
+def test_rule_26_only_s3_receives_the_records() -> None:
+    (discard,) = discarded(ERROR, max_retries=0).discards
+    with_records = {kind for kind in DestinationKind if "payload" in failure_body(kind, discard, CONTEXT, NOW)}
+    assert with_records == {DestinationKind.S3}
+
+
+def test_rule_26_the_key_of_the_object() -> None:
+    assert object_key("mapping", SHARD, NOW, "u-1") == (
+        f"aws/lambda/mapping/{SHARD}/2025/11/20/2025-11-20T12.00.29-u-1"
+    )

@@ -1,0 +1,319 @@
+"""Rules 5, 6 and 36: one contract for every source of stream records, and what only a synthetic one can show.
+
+The contract runs over the synthetic source, over moto, and over DynamoDB Local where DYNAMODB_LOCAL_ENDPOINT names one
+or port 8000 answers as one.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+from boto3.dynamodb.types import TypeSerializer
+from botocore.config import Config
+from moto import mock_aws
+
+from local.source import (
+    After,
+    BotoSource,
+    IteratorExpired,
+    Position,
+    RecordsTrimmed,
+    StreamGone,
+    StreamSource,
+    TrimHorizon,
+)
+from local.synthetic import SyntheticSource
+from tablestream.testing import inserted, modified, removed
+from tests.conformance.driver import record, records
+
+DYNAMODB_LOCAL = os.environ.get("DYNAMODB_LOCAL_ENDPOINT", "http://127.0.0.1:8000")
+NOWHERE = "arn:aws:dynamodb:us-east-1:123456789012:table/none/stream/2026-01-01T00:00:00.000"
+
+
+class Table(Protocol):
+    """A table with keys pk and sk, and the source of its stream."""
+
+    source: StreamSource
+
+    def put(self, item: dict[str, Any]) -> None: ...
+    def delete(self, item: dict[str, Any]) -> None: ...
+
+
+@dataclass
+class SyntheticTable:
+    source: SyntheticSource = field(default_factory=SyntheticSource)
+    items: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    next_number: int = 10**20
+
+    def __post_init__(self) -> None:
+        self.source.open("shard-1")
+
+    def put(self, item: dict[str, Any]) -> None:
+        old = self.items.get((item["pk"], item["sk"]))
+        self.items[item["pk"], item["sk"]] = item
+        if old != item:
+            self._write(inserted, item) if old is None else self._write(modified, old, item)
+
+    def delete(self, item: dict[str, Any]) -> None:
+        self._write(removed, self.items.pop((item["pk"], item["sk"])))
+
+    def _write(self, build: Any, *items: dict[str, Any]) -> None:
+        self.next_number += 1
+        self.source.append("shard-1", [build(*items, sequence_number=self.next_number)])
+
+
+@dataclass
+class BotoTable:
+    client: Any
+    name: str
+    source: BotoSource
+
+    def put(self, item: dict[str, Any]) -> None:
+        self.client.put_item(TableName=self.name, Item=_tagged(item))
+
+    def delete(self, item: dict[str, Any]) -> None:
+        key = {name: item[name] for name in ("pk", "sk")}
+        self.client.delete_item(TableName=self.name, Key=_tagged(key))
+
+
+def _tagged(item: dict[str, Any]) -> dict[str, Any]:
+    """As boto3 wants it: bytes are bytes."""
+    return {name: TypeSerializer().serialize(value) for name, value in item.items()}
+
+
+def boto_table(endpoint: str | None) -> BotoTable:
+    settings: dict[str, Any] = {
+        "region_name": "us-east-1",
+        "endpoint_url": endpoint,
+        "aws_access_key_id": "test",
+        "aws_secret_access_key": "test",
+        "config": Config(account_id_endpoint_mode="disabled", retries={"max_attempts": 1}),
+    }
+    client, streams = (boto3.client(service, **settings) for service in ("dynamodb", "dynamodbstreams"))
+    name = f"contract-{uuid.uuid4().hex}"
+    made = client.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )
+    return BotoTable(client, name, BotoSource(streams, made["TableDescription"]["LatestStreamArn"]))
+
+
+def answers(endpoint: str) -> bool:
+    address = urlsplit(endpoint)
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((address.hostname or "", address.port or 80)) == 0
+
+
+@pytest.fixture(params=["synthetic", "moto", "dynamodb-local"])
+def table(request: pytest.FixtureRequest) -> Iterator[Table]:
+    if request.param == "synthetic":
+        yield SyntheticTable()
+    elif request.param == "moto":
+        with mock_aws():
+            yield boto_table(None)
+    else:
+        if not answers(DYNAMODB_LOCAL):
+            pytest.skip(f"no DynamoDB Local at {DYNAMODB_LOCAL}")
+        made = boto_table(DYNAMODB_LOCAL)
+        yield made
+        made.client.delete_table(TableName=made.name)
+
+
+def read_all(source: StreamSource, start: Position | None = None, limit: int = 1000) -> list[dict[str, Any]]:
+    """Everything behind a position, page by page, of the one shard the table has."""
+    (shard,) = source.shards()
+    position, found = start or TrimHorizon(), list[Any]()
+    while page := source.read(shard.shard_id, position, limit).records:
+        found += page
+        position = After(page[-1]["dynamodb"]["SequenceNumber"])
+    return found
+
+
+def item(number: int, **attributes: Any) -> dict[str, Any]:
+    return {"pk": f"P#{number}", "sk": "S", **attributes}
+
+
+def test_rule_36_each_change_is_in_the_stream_once_and_in_order(table: Table) -> None:
+    table.put(item(1, n=1))
+    table.put(item(1, n=2))
+    table.put(item(2, n=1))
+    table.delete(item(1))
+    found = read_all(table.source)
+    changes = [(one["eventName"], one["dynamodb"]["Keys"]["pk"]["S"]) for one in found]
+    assert changes == [("INSERT", "P#1"), ("MODIFY", "P#1"), ("INSERT", "P#2"), ("REMOVE", "P#1")]
+    sequence = [int(one["dynamodb"]["SequenceNumber"]) for one in found]
+    assert sequence == sorted(set(sequence))
+
+
+def test_rule_36_images_follow_one_another(table: Table) -> None:
+    for n in range(4):
+        table.put(item(1, n=n))
+    found = [one["dynamodb"] for one in read_all(table.source)]
+    assert [one["NewImage"]["n"]["N"] for one in found] == ["0", "1", "2", "3"]
+    assert [one["OldImage"] for one in found[1:]] == [one["NewImage"] for one in found[:-1]]
+
+
+def test_rule_36_a_write_that_changes_nothing_makes_no_record(table: Table, request: pytest.FixtureRequest) -> None:
+    if request.node.callspec.params["table"] == "moto":
+        pytest.skip("moto emits a MODIFY for it")
+    table.put(item(1, n=1))
+    table.put(item(1, n=1))
+    assert len(read_all(table.source)) == 1
+
+
+def test_rule_34_every_source_yields_lambda_records(table: Table) -> None:
+    table.put({**item(1), "binary": b"\x00"})
+    (made,) = read_all(table.source)
+    assert made["eventVersion"] == "1.1"
+    assert made["eventSource"] == "aws:dynamodb"
+    assert made["eventSourceARN"].startswith("arn:aws:dynamodb:")
+    assert made["dynamodb"]["NewImage"]["binary"] == {"B": "AA=="}
+    assert isinstance(made["dynamodb"]["ApproximateCreationDateTime"], float)
+    assert made["dynamodb"]["SequenceNumber"].isdecimal()
+
+
+def test_rule_06_reading_goes_on_behind_a_sequence_number(table: Table) -> None:
+    for number in range(1, 8):
+        table.put(item(number))
+    paged = read_all(table.source, limit=3)
+    assert [one["dynamodb"]["Keys"]["pk"]["S"] for one in paged] == [f"P#{number}" for number in range(1, 8)]
+    third = After(paged[2]["dynamodb"]["SequenceNumber"])
+    assert read_all(table.source, third) == paged[3:]
+
+
+def test_rule_06_an_open_shard_is_never_at_its_end(table: Table) -> None:
+    table.put(item(1))
+    (shard,) = table.source.shards()
+    assert not shard.closed
+    last = After(read_all(table.source)[-1]["dynamodb"]["SequenceNumber"])
+    page = table.source.read(shard.shard_id, last)
+    assert (list(page.records), page.at_end) == ([], False)
+
+
+def test_rule_03_latest_is_behind_everything_that_is_there(table: Table) -> None:
+    (shard,) = table.source.shards()
+    assert table.source.latest(shard.shard_id) == TrimHorizon()
+    table.put(item(1))
+    table.put(item(2))
+    latest = table.source.latest(shard.shard_id)
+    table.put(item(3))
+    assert [one["dynamodb"]["Keys"]["pk"]["S"] for one in read_all(table.source, latest)] == ["P#3"]
+
+
+def test_a_stream_that_is_not_there_is_named() -> None:
+    with mock_aws():
+        made = boto_table(None)
+        gone = BotoSource(made.source._client, NOWHERE)  # noqa: SLF001 -- the same client, another stream
+        with pytest.raises(StreamGone, match="table/none"):
+            gone.shards()
+    with pytest.raises(StreamGone, match="nowhere"):
+        SyntheticSource().read("nowhere", TrimHorizon())
+
+
+def opened(*numbers: int) -> SyntheticSource:
+    source = SyntheticSource()
+    source.open("s")
+    source.append("s", records(numbers))
+    return source
+
+
+def test_rule_06_a_page_has_at_most_a_thousand_records() -> None:
+    source = opened(*range(1, 1502))
+    assert len(source.read("s", TrimHorizon(), limit=5000).records) == 1000
+    assert len(source.read("s", After("1000")).records) == 501
+
+
+def test_rule_06_a_page_has_at_most_a_megabyte() -> None:
+    source = SyntheticSource()
+    source.open("s")
+    source.append("s", [record(number, text="x" * 400_000) for number in (1, 2, 3)])
+    assert len(source.read("s", TrimHorizon()).records) == 2
+
+
+def test_rule_06_a_closed_shard_ends_with_its_last_record() -> None:
+    source = opened(1, 2, 3)
+    source.close("s")
+    assert not source.read("s", TrimHorizon(), limit=2).at_end
+    assert source.read("s", After("2")).at_end
+    assert source.read("s", After("3")).at_end
+    with pytest.raises(ValueError, match="shard s is closed"):
+        source.append("s", records([4]))
+
+
+def test_rule_06_an_expired_iterator_is_replaced_by_reading_again() -> None:
+    source = opened(1)
+    source.expire_iterator("s")
+    with pytest.raises(IteratorExpired):
+        source.read("s", TrimHorizon())
+    assert len(source.read("s", TrimHorizon()).records) == 1
+
+
+def test_rule_36_records_are_trimmed_and_the_reader_is_told() -> None:
+    source = opened(1, 2, 3, 4)
+    source.trim("s", "3")
+    with pytest.raises(RecordsTrimmed):
+        source.read("s", After("1"))
+    assert len(source.read("s", After("3")).records) == 1
+    assert len(source.read("s", TrimHorizon()).records) == 1
+
+
+def test_rule_06_a_forgotten_shard_is_gone() -> None:
+    source = opened(1)
+    source.forget("s")
+    assert source.shards() == ()
+    with pytest.raises(StreamGone):
+        source.latest("s")
+
+
+class Refusing:
+    """A client of which every call fails with one of the service's exceptions."""
+
+    def __init__(self, name: str) -> None:
+        self._client = boto3.client("dynamodbstreams", region_name="us-east-1")
+        self.exceptions = self._client.exceptions
+        self._error = getattr(self.exceptions, name)({"Error": {"Code": name, "Message": ""}}, "GetRecords")
+
+    def get_shard_iterator(self, **_: Any) -> dict[str, Any]:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("ExpiredIteratorException", IteratorExpired),
+        ("TrimmedDataAccessException", RecordsTrimmed),
+        ("ResourceNotFoundException", StreamGone),
+    ],
+)
+def test_rule_06_the_services_exceptions_are_told_apart(name: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        BotoSource(Refusing(name), NOWHERE).read("s", TrimHorizon())
+
+
+class Paging:
+    """A client that lists shards one a page."""
+
+    exceptions = boto3.client("dynamodbstreams", region_name="us-east-1").exceptions
+
+    def describe_stream(self, StreamArn: str, ExclusiveStartShardId: str = "") -> dict[str, Any]:  # noqa: N803, ARG002 -- the service's names
+        if not ExclusiveStartShardId:
+            ended = {"ShardId": "a", "SequenceNumberRange": {"EndingSequenceNumber": "9"}}
+            return {"StreamDescription": {"Shards": [ended], "LastEvaluatedShardId": "a"}}
+        return {"StreamDescription": {"Shards": [{"ShardId": "b", "ParentShardId": "a"}]}}
+
+
+def test_rule_05_all_pages_of_shards_are_listed() -> None:
+    shards = BotoSource(Paging(), NOWHERE).shards()
+    assert [(shard.shard_id, shard.parent, shard.closed) for shard in shards] == [("a", None, True), ("b", "a", False)]
