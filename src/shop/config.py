@@ -19,6 +19,7 @@ _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 _TOPIC = re.compile(r"arn:[a-z0-9-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
+_KINDS = {int: "a whole number", float: "a number"}
 _MAX_TTL_DAYS = 3650
 _MAX_MARGIN_SECONDS = 60.0
 _MAX_CONCURRENCY = 64
@@ -80,7 +81,7 @@ class _Reader:
             number = most + 1
         # Written so that NaN is refused too: it compares as False with everything.
         if not least <= number <= most:
-            kind = "a whole number" if isinstance(default, int) else "a number"
+            kind = _KINDS[type(default)]
             self._problems.append(f"{name}: wanted {kind} from {least} to {most}, got {describe(value)}")
         return number
 

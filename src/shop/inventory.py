@@ -46,6 +46,10 @@ class Settlement(Protocol):
         """Learn what was read; None when there is no such item."""
         ...
 
+    def impossible(self, key: ItemKey, problem: str) -> None:
+        """Learn that DynamoDB does not take this key."""
+        ...
+
     def plan(self) -> list[Step]:
         """Return the next steps, in stream order."""
         ...
@@ -147,9 +151,11 @@ class InventorySink:
         readings = self._reader.read(wanted, deadline)
         for key, item in readings.items.items():
             settlement.read(key, item)
-        for error, _ in readings.failed.values():
+        for key, (error, kind) in readings.failed.items():
             settlement.cases.error = error
-        return _progress({kind for _, kind in readings.failed.values()})
+            if kind is ErrorKind.INVALID:
+                settlement.impossible(key, str(error))
+        return _progress({kind for _, kind in readings.failed.values()} - {ErrorKind.INVALID})
 
 
 _USED_UP = object()

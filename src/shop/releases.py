@@ -39,6 +39,10 @@ class Releases:
         if entry is not None and entry.state is not LedgerState.RESERVED:
             self.cases.close(order)
 
+    def impossible(self, key: ItemKey, problem: str) -> None:
+        """Learn that an order's ledger item can never be read."""
+        self.cases.close(self._order_of[key], Permanent(f"DynamoDB does not take the key of this order: {problem}"))
+
     def plan(self) -> list[Step]:
         """Return the next step for each open order whose ledger item is known, in stream order."""
         known = [release for order, release in self.cases.open.items() if order in self._ledger]

@@ -35,6 +35,10 @@ class Reservations:
         self._unread.discard(product)
         self._stock[product] = None if item is None else available_in(item)
 
+    def impossible(self, key: ItemKey, problem: str) -> None:  # noqa: ARG002 -- the customer is told that it is unknown
+        """Learn that a product's id is none that DynamoDB can hold: so there is no such product."""
+        self.read(key, None)
+
     def plan(self) -> list[Step]:
         """Return the next step for each open order, in stream order."""
         self._told.clear()

@@ -1,0 +1,166 @@
+"""DynamoDB as far as the inventory sink uses it, in memory, strict about limits, with faults on order.
+
+It knows the sink's own expressions and no others: what they mean to DynamoDB is tested against the emulator. What it is
+for is to run thousands of calls with faults in between.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from shop.steps import Actions
+
+Key = tuple[str, str, str]
+Item = dict[str, Any]
+
+ORDERS, INVENTORY = "orders", "inventory"
+
+
+def failure(code: str, status: int = 400, **details: object) -> ClientError:
+    answer: Any = {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}, **details}
+    return ClientError(answer, "TransactWriteItems")
+
+
+class FakeDynamoDB:
+    """`faults` are carried out one a call: a code to refuse it with, `lost` to do it and say nothing, None to do it."""
+
+    def __init__(self) -> None:
+        self.items: dict[Key, Item] = {}
+        self.calls: list[Mapping[str, Any]] = []
+        self.reads: list[int] = []
+        self.faults: list[str | None] = []
+        self.before_call: Callable[[], None] = lambda: None
+        self.shows_items = True
+        self.batch_get_takes = 100
+        self.invalid: set[str] = set()
+        self._tokens: set[str] = set()
+
+    # What tests say and ask.
+
+    def stock(self, **units: int) -> None:
+        for product, available in units.items():
+            self._put(INVENTORY, f"PRODUCT#{product}", "STOCK", available={"N": str(available)})
+
+    def order(self, pk: str, sk: str, status: str = "pending") -> None:
+        self._put(ORDERS, pk, sk, status={"S": status})
+
+    def _put(self, table: str, pk: str, sk: str, **attributes: object) -> None:
+        self.items[table, pk, sk] = {"pk": {"S": pk}, "sk": {"S": sk}, **attributes}
+
+    def available(self, product: str) -> int:
+        return int(self.items[INVENTORY, f"PRODUCT#{product}", "STOCK"]["available"]["N"])
+
+    def status(self, pk: str, sk: str) -> str:
+        status: str = self.items[ORDERS, pk, sk]["status"]["S"]
+        return status
+
+    def ledger(self, pk: str, sk: str) -> Item | None:
+        return self.items.get((INVENTORY, f"LEDGER#{pk}", sk))
+
+    def state(self, pk: str, sk: str) -> str | None:
+        entry = self.ledger(pk, sk)
+        return None if entry is None else entry["state"]["S"]
+
+    def held(self, product: str) -> int:
+        entries = [item for item in self.items.values() if item.get("state") == {"S": "RESERVED"}]
+        return sum(int(entry["lines"]["M"].get(product, {"N": "0"})["N"]) for entry in entries)
+
+    # What the sink calls.
+
+    def transact_write_items(self, *, TransactItems: list[Any], ClientRequestToken: str) -> dict[str, Any]:  # noqa: N803 -- boto3's names
+        request = {"TransactItems": TransactItems, "ClientRequestToken": ClientRequestToken}
+        self.before_call()
+        self.calls.append(copy.deepcopy(request))
+        fault = self.faults.pop(0) if self.faults else None
+        if fault == "unsent":
+            raise ReadTimeoutError(endpoint_url="https://dynamodb")
+        if fault == "busy":
+            reasons = [{"Code": "None"} for _ in TransactItems]
+            reasons[-1] = {"Code": "TransactionConflict"}
+            raise failure("TransactionCanceledException", CancellationReasons=reasons)
+        if fault not in {None, "lost"}:
+            raise failure(str(fault), 500 if fault == "InternalServerError" else 400)
+        self._transact(TransactItems, ClientRequestToken)
+        if fault == "lost":
+            raise ReadTimeoutError(endpoint_url="https://dynamodb")
+        return {}
+
+    def batch_get_item(self, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803 -- boto3's name
+        fault = self.faults.pop(0) if self.faults else None
+        if fault is not None:
+            raise failure(fault)
+        ((table, wanted),) = RequestItems.items()
+        keys = wanted["Keys"]
+        self.reads.append(len(keys))
+        assert wanted["ConsistentRead"] is True
+        assert len({str(key) for key in keys}) == len(keys) <= 100
+        if self.invalid & {key["pk"]["S"] for key in keys}:
+            raise failure("ValidationException")
+        taken, left = keys[: self.batch_get_takes], keys[self.batch_get_takes :]
+        found = [self.items.get((table, key["pk"]["S"], key["sk"]["S"])) for key in taken]
+        answer: dict[str, Any] = {"Responses": {table: [copy.deepcopy(item) for item in found if item is not None]}}
+        return answer | ({"UnprocessedKeys": {table: {"Keys": left, "ConsistentRead": True}}} if left else {})
+
+    def _transact(self, actions: list[Any], token: str) -> None:
+        if token in self._tokens:
+            return
+        targets = [_target(action) for action in actions]
+        assert len(actions) <= 100, "a transaction has at most 100 actions"
+        assert len(set(targets)) == len(targets), "a transaction may touch an item once"
+        if any(pk in self.invalid for _, pk, _ in targets):
+            raise failure("ValidationException")
+        reasons = [self._reason(action, target) for action, target in zip(actions, targets, strict=True)]
+        if any(reason["Code"] != "None" for reason in reasons):
+            raise failure("TransactionCanceledException", CancellationReasons=reasons)
+        for action, target in zip(actions, targets, strict=True):
+            self._write(action, target)
+        self._tokens.add(token)
+
+    def _reason(self, action: Mapping[str, Any], target: Key) -> dict[str, Any]:
+        operation = action.get("Put") or action["Update"]
+        old = self.items.get(target)
+        condition = operation.get("ConditionExpression")
+        if condition is None or _holds(condition, old, operation.get("ExpressionAttributeValues", {})):
+            return {"Code": "None"}
+        assert operation["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
+        shown = {"Item": copy.deepcopy(old)} if old is not None and self.shows_items else {}
+        return {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed", **shown}
+
+    def _write(self, action: Mapping[str, Any], target: Key) -> None:
+        if "Put" in action:
+            self.items[target] = copy.deepcopy(action["Put"]["Item"])
+            return
+        update, values = action["Update"]["UpdateExpression"], action["Update"]["ExpressionAttributeValues"]
+        item = self.items.setdefault(target, {"pk": {"S": target[1]}, "sk": {"S": target[2]}})
+        if update in {Actions.TAKE, Actions.GIVE}:
+            sign = -1 if update == Actions.TAKE else 1
+            old = int(item.get("available", {"N": "0"})["N"])
+            item["available"] = {"N": str(old + sign * int(values[":units"]["N"]))}
+        elif update == Actions.SET_RELEASED:
+            item |= {"state": values[":released"], "eventId": values[":event"], "decidedAt": values[":now"]}
+        else:
+            assert update in {Actions.SET_CONFIRMED, Actions.SET_REJECTED}
+            version = int(item.get("version", {"N": "0"})["N"]) + 1
+            item |= {"status": values[":status"], "version": {"N": str(version)}, "updatedAt": values[":now"]}
+            item |= {"statusReason": values[":reason"]} if ":reason" in values else {}
+
+
+def _target(action: Mapping[str, Any]) -> Key:
+    operation = action.get("Put") or action["Update"]
+    key = operation.get("Key") or operation["Item"]
+    return operation["TableName"], key["pk"]["S"], key["sk"]["S"]
+
+
+def _holds(condition: str, old: Item | None, values: Mapping[str, Any]) -> bool:
+    if condition == Actions.UNDECIDED:
+        return old is None
+    if condition == Actions.STILL_PENDING:
+        return old is not None and old["status"] == values[":pending"]
+    if condition == Actions.STILL_RESERVED:
+        return old is not None and old["state"] == values[":reserved"]
+    assert condition == Actions.IN_STOCK
+    return old is not None and int(old["available"]["N"]) >= int(values[":units"]["N"])

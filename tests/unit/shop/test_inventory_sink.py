@@ -1,0 +1,466 @@
+"""The inventory sink: exactly once, in stream order, whatever DynamoDB answers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shop.cases import InventoryCounts
+from shop.effects import Release, Reserve
+from shop.inventory import InventorySink
+from shop.orders import OrderKey, OrderLine
+from shop.steps import Tables
+from tablestream.backoff import Backoff
+from tablestream.clock import Deadline
+from tablestream.effects import DONE, Answer, Permanent, Transient
+from tablestream.testing import FakeClock
+from tests.unit.shop.fake_dynamodb import INVENTORY, ORDERS, FakeDynamoDB, failure
+
+FOREVER = Deadline(lambda: float("inf"))
+
+
+class Shop:
+    """The sink on a fake DynamoDB."""
+
+    def __init__(self, tries: int = 8) -> None:
+        self.db = FakeDynamoDB()
+        self.clock = FakeClock()
+        self.counts: list[InventoryCounts] = []
+        self.sink = InventorySink(
+            cast("Any", self.db),
+            Tables(ORDERS, INVENTORY),
+            clock=self.clock,
+            backoff=Backoff(tries=tries, uniform=random.Random(1).uniform),
+            observe=self.counts.append,
+        )
+
+    def apply(self, *effects: Reserve | Release, deadline: Deadline = FOREVER) -> Sequence[Answer]:
+        return self.sink.apply(effects, deadline)
+
+    def place(self, number: int, status: str = "pending", /, **lines: int) -> Reserve:
+        """Put an order into the table and return its reserve."""
+        self.db.order(*key(number), status)
+        return reserve(number, **lines)
+
+    def states(self, *numbers: int) -> list[str | None]:
+        return [self.db.state(*key(number)) for number in numbers]
+
+    def statuses(self, *numbers: int) -> list[str]:
+        return [self.db.status(*key(number)) for number in numbers]
+
+    def reasons(self, number: int) -> str:
+        entry = self.db.ledger(*key(number))
+        assert entry is not None
+        reason: str = entry["reason"]["S"]
+        assert self.db.items[(ORDERS, *key(number))]["statusReason"]["S"] == reason
+        return reason
+
+
+def key(number: int) -> OrderKey:
+    return OrderKey(f"USER#{number}", f"ORDER#{number}")
+
+
+def reserve(number: int, **lines: int) -> Reserve:
+    return Reserve(key(number), tuple(OrderLine(*line) for line in lines.items()), f"event-{number}")
+
+
+def release(number: int) -> Release:
+    return Release(key(number), f"release-{number}")
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+# Reserving.
+
+
+def test_a_reserve_takes_stock_confirms_the_order_and_writes_the_ledger_in_one_transaction(shop: Shop) -> None:
+    shop.db.stock(tea=10, cup=2)
+    assert shop.apply(shop.place(1, tea=3, cup=1)) == [DONE]
+    assert (shop.db.available("tea"), shop.db.available("cup")) == (7, 1)
+    assert shop.statuses(1) == ["confirmed"]
+    assert shop.db.items[(ORDERS, *key(1))]["version"] == {"N": "1"}
+    assert shop.db.ledger(*key(1)) == {
+        "pk": {"S": "LEDGER#USER#1"},
+        "sk": {"S": "ORDER#1"},
+        "state": {"S": "RESERVED"},
+        "lines": {"M": {"tea": {"N": "3"}, "cup": {"N": "1"}}},
+        "eventId": {"S": "event-1"},
+        "decidedAt": {"S": "2025-11-20T12:00:00.000Z"},
+    }
+    assert len(shop.db.calls) == 1
+
+
+def test_a_repeated_reserve_takes_nothing_more(shop: Shop) -> None:
+    shop.db.stock(tea=10)
+    placed = shop.place(1, tea=3)
+    assert [*shop.apply(placed), *shop.apply(placed), *shop.apply(placed, placed)] == [DONE] * 4
+    assert shop.db.available("tea") == 7
+    assert shop.counts[0].units_reserved == 3
+    assert shop.counts[1] == InventoryCounts()
+
+
+def test_orders_of_one_product_share_a_transaction_and_its_stock_item(shop: Shop) -> None:
+    shop.db.stock(tea=100)
+    shop.apply(*[shop.place(number, tea=1) for number in range(49)])
+    assert len(shop.db.calls) == 1
+    assert len(shop.db.calls[0]["TransactItems"]) == 99
+    assert shop.db.available("tea") == 51
+
+
+def test_scarce_stock_goes_to_the_earlier_orders_whole_orders_only(shop: Shop) -> None:
+    shop.db.stock(tea=5)
+    placed = [shop.place(number, tea=units) for number, units in enumerate([3, 4, 2, 1])]
+    assert shop.apply(*placed) == [DONE] * 4
+    assert shop.statuses(0, 1, 2, 3) == ["confirmed", "rejected", "confirmed", "rejected"]
+    assert shop.db.available("tea") == 0
+    assert shop.reasons(1) == "Not enough in stock: tea (4 ordered, 2 available)."
+    assert len(shop.db.calls) == 2
+    assert shop.clock.slept == []
+
+
+def test_an_unknown_product_is_said_to_be_unknown_and_takes_no_other_stock(shop: Shop) -> None:
+    shop.db.stock(tea=5)
+    shop.apply(shop.place(1, tea=1, gold=1))
+    assert shop.statuses(1) == ["rejected"]
+    assert shop.reasons(1) == "Unknown product: gold."
+    assert shop.db.available("tea") == 5
+
+
+def test_stock_that_a_refusal_does_not_show_is_read(shop: Shop) -> None:
+    shop.db.shows_items = False
+    shop.db.stock(tea=5)
+    shop.apply(*[shop.place(number, tea=4) for number in range(2)])
+    assert shop.statuses(0, 1) == ["confirmed", "rejected"]
+    assert shop.reasons(1) == "Not enough in stock: tea (4 ordered, 1 available)."
+
+
+@pytest.mark.parametrize("status", ["cancelled", "confirmed", "shipped"])
+def test_an_order_that_is_no_longer_pending_is_withdrawn(shop: Shop, status: str) -> None:
+    shop.db.stock(tea=5)
+    assert shop.apply(shop.place(1, status, tea=1), shop.place(2, tea=1)) == [DONE, DONE]
+    assert shop.states(1, 2) == ["WITHDRAWN", "RESERVED"]
+    assert shop.statuses(1, 2) == [status, "confirmed"]
+    assert shop.db.available("tea") == 4
+    assert shop.counts[0].withdrawn == 1
+
+
+def test_an_order_that_is_gone_is_withdrawn_and_does_not_come_back(shop: Shop) -> None:
+    shop.db.stock(tea=5)
+    assert shop.apply(reserve(1, tea=1)) == [DONE]
+    assert shop.states(1) == ["WITHDRAWN"]
+    assert (ORDERS, *key(1)) not in shop.db.items
+
+
+def test_an_order_cancelled_while_it_is_being_rejected_is_withdrawn(shop: Shop) -> None:
+    shop.db.stock(tea=1)
+    placed = shop.place(1, tea=5)
+
+    def cancel_before_the_second_call() -> None:
+        if len(shop.db.calls) == 1:
+            shop.db.order(*key(1), "cancelled")
+
+    shop.db.before_call = cancel_before_the_second_call
+    assert shop.apply(placed) == [DONE]
+    assert (shop.states(1), shop.statuses(1)) == (["WITHDRAWN"], ["cancelled"])
+
+
+def test_an_order_takes_the_limit_of_a_transaction_in_products(shop: Shop) -> None:
+    lines = {f"p{number}": 1 for number in range(98)}
+    shop.db.stock(**dict.fromkeys(lines, 1))
+    shop.apply(shop.place(1, **lines))
+    assert len(shop.db.calls[0]["TransactItems"]) == 100
+    assert shop.statuses(1) == ["confirmed"]
+
+
+# Releasing.
+
+
+def test_a_release_gives_back_what_the_ledger_holds_once(shop: Shop) -> None:
+    shop.db.stock(tea=10)
+    shop.apply(shop.place(1, tea=3))
+    assert [*shop.apply(release(1)), *shop.apply(release(1))] == [DONE, DONE]
+    assert shop.db.available("tea") == 10
+    assert shop.states(1) == ["RELEASED"]
+    assert [counts.released for counts in shop.counts] == [0, 1, 0]
+
+
+def test_a_release_before_its_reserve_leaves_a_tombstone_that_the_reserve_meets(shop: Shop) -> None:
+    shop.db.stock(tea=10)
+    placed = shop.place(1, tea=3)
+    assert [*shop.apply(release(1)), *shop.apply(placed)] == [DONE, DONE]
+    assert shop.states(1) == ["WITHDRAWN"]
+    assert shop.db.available("tea") == 10
+
+
+def test_a_release_of_a_rejected_order_gives_nothing_back(shop: Shop) -> None:
+    shop.db.stock(tea=1)
+    shop.apply(shop.place(1, tea=3))
+    shop.apply(release(1))
+    assert (shop.states(1), shop.db.available("tea")) == (["REJECTED"], 1)
+
+
+def test_what_is_released_can_be_reserved_in_the_same_call(shop: Shop) -> None:
+    shop.db.stock(tea=3)
+    shop.apply(shop.place(1, tea=3))
+    assert shop.apply(shop.place(2, tea=3), release(1)) == [DONE, DONE]
+    assert shop.states(1, 2) == ["RELEASED", "RESERVED"]
+
+
+def test_a_reserve_that_comes_between_reading_and_the_tombstone_is_released(shop: Shop) -> None:
+    shop.db.stock(tea=3)
+    placed = shop.place(1, tea=3)
+    other = InventorySink(cast("Any", shop.db), Tables(ORDERS, INVENTORY))
+
+    def reserve_first() -> None:
+        shop.db.before_call = lambda: None
+        other.apply([placed], FOREVER)
+
+    shop.db.before_call = reserve_first
+    assert shop.apply(release(1)) == [DONE]
+    assert (shop.states(1), shop.db.available("tea")) == (["RELEASED"], 3)
+
+
+@pytest.mark.parametrize("shows_items", [True, False])
+def test_a_release_that_another_worker_was_faster_with_gives_nothing_back_again(
+    shop: Shop, *, shows_items: bool
+) -> None:
+    shop.db.stock(tea=3)
+    shop.db.shows_items = shows_items
+    shop.apply(shop.place(1, tea=3))
+    other = InventorySink(cast("Any", shop.db), Tables(ORDERS, INVENTORY))
+
+    def release_first() -> None:
+        shop.db.before_call = lambda: None
+        other.apply([release(1)], FOREVER)
+
+    shop.db.before_call = release_first
+    assert shop.apply(release(1)) == [DONE]
+    assert (shop.states(1), shop.db.available("tea")) == (["RELEASED"], 3)
+
+
+def test_the_ledger_is_read_by_hundreds_and_what_is_left_unprocessed_again(shop: Shop) -> None:
+    shop.db.batch_get_takes = 60
+    assert shop.apply(*[release(number) for number in range(120)]) == [DONE] * 120
+    assert shop.db.reads == [100, 40, 20]
+    assert shop.states(0, 119) == ["WITHDRAWN", "WITHDRAWN"]
+
+
+def test_a_ledger_item_that_cannot_be_read_harms_only_its_order(shop: Shop) -> None:
+    shop.db.items[INVENTORY, "LEDGER#USER#1", "ORDER#1"] = {
+        "pk": {"S": "LEDGER#USER#1"},
+        "sk": {"S": "ORDER#1"},
+        "state": {"S": "LOST"},
+    }
+    first, second = shop.apply(release(1), release(2))
+    assert isinstance(first, Permanent)
+    assert second == DONE
+
+
+# Faults.
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "busy",
+        "TransactionConflictException",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "InternalServerError",
+        "unsent",
+    ],
+)
+def test_a_passing_fault_is_waited_for(shop: Shop, fault: str) -> None:
+    shop.db.stock(tea=3)
+    placed = shop.place(1, tea=1)
+    shop.db.faults = [fault, fault]
+    assert shop.apply(placed) == [DONE]
+    assert shop.db.available("tea") == 2
+    assert len(shop.clock.slept) == 2
+
+
+def test_conflicts_are_counted(shop: Shop) -> None:
+    shop.db.stock(tea=3)
+    shop.db.faults = ["busy", "TransactionConflictException"]
+    shop.apply(shop.place(1, tea=1))
+    assert shop.counts[0].conflicts == 2
+
+
+def test_a_call_that_took_effect_but_was_lost_is_repeated_under_the_same_token(shop: Shop) -> None:
+    shop.db.stock(tea=3)
+    placed = shop.place(1, tea=1)
+    shop.db.faults = ["lost", "lost"]
+    assert shop.apply(placed) == [DONE]
+    assert shop.db.available("tea") == 2
+    assert len({call["ClientRequestToken"] for call in shop.db.calls}) == 1
+    assert shop.db.calls[0] == shop.db.calls[2]
+    assert shop.counts[0].confirmed == 1
+
+
+def test_a_lost_call_that_stays_lost_is_found_in_the_ledger(shop: Shop) -> None:
+    shop.db.stock(tea=3)
+    placed = shop.place(1, tea=1)
+    shop.db.faults = ["lost", "unsent", "unsent", "unsent"]
+    assert shop.apply(placed) == [DONE]
+    assert shop.db.available("tea") == 2
+
+
+def test_faults_without_end_are_answered_as_transient_after_bounded_tries(shop: Shop) -> None:
+    shop.db.stock(tea=3)
+    placed = shop.place(1, tea=1)
+    shop.db.faults.extend(["busy"] * 1000)
+    (answer,) = shop.apply(placed)
+    assert isinstance(answer, Transient)
+    assert len(shop.db.calls) == 9
+
+
+def test_after_the_deadline_nothing_more_is_sent(shop: Shop) -> None:
+    placed = shop.place(1, tea=1)
+    (answer,) = shop.apply(placed, deadline=Deadline(lambda: 0.0))
+    assert isinstance(answer, Transient)
+    assert shop.db.calls == []
+
+
+def test_the_deadline_is_kept_between_the_transactions_of_a_chain(shop: Shop) -> None:
+    shop.db.stock(tea=1000)
+    placed = [shop.place(number, tea=1) for number in range(120)]
+    left = iter([5.0, 5.0, 5.0] + [0.0] * 100)
+    answers = shop.apply(*placed, deadline=Deadline(lambda: next(left)))
+    assert [isinstance(answer, Transient) for answer in answers] == [False] * 98 + [True] * 22
+    assert len(shop.db.calls) == 2
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException", "SomethingNew"])
+def test_a_configuration_that_is_wrong_is_nobodys_fault_and_not_waited_for(shop: Shop, code: str) -> None:
+    placed = shop.place(1, tea=1)
+    shop.db.faults.extend([code] * 5)
+    (answer,) = shop.apply(placed)
+    assert isinstance(answer, Transient)
+    assert len(shop.db.calls) == 1
+    assert shop.clock.slept == []
+
+
+def test_an_order_that_dynamodb_does_not_take_is_found_among_its_neighbours(shop: Shop) -> None:
+    shop.db.stock(tea=30, cup=30)
+    placed = [shop.place(number, tea=1) for number in range(5)] + [shop.place(5, cup=1)]
+    shop.db.invalid = {"LEDGER#USER#3"}
+    answers = shop.apply(*placed)
+    assert [isinstance(answer, Permanent) for answer in answers] == [False, False, False, True, False, False]
+    assert (shop.db.available("tea"), shop.db.available("cup")) == (26, 29)
+    assert shop.clock.slept == []
+
+
+def test_a_ledger_key_that_dynamodb_does_not_take_is_found_among_its_neighbours(shop: Shop) -> None:
+    shop.db.invalid = {"LEDGER#USER#3"}
+    answers = shop.apply(*[release(number) for number in range(5)])
+    assert [answer == DONE for answer in answers] == [True, True, True, False, True]
+    assert isinstance(answers[3], Permanent)
+
+
+def test_where_every_order_of_many_is_invalid_none_is_blamed(shop: Shop) -> None:
+    placed = [shop.place(number, tea=1) for number in range(10)]
+    shop.db.invalid = {"PRODUCT#tea"}
+    answers = shop.apply(*placed)
+    assert all(isinstance(answer, Transient) for answer in answers)
+
+
+def test_stock_is_looked_at_anew_after_a_wait(shop: Shop) -> None:
+    shop.db.stock(tea=1)
+    placed = [shop.place(1, tea=3), shop.place(2, tea=1)]
+    calls = len(shop.db.calls)
+
+    def restock_in_time() -> None:
+        if len(shop.db.calls) == calls + 3:
+            shop.db.stock(tea=9)
+
+    shop.db.before_call = restock_in_time
+    shop.db.faults = [None, "ThrottlingException", "ThrottlingException"]
+    assert shop.apply(*placed) == [DONE, DONE]
+    assert shop.statuses(1, 2) == ["confirmed", "confirmed"]
+
+
+# All at once.
+
+FAULTS = st.sampled_from([None, None, None, "busy", "lost", "unsent", "ThrottlingException", "InternalServerError"])
+LINES = st.dictionaries(st.sampled_from(["tea", "cup", "pot", "gold"]), st.integers(1, 4), min_size=1, max_size=3)
+STATUSES = st.sampled_from(["pending"] * 6 + ["cancelled"])
+ORDERS_PLACED = st.lists(st.tuples(LINES, STATUSES), min_size=1, max_size=12)
+STOCK = st.fixed_dictionaries({product: st.integers(0, 12) for product in ("tea", "cup", "pot")})
+
+
+def model(orders: Sequence[tuple[dict[str, int], str]], stock: dict[str, int]) -> list[str]:
+    """One order after the other, by the book."""
+    left = dict(stock)
+    outcome = []
+    for lines, status in orders:
+        enough = all(left.get(product, 0) >= units for product, units in lines.items())
+        if status == "pending" and enough:
+            for product, units in lines.items():
+                left[product] -= units
+        outcome.append(status if status != "pending" else "confirmed" if enough else "rejected")
+    return outcome
+
+
+def until_done(apply: Callable[[], Sequence[Answer]]) -> None:
+    """Deliver again, as Lambda does, until all is done."""
+    for _ in range(500):
+        if all(answer == DONE for answer in apply()):
+            return
+    raise AssertionError("never done")
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    orders=ORDERS_PLACED,
+    stock=STOCK,
+    faults=st.lists(FAULTS, max_size=60),
+    shows_items=st.booleans(),
+    tries=st.integers(1, 8),
+)
+def test_whatever_fails_the_outcome_is_that_of_one_order_after_the_other(
+    *,
+    orders: list[tuple[dict[str, int], str]],
+    stock: dict[str, int],
+    faults: list[str | None],
+    shows_items: bool,
+    tries: int,
+) -> None:
+    shop = Shop(tries)
+    shop.db.stock(**stock)
+    shop.db.shows_items = shows_items
+    shop.db.faults = list(faults)
+    placed = [shop.place(number, status, **lines) for number, (lines, status) in enumerate(orders)]
+    numbers = range(len(orders))
+    until_done(lambda: shop.apply(*placed))
+    assert shop.statuses(*numbers) == model(orders, stock)
+    for product, initial in stock.items():
+        assert shop.db.available(product) + shop.db.held(product) == initial
+    shop.db.faults = list(faults)
+    until_done(lambda: shop.apply(*[release(number) for number in numbers]))
+    assert {product: shop.db.available(product) for product in stock} == stock
+    assert "RESERVED" not in shop.states(*numbers)
+
+
+def test_the_fake_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(AssertionError):
+        FakeDynamoDB().transact_write_items(
+            TransactItems=[
+                {
+                    "Update": {
+                        "TableName": ORDERS,
+                        "Key": {"pk": {"S": "a"}, "sk": {"S": "b"}},
+                        "ConditionExpression": "?",
+                    }
+                }
+            ],
+            ClientRequestToken="t",
+        )
+    assert failure("X").response["Error"]["Code"] == "X"
