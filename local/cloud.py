@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import boto3
-from botocore.config import Config
 from moto.cloudformation.parsing import get_model_map
 
 from local import orders
 from local import stack as stacks
+from local.clients import REGION, Client, Clients
 from local.external import mirror
 from local.server import Server
-from local.translate import REGION, translate
+from local.translate import translate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import TracebackType
 
     from local.faults import Faults
-    from local.stack import Client, FunctionSpec, StreamMapping
-
-DYNAMODB = ("dynamodb", "dynamodbstreams")
+    from local.stack import FunctionSpec, StreamMapping
 
 
 class Cloud:
@@ -48,16 +44,13 @@ class Cloud:
         self._address = (host, port)
         self._parameters = dict(parameters or {})
         self.dynamodb_endpoint = dynamodb_endpoint
-        self._clients: dict[tuple[str, str], Client] = {}
-        # Any: the service names are variables here, and the stubs have an overload for each literal.
-        self._session: Any = boto3.Session(region_name=REGION, aws_access_key_id="local", aws_secret_access_key="local")
-        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         translated = translate(self._template, self._parameters, frozenset(get_model_map()))
         self._server = Server(*self._address)
+        self._clients = Clients(self.endpoint, self.dynamodb_endpoint)
         try:
-            self._stack = stacks.create(translated, self._parameters, self._embedded)
+            self._stack = stacks.create(translated, self._parameters, self._clients.embedded)
             self._streams = self._mirrored()
         except BaseException:
             self._server.close()
@@ -106,8 +99,7 @@ class Cloud:
 
     def client(self, service: str) -> Client:
         """A boto3 client (one per service, safe to share between threads) of the embedded AWS."""
-        external = self.dynamodb_endpoint if service in DYNAMODB else None
-        return self._client(service, external or self.endpoint)
+        return self._clients.get(service)
 
     def aws_environment(self, endpoint: str | None = None) -> dict[str, str]:
         """The variables that point any AWS SDK at this cloud; `endpoint` replaces its URL (for containers)."""
@@ -133,22 +125,10 @@ class Cloud:
         """
         orders.seed(self, event)
 
-    def _embedded(self, service: str) -> Client:
-        return self._client(service, self.endpoint)
-
-    def _client(self, service: str, endpoint: str) -> Client:
-        with self._lock:  # creating a client is not thread safe, using one is
-            if (service, endpoint) not in self._clients:
-                config = Config(
-                    account_id_endpoint_mode="disabled", retries={"total_max_attempts": 3, "mode": "standard"}
-                )
-                self._clients[service, endpoint] = self._session.client(service, endpoint_url=endpoint, config=config)
-            return self._clients[service, endpoint]
-
     def _mirrored(self) -> dict[str, str]:
         if not self.dynamodb_endpoint:
             return {}
-        return mirror(self._embedded("dynamodb"), self.client("dynamodb"))
+        return mirror(self._clients.embedded("dynamodb"), self.client("dynamodb"))
 
     def _at_home(self, function: FunctionSpec) -> FunctionSpec:
         return replace(function, environment={**function.environment, **self.aws_environment()})

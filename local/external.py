@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from local.stack import Client
+    from local.clients import Client
 
 
 def mirror(embedded: Client, external: Client) -> dict[str, str]:

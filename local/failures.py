@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local.actions import Discard
-    from local.stack import Client
+    from local.clients import Client
 
 
 class FailureDestination:

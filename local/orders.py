@@ -15,8 +15,8 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError, ParamValidationError
 
 if TYPE_CHECKING:
+    from local.clients import Client
     from local.cloud import Cloud
-    from local.stack import Client
 
 Item = dict[str, Any]
 Line = tuple[str, Any]  # a product and a quantity; any quantity, since poison has to be placed too

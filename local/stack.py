@@ -13,13 +13,15 @@ from moto.cloudformation.models import cloudformation_backends
 from moto.cloudformation.parsing import clean_json
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
-from local.translate import CODE_BUCKET, CODE_KEY, REGION, Json, TemplateError, Translated
+from local.clients import REGION
+from local.translate import CODE_BUCKET, CODE_KEY, Json, TemplateError, Translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-Client = Any  # boto3 builds its client classes at run time
+    from local.clients import Client
+
 STACK = "tablestream"
 DEFAULT_TIMEOUT_SECONDS = 3  # Lambda's own defaults
 DEFAULT_MEMORY_MB = 128

@@ -19,13 +19,14 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
+from local.clients import REGION
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 CODE_BUCKET = "local-function-code"
 CODE_KEY = "empty.zip"
-REGION = "us-east-1"  # moto's streams name no other region
 FUNCTIONS = ("AWS::Serverless::Function", "AWS::Lambda::Function")
 Json = Any  # what a template or a JSON document holds
 MAPPING = "AWS::Lambda::EventSourceMapping"

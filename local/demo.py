@@ -1,0 +1,84 @@
+"""`python -m local demo`: the scenario, from an empty machine to the last check."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from local.audit import World
+from local.clients import Clients
+from local.cloud import Cloud
+from local.inbox import Inbox
+from local.letters import letters
+from local.orders import Shop
+from local.report import print_report
+from local.running import Options, Running, hurried
+from local.scenario import Scenario, ScenarioError
+from local.view import View, console
+from local.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from local.observations import Observation
+    from local.stack import FunctionSpec
+
+POLL_INTERVAL = 0.05  # seconds; nobody wants to wait for the documented rate here
+
+
+def impatient(function: FunctionSpec) -> FunctionSpec:
+    """The function with little time before its deadline, so that an outage is felt within seconds.
+
+    The margin is wide instead: on a slow machine an invocation answers in part, and is not killed.
+    """
+    return replace(function, timeout=8.0, environment={**function.environment, "DEADLINE_MARGIN_SECONDS": "6.5"})
+
+
+def demo(template: Path, *, logs: bool = False) -> int:
+    """Play the scenario and check what came of it. Returns the exit status."""
+    began, output, watch = time.monotonic(), console(), Watch()
+    view = View(output, logs=logs)
+
+    def observe(observation: Observation) -> None:
+        view(observation)
+        watch(observation)
+
+    with Cloud(template) as cloud, Inbox(Clients(cloud.endpoint), cloud.outputs["TopicArn"]) as inbox:
+        options = Options(poll_interval=POLL_INTERVAL, settings=hurried, function=impatient)
+        shop = Shop(cloud.client("dynamodb"), cloud.outputs)
+        with Running(cloud, observe, options) as running:
+            say = lambda line: output.print(f"\n{line}", style="bold", soft_wrap=True)  # noqa: E731 - one line
+            scenario = Scenario(shop, running, cloud.faults, watch, cloud.outputs["InventoryTableName"], say)
+            stuck = _play(scenario)
+        output.print()
+        held = print_report(output, _world(cloud, shop, inbox.take()), watch.deliveries())
+    seconds = time.monotonic() - began
+    if held and not stuck:
+        output.print(f"OK: {len(watch.deliveries())} deliveries, every invariant holds ({seconds:.1f} s)")
+        return 0
+    output.print(f"FAILED: {stuck or 'an invariant is broken, see above'} ({seconds:.1f} s)", soft_wrap=True)
+    return 1
+
+
+def _play(scenario: Scenario) -> str:
+    try:
+        scenario.play()
+    except ScenarioError as error:
+        return str(error)
+    return ""
+
+
+def _world(cloud: Cloud, shop: Shop, messages: Sequence[Mapping[str, Any]]) -> World:
+    journal = cloud.client("dynamodb").scan(TableName=cloud.outputs["JournalTableName"], Select="COUNT")
+    return World(
+        available=shop.available(),
+        ledger=shop.ledger(),
+        orders=shop.orders(),
+        notifications=messages,
+        letters=letters(cloud.client("s3"), cloud.outputs["FailuresBucketName"]),
+        journal=journal["Count"],
+        faults=cloud.faults.answered,
+    )
