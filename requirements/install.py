@@ -70,13 +70,14 @@ def install(venv: Path, layer: str, folders: list[Path]) -> int:
     python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not same_python(python):
         shutil.rmtree(venv, ignore_errors=True)
-        run(sys.executable, "-m", "venv", str(venv))
+        if status := run(sys.executable, "-m", "venv", str(venv)):
+            print(f"{sys.executable} -m venv failed; on Debian and Ubuntu install python3-venv.", file=sys.stderr)
+            return status
     for stamp in venv.glob(".*.installed"):
         stamp.unlink()
     # --no-deps: the file is complete. --no-compile: what is imported gets compiled on import, most never is.
     pip = ("-m", "pip", "--disable-pip-version-check", "--no-input", "install", "-qq", "--no-deps", "--no-compile")
-    status = run(str(python), *pip, "--require-hashes", "-r", str(HERE / f"{layer}.txt"), check=False)
-    if status:
+    if status := run(str(python), *pip, "--require-hashes", "-r", str(HERE / f"{layer}.txt")):
         print(
             f"Installing failed; is the package index within reach? Then try again, or remove {venv}.", file=sys.stderr
         )
@@ -97,9 +98,9 @@ def same_python(python: Path) -> bool:
     return answer == f"{sys.version_info[:3]} {sys.base_prefix}"
 
 
-def run(*command: str, check: bool = True) -> int:
+def run(*command: str) -> int:
     """Run a command; return its exit status."""
-    return subprocess.run(command, check=check).returncode
+    return subprocess.run(command, check=False).returncode
 
 
 def add_to_path(python: Path, folders: list[Path]) -> None:
