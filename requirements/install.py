@@ -70,14 +70,16 @@ def install(venv: Path, layer: str, folders: list[Path]) -> int:
     python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not same_python(python):
         shutil.rmtree(venv, ignore_errors=True)
-        if status := run(sys.executable, "-m", "venv", str(venv)):
+        status = run(sys.executable, "-m", "venv", str(venv))
+        if status:
             print(f"{sys.executable} -m venv failed; on Debian and Ubuntu install python3-venv.", file=sys.stderr)
             return status
     for stamp in venv.glob(".*.installed"):
         stamp.unlink()
     # --no-deps: the file is complete. --no-compile: what is imported gets compiled on import, most never is.
     pip = ("-m", "pip", "--disable-pip-version-check", "--no-input", "install", "-qq", "--no-deps", "--no-compile")
-    if status := run(str(python), *pip, "--require-hashes", "-r", str(HERE / f"{layer}.txt")):
+    status = run(str(python), *pip, "--require-hashes", "-r", str(HERE / f"{layer}.txt"))
+    if status:
         print(
             f"Installing failed; is the package index within reach? Then try again, or remove {venv}.", file=sys.stderr
         )
