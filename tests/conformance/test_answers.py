@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from local.actions import Answered, Condition, Discard, FunctionError, Invoke, Outcome, Throttled, TimedOut
 from local.events import Advanced, Delivered, Retried, Split
 from tablestream.testing import CREATED
-from tests.conformance.driver import ERROR, SUCCESS, Shard, failing, numbers, record, records
+from tests.conformance.driver import ERROR, SUCCESS, Shard, failing, in_turn, numbers, record, records
 
 AT_ONCE: Callable[[int], float] = lambda _: 0.0  # noqa: E731 -- a value of a setting
 
 
-def names(*identifiers: Any) -> Answered:
+def names(*identifiers: object) -> Answered:
     return Answered({"batchItemFailures": [{"itemIdentifier": identifier} for identifier in identifiers]})
 
 
@@ -34,7 +33,7 @@ def test_rule_10_what_counts_as_full_success(payload: object) -> None:
     shard = Shard(report_failures=True)
     shard.offer(1, 2)
     assert shard.run(lambda _: Answered(payload)) == [("invoke", [1, 2], 0)]
-    assert shard.delivery.checkpoint == "2"
+    assert shard.checkpoint() == "2"
     assert [event.count for event in shard.events(Delivered)] == [2]
 
 
@@ -72,7 +71,7 @@ def test_rule_13_everything_from_the_lowest_failure_on_is_delivered_again() -> N
     shard = Shard(report_failures=True)
     shard.offer(1, 2, 3, 4, 5)
     shard.answer(shard.invoke(), failing(5, 3))
-    assert shard.delivery.checkpoint == "2"
+    assert shard.checkpoint() == "2"
     assert numbers(shard.invoke().records) == [3, 4, 5]
     assert shard.events(Advanced) == [Advanced(0, 1, done=2, left=3, resume_at="3", at=CREATED)]
 
@@ -143,7 +142,7 @@ def test_rule_17_the_whole_remaining_batch_is_discarded_and_the_next_goes_on() -
         ("RetryAttemptsExhausted", [1, 2, 3], 1),
         ("invoke", [4, 5], 0),
     ]
-    assert shard.delivery.checkpoint == "5"
+    assert shard.checkpoint() == "5"
 
 
 def test_rule_17_what_a_discard_says() -> None:
@@ -158,8 +157,7 @@ def test_rule_17_what_a_discard_says() -> None:
 def test_rule_18_throttles_use_up_no_attempt() -> None:
     shard = Shard(max_retries=1, bisect=True)
     shard.offer(1, 2)
-    outcomes = iter([Throttled()] * 20 + [SUCCESS])
-    done = shard.run(lambda _: next(outcomes))
+    done = shard.run(in_turn(*[Throttled()] * 20, SUCCESS))
     assert done == [("invoke", [1, 2], 0)] * 21
 
 
@@ -247,7 +245,7 @@ def test_rule_22_the_expired_prefix_goes_as_one_message_and_the_rest_is_processe
     shard.offer(*records([1, 2], at=CREATED), record(3, at=CREATED + 30), record(4, at=CREATED))
     shard.now = CREATED + 61
     assert shard.run(lambda _: SUCCESS) == [("RecordAgeExceeded", [1, 2], 0), ("invoke", [3, 4], 0)]
-    assert shard.delivery.checkpoint == "4"
+    assert shard.checkpoint() == "4"
 
 
 def test_rule_22_a_record_exactly_as_old_as_allowed_is_delivered() -> None:
@@ -309,8 +307,7 @@ def test_rule_23_a_batch_waits_out_its_backoff() -> None:
 def test_rule_23_throttles_back_off_by_their_own_count() -> None:
     shard = Shard(backoff=lambda failures: 10.0**failures)
     shard.offer(1)
-    outcomes = iter([ERROR, Throttled(), Throttled(), ERROR, Throttled(), SUCCESS])
-    shard.run(lambda _: next(outcomes))
+    shard.run(in_turn(ERROR, Throttled(), Throttled(), ERROR, Throttled(), SUCCESS))
     assert [event.wait for event in shard.events(Retried)] == [10, 10, 100, 100, 10]
 
 
@@ -318,8 +315,7 @@ def test_rule_36_delivery_is_at_least_once() -> None:
     """What was applied before the time ran out is delivered again."""
     shard = Shard()
     shard.offer(1, 2)
-    outcomes = iter([TimedOut(), SUCCESS])
-    shard.run(lambda _: next(outcomes))
+    shard.run(in_turn(TimedOut(), SUCCESS))
     assert shard.invocations == [[1, 2], [1, 2]]
 
 

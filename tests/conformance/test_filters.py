@@ -27,11 +27,11 @@ def passes(record: dict[str, Any], *patterns: dict[str, Any]) -> bool:
     return FilterSet.compile([json.dumps(pattern) for pattern in patterns]).matches(record)
 
 
-def image(**attributes: Any) -> dict[str, Any]:
+def image(**attributes: object) -> dict[str, Any]:
     return {"dynamodb": {"NewImage": attributes}}
 
 
-def matches(**attributes: Any) -> bool:
+def matches(**attributes: object) -> bool:
     return passes(inserted(ORDER), image(**attributes))
 
 

@@ -19,40 +19,40 @@ MIB = 1024 * 1024
 
 def test_rule_04_the_checkpoint_is_the_last_record_that_is_done() -> None:
     shard = Shard(report_failures=True)
-    assert shard.delivery.checkpoint is None
+    assert shard.checkpoint() is None
     shard.offer(1, 2, 3)
-    assert shard.delivery.checkpoint is None
+    assert shard.checkpoint() is None
     shard.answer(shard.invoke(), failing(3))
-    assert shard.delivery.checkpoint == "2"
+    assert shard.checkpoint() == "2"
     assert shard.events(Checkpointed) == [Checkpointed("2", CREATED)]
 
 
 def test_rule_04_a_new_delivery_resumes_behind_the_checkpoint() -> None:
     shard = Shard(checkpoint="2")
-    assert shard.delivery.checkpoint == "2"
+    assert shard.checkpoint() == "2"
     with pytest.raises(ValueError, match="record 2 offered after 2; wanted stream order"):
         shard.offer(2)
     shard.offer(3)
     assert shard.run(lambda _: SUCCESS) == [("invoke", [3], 0)]
-    assert shard.delivery.checkpoint == "3"
+    assert shard.checkpoint() == "3"
 
 
 def test_rule_06_reading_stops_when_much_is_waiting_and_goes_on_when_it_is_done() -> None:
     shard = Shard(batch_size=1000)
     shard.offer(*range(1, 2000))
-    assert shard.delivery.room
+    assert shard.has_room()
     shard.offer(2000)
-    assert not shard.delivery.room
+    assert not shard.has_room()
     shard.run(lambda _: SUCCESS)
-    assert shard.delivery.room
+    assert shard.has_room()
 
 
 def test_rule_06_large_records_stop_the_reading_earlier() -> None:
     shard = Shard(batch_size=10_000)
     shard.offer(*(record(number, text="x" * MIB) for number in range(1, 12)))
-    assert shard.delivery.room
+    assert shard.has_room()
     shard.offer(record(12, text="x" * MIB))
-    assert not shard.delivery.room
+    assert not shard.has_room()
 
 
 def test_rule_07_one_batch_in_flight_per_shard() -> None:
@@ -136,11 +136,11 @@ def test_rule_07_the_checkpoint_stays_below_the_lane_that_is_behind() -> None:
         for action in others:
             assert isinstance(action, Invoke)
             shard.answer(action, SUCCESS)
-        assert shard.delivery.checkpoint is None
+        assert shard.checkpoint() is None
         shard.due()
     assert isinstance(slow, Invoke)
     shard.answer(slow, SUCCESS)
-    assert shard.delivery.checkpoint is not None
+    assert shard.checkpoint() is not None
 
 
 def test_rule_08_without_a_window_a_single_record_goes_at_once() -> None:
@@ -179,6 +179,15 @@ def test_rule_08_six_megabytes_end_the_window_and_the_batch() -> None:
     assert numbers(shard.invoke().records) == [1, 2, 3, 4, 5]
 
 
+def test_rule_08_what_was_sent_no_longer_counts() -> None:
+    shard = Shard(batch_size=100, batching_window=300)
+    shard.offer(*(record(number, text="x" * MIB) for number in range(1, 7)))
+    shard.answer(shard.invoke(), SUCCESS)
+    shard.offer(7)
+    assert shard.due() == []
+    assert shard.delivery.next_due(shard.now) == CREATED + 300
+
+
 def test_rule_08_a_record_above_the_payload_limit_goes_alone() -> None:
     shard = Shard(batch_size=100)
     shard.offer(record(1, text="x" * (PAYLOAD_LIMIT + 1)), 2)
@@ -189,9 +198,10 @@ def test_rule_08_a_closed_shard_waits_for_no_window() -> None:
     shard = Shard(batch_size=100, batching_window=300)
     shard.offer(1)
     shard.delivery.close(shard.now)
-    assert not shard.delivery.finished
+    assert not shard.finished()
     assert shard.run(lambda _: SUCCESS) == [("invoke", [1], 0)]
-    assert shard.delivery.finished
+    assert shard.finished()
+    assert shard.now == CREATED
 
 
 def test_rule_08_a_batch_never_spans_shards() -> None:
@@ -218,15 +228,15 @@ def test_rule_09_a_filtered_record_advances_the_position_and_invokes_nothing() -
     assert shard.due() == []
     assert shard.delivery.next_due(shard.now) is None
     assert shard.delivery.idle
-    assert shard.delivery.checkpoint == "3"
+    assert shard.checkpoint() == "3"
 
 
 def test_rule_09_a_filtered_record_does_not_move_past_an_undelivered_one() -> None:
     shard = Shard(filters=('{"dynamodb": {"Keys": {"pk": {"S": ["wanted"]}}}}',))
     shard.offer(record(1), record(2, item="wanted"), record(3))
-    assert shard.delivery.checkpoint == "1"
+    assert shard.checkpoint() == "1"
     shard.answer(shard.invoke(), SUCCESS)
-    assert shard.delivery.checkpoint == "3"
+    assert shard.checkpoint() == "3"
 
 
 def test_the_driver_is_told_when_it_misuses_the_state_machine() -> None:
@@ -236,5 +246,6 @@ def test_the_driver_is_told_when_it_misuses_the_state_machine() -> None:
     with pytest.raises(ValueError, match="SequenceNumber None; wanted text of digits"):
         shard.delivery.offer([{"dynamodb": {}}], shard.now)
     shard.delivery.close(shard.now)
+    assert not shard.has_room()
     with pytest.raises(ValueError, match="after the shard was closed"):
         shard.offer(1)

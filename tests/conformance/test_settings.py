@@ -12,7 +12,7 @@ STREAM = {"Stream": "arn:aws:dynamodb:eu-west-1:111122223333:table/T/stream/x", 
 EVERY_ITEM = '{"eventName": ["INSERT"]}'
 
 
-def read(**properties: Any) -> MappingSettings:
+def read(**properties: object) -> MappingSettings:
     return read_mapping({**STREAM, **properties})
 
 
@@ -131,7 +131,7 @@ def test_rule_02_parameters_arrive_as_text() -> None:
 
 @pytest.mark.parametrize("value", [{"Ref": "Size"}, "many", 2.5, True, "", "--1"])
 def test_rule_02_a_value_of_the_wrong_type_says_what_came(value: object) -> None:
-    with pytest.raises(InvalidSettings, match="BatchSize is .*; wanted a whole number"):
+    with pytest.raises(InvalidSettings, match=r"BatchSize is .*; wanted a whole number"):
         read(BatchSize=value)
 
 
@@ -142,7 +142,7 @@ def test_rule_02_a_flag_is_true_or_false() -> None:
 
 @pytest.mark.parametrize("criteria", ["text", {"Filters": ["text"]}, {"Filters": {}}])
 def test_rule_02_filter_criteria_of_another_shape_are_refused(criteria: object) -> None:
-    with pytest.raises(InvalidSettings, match="wanted {Filters:"):
+    with pytest.raises(InvalidSettings, match=r"wanted \{Filters:"):
         read(FilterCriteria=criteria)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from boto3.dynamodb.types import TypeSerializer
 from botocore.config import Config
 from moto import mock_aws
 
+from local.actions import Record
 from local.source import (
     After,
     BotoSource,
@@ -41,8 +42,8 @@ NOWHERE = "arn:aws:dynamodb:us-east-1:123456789012:table/none/stream/2026-01-01T
 class Table(Protocol):
     """A table with keys pk and sk, and the source of its stream."""
 
-    source: StreamSource
-
+    @property
+    def source(self) -> StreamSource: ...
     def put(self, item: dict[str, Any]) -> None: ...
     def delete(self, item: dict[str, Any]) -> None: ...
 
@@ -65,7 +66,7 @@ class SyntheticTable:
     def delete(self, item: dict[str, Any]) -> None:
         self._write(removed, self.items.pop((item["pk"], item["sk"])))
 
-    def _write(self, build: Any, *items: dict[str, Any]) -> None:
+    def _write(self, build: Callable[..., Record], *items: dict[str, Any]) -> None:
         self.next_number += 1
         self.source.append("shard-1", [build(*items, sequence_number=self.next_number)])
 
@@ -97,7 +98,8 @@ def boto_table(endpoint: str | None) -> BotoTable:
         "aws_secret_access_key": "test",
         "config": Config(account_id_endpoint_mode="disabled", retries={"max_attempts": 1}),
     }
-    client, streams = (boto3.client(service, **settings) for service in ("dynamodb", "dynamodbstreams"))
+    client: Any = boto3.client("dynamodb", **settings)
+    streams: Any = boto3.client("dynamodbstreams", **settings)
     name = f"contract-{uuid.uuid4().hex}"
     made = client.create_table(
         TableName=name,
@@ -141,7 +143,7 @@ def read_all(source: StreamSource, start: Position | None = None, limit: int = 1
     return found
 
 
-def item(number: int, **attributes: Any) -> dict[str, Any]:
+def item(number: int, **attributes: object) -> dict[str, Any]:
     return {"pk": f"P#{number}", "sk": "S", **attributes}
 
 
@@ -285,7 +287,7 @@ class Refusing:
         self.exceptions = self._client.exceptions
         self._error = getattr(self.exceptions, name)({"Error": {"Code": name, "Message": ""}}, "GetRecords")
 
-    def get_shard_iterator(self, **_: Any) -> dict[str, Any]:
+    def get_shard_iterator(self, **_: object) -> dict[str, Any]:
         raise self._error
 
 

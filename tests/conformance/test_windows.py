@@ -9,12 +9,12 @@ import pytest
 
 from local.actions import Answered, Invoke, Outcome, Throttled, WindowContext
 from local.events import WindowEnded
-from tests.conformance.driver import ERROR, SHARD, STREAM, Shard, numbers, record
+from tests.conformance.driver import ERROR, SHARD, STREAM, Shard, in_turn, numbers, record
 
 START = 1_763_640_000.0  # a multiple of 60: 2025-11-20T12:00:00Z
 
 
-def keeping(**state: Any) -> Answered:
+def keeping(**state: object) -> Answered:
     return Answered({"state": state})
 
 
@@ -34,7 +34,7 @@ def told(shard: Shard) -> list[tuple[list[int], Mapping[str, Any], bool]]:
     return [(numbers(invoke.records), window(invoke).state, window(invoke).is_final) for invoke in invokes]
 
 
-def shard_of(*, length: float = 60, **settings: Any) -> Shard:
+def shard_of(*, length: float = 60, **settings: Any) -> Shard:  # noqa: ANN401 -- MappingSettings' own
     return Shard(tumbling_window=length, **settings)
 
 
@@ -96,7 +96,8 @@ def test_rule_33_a_closed_shard_ends_its_window_at_once() -> None:
     shard.delivery.close(shard.now)
     shard.run(counting)
     assert told(shard) == [([1], {}, False), ([], {"count": 1}, True)]
-    assert shard.delivery.finished
+    assert shard.finished()
+    assert shard.now == START
 
 
 def test_rule_33_a_record_of_the_next_window_ends_the_batching_window() -> None:
@@ -118,8 +119,7 @@ def test_rule_33_an_answer_without_state_is_a_failure(payload: object) -> None:
 def test_rule_33_state_above_a_megabyte_ends_the_window_early() -> None:
     shard = shard_of(batch_size=1)
     shard.offer(record(1, at=START), record(2, at=START + 1))
-    answers = iter([keeping(text="x" * 2**20), keeping(), keeping(), keeping()])
-    shard.run(lambda _: next(answers))
+    shard.run(in_turn(keeping(text="x" * 2**20), keeping(), keeping(), keeping()))
     flags = [
         (window(invoke).is_final, window(invoke).is_terminated_early)
         for invoke in shard.actions
@@ -128,6 +128,14 @@ def test_rule_33_state_above_a_megabyte_ends_the_window_early() -> None:
     assert flags == [(False, False), (True, True), (False, False), (True, False)]
     assert told(shard)[2] == ([2], {}, False)
     assert [event.early for event in shard.events(WindowEnded)] == [True, False]
+
+
+def test_rule_33_only_the_final_invocation_says_that_the_window_ended_early() -> None:
+    shard = shard_of(bisect=True)
+    shard.offer(record(1, at=START), record(2, at=START))
+    shard.run(in_turn(ERROR, keeping(text="x" * 2**20), keeping(text="x" * 2**20), keeping()))
+    early = [window(action).is_terminated_early for action in shard.actions if isinstance(action, Invoke)]
+    assert early == [False, False, False, True]
 
 
 def test_rule_33_a_partial_answer_keeps_its_state() -> None:
@@ -142,8 +150,7 @@ def test_rule_33_a_partial_answer_keeps_its_state() -> None:
 def test_rule_33_retries_apply_as_always_and_begin_with_the_same_state() -> None:
     shard = shard_of(max_retries=1, batch_size=1)
     shard.offer(record(1, at=START), record(2, at=START))
-    outcomes = iter([keeping(count=1), ERROR, ERROR, keeping(count=1)])
-    shard.run(lambda _: next(outcomes))
+    shard.run(in_turn(keeping(count=1), ERROR, ERROR, keeping(count=1)))
     assert told(shard) == [
         ([1], {}, False),
         ([2], {"count": 1}, False),
@@ -156,8 +163,7 @@ def test_rule_33_retries_apply_as_always_and_begin_with_the_same_state() -> None
 def test_rule_33_halves_hand_the_state_on() -> None:
     shard = shard_of(bisect=True, max_retries=0)
     shard.offer(record(1, at=START), record(2, at=START))
-    outcomes = iter([ERROR, keeping(count=1), keeping(count=2), keeping()])
-    shard.run(lambda _: next(outcomes))
+    shard.run(in_turn(ERROR, keeping(count=1), keeping(count=2), keeping()))
     assert [state for _, state, _ in told(shard)] == [{}, {}, {"count": 1}, {"count": 2}]
 
 
@@ -183,8 +189,7 @@ def test_rule_33_age_applies_as_always() -> None:
 def test_rule_33_throttles_change_no_state() -> None:
     shard = shard_of()
     shard.offer(record(1, at=START))
-    outcomes = iter([Throttled(), keeping(count=1), Throttled(), keeping()])
-    shard.run(lambda _: next(outcomes))
+    shard.run(in_turn(Throttled(), keeping(count=1), Throttled(), keeping()))
     assert told(shard) == [([1], {}, False), ([1], {}, False), ([], {"count": 1}, True), ([], {"count": 1}, True)]
 
 
