@@ -1,0 +1,64 @@
+"""The configuration: read once, with one error that names all that is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from shop.config import Config
+from tablestream.errors import ConfigurationError
+
+GOOD = {
+    "TABLE_NAME": "orders",
+    "INVENTORY_TABLE": "inventory",
+    "JOURNAL_TABLE": "journal",
+    "TOPIC_ARN": "arn:aws:sns:eu-central-1:123456789012:order-events",
+    "FAILURES_BUCKET": "order-failures",
+}
+
+
+def test_the_rest_has_defaults() -> None:
+    assert Config.from_env(GOOD) == Config(
+        table_name="orders",
+        inventory_table="inventory",
+        journal_table="journal",
+        topic_arn="arn:aws:sns:eu-central-1:123456789012:order-events",
+        failures_bucket="order-failures",
+        journal_ttl_days=14,
+        deadline_margin_seconds=3.0,
+        concurrency=8,
+    )
+
+
+def test_numbers_are_read() -> None:
+    config = Config.from_env({**GOOD, "JOURNAL_TTL_DAYS": "7", "DEADLINE_MARGIN_SECONDS": "2.5", "CONCURRENCY": "4"})
+    assert (config.journal_ttl_days, config.deadline_margin_seconds, config.concurrency) == (7, 2.5, 4)
+
+
+def test_one_error_names_everything_that_is_missing_or_wrong() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        Config.from_env({"TABLE_NAME": "x", "TOPIC_ARN": "orders", "CONCURRENCY": "many"})
+    assert str(raised.value).split("; ") == [
+        "TABLE_NAME: wanted a table's name, got str 'x'",
+        "INVENTORY_TABLE: wanted a table's name, got nothing",
+        "JOURNAL_TABLE: wanted a table's name, got nothing",
+        "TOPIC_ARN: wanted the ARN of a standard SNS topic, got str 'orders'",
+        "FAILURES_BUCKET: wanted a bucket's name, got nothing",
+        "CONCURRENCY: wanted a whole number from 1 to 64, got str 'many'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TOPIC_ARN", "arn:aws:sns:eu-central-1:123456789012:orders.fifo"),
+        ("FAILURES_BUCKET", "Not_A_Bucket"),
+        ("JOURNAL_TTL_DAYS", "0"),
+        ("JOURNAL_TTL_DAYS", "1.5"),
+        ("DEADLINE_MARGIN_SECONDS", "nan"),
+        ("DEADLINE_MARGIN_SECONDS", "0.5"),
+        ("CONCURRENCY", "65"),
+    ],
+)
+def test_what_cannot_be_right_is_refused(name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        Config.from_env({**GOOD, name: value})

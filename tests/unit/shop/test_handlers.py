@@ -1,0 +1,144 @@
+"""The table of what each change of an order leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from shop.effects import Notification, Release, Reserve
+from shop.handlers import routes
+from shop.orders import Order, OrderKey, OrderLine, OrderStatus
+from tablestream.change import Change
+from tablestream.errors import InvalidRecord
+from tablestream.image import Image
+from tablestream.testing import Raw, event, expired, image, inserted, modified, removed
+from tests.unit.shop.builders import order_item
+
+KEY = OrderKey("USER#c-1", "ORDER#o-1")
+STATUSES = [status.value for status in OrderStatus]
+
+
+def effects_of(record: dict[str, Any]) -> list[Any]:
+    change = Change.from_record(record)
+    answers: Iterable[Any] = [handler(change) for handler in routes().handlers(record)]
+    return [answer for answer in answers if answer is not None]
+
+
+def kinds(record: dict[str, Any]) -> list[str]:
+    """Name the effects: a notification by its type, any other by its class."""
+    return [effect.type if isinstance(effect, Notification) else type(effect).__name__ for effect in effects_of(record)]
+
+
+def test_a_new_pending_order_is_reserved_and_announced() -> None:
+    record = inserted(order_item())
+    reserve, notification = effects_of(record)
+    assert reserve == Reserve(
+        KEY, (OrderLine("tea", 2), OrderLine("cup", 1)), record["eventID"], record["dynamodb"]["SizeBytes"]
+    )
+    assert notification == Notification(
+        "order.received", Order.from_image(Image(image(order_item()))), record["eventID"], _sequence_number(record)
+    )
+
+
+@pytest.mark.parametrize("status", [status for status in STATUSES if status != "pending"])
+def test_a_new_order_of_another_status_is_only_announced(status: str) -> None:
+    assert kinds(inserted(order_item(status=status))) == ["order.received"]
+
+
+@pytest.mark.parametrize("status", [status for status in STATUSES if status not in {"pending", "cancelled"}])
+def test_a_new_status_is_announced_with_the_one_before(status: str) -> None:
+    (notification,) = effects_of(modified(order_item(), order_item(status=status)))
+    assert notification.type == f"order.{status}"
+    assert notification.previous_status is OrderStatus.PENDING
+
+
+@pytest.mark.parametrize("before", [status for status in STATUSES if status != "cancelled"])
+def test_a_cancelled_order_is_released_and_announced_whatever_it_was(before: str) -> None:
+    record = modified(order_item(status=before), order_item(status="cancelled"))
+    release, notification = effects_of(record)
+    assert release == Release(KEY, record["eventID"])
+    assert (notification.type, notification.previous_status) == ("order.cancelled", OrderStatus(before))
+
+
+def test_a_change_of_anything_but_the_status_leads_to_nothing() -> None:
+    assert effects_of(modified(order_item(), order_item(email="joe@example.com", items=[]))) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("pending", ["Release", "order.removed"]),
+        ("confirmed", ["Release", "order.removed"]),
+        ("cancelled", ["Release", "order.removed"]),
+        ("rejected", ["order.removed"]),
+        ("shipped", ["order.removed"]),
+        ("delivered", ["order.removed"]),
+    ],
+)
+def test_a_removed_order_is_released_unless_it_was_shipped_or_rejected(status: str, expected: list[str]) -> None:
+    assert kinds(removed(order_item(status=status))) == expected
+
+
+def test_an_order_that_time_to_live_removed_is_announced_as_expired() -> None:
+    assert kinds(expired(order_item(status="confirmed"))) == ["Release", "order.expired"]
+    assert kinds(expired(order_item(status="shipped"))) == ["order.expired"]
+
+
+def test_other_entities_lead_to_nothing() -> None:
+    assert kinds(inserted(order_item(entityType="Customer", sk="PROFILE"))) == []
+
+
+def test_a_key_of_an_order_without_entity_type_is_poison() -> None:
+    with pytest.raises(InvalidRecord, match="entityType"):
+        effects_of(inserted(order_item(entityType=None)))
+
+
+@pytest.mark.parametrize("make", [inserted, removed])
+def test_lines_that_cannot_be_understood_are_poison_for_new_and_removed_orders(make: Any) -> None:  # noqa: ANN401 -- a builder
+    with pytest.raises(InvalidRecord, match="items"):
+        effects_of(make(order_item(items=[])))
+
+
+def test_lines_that_cannot_be_understood_are_poison_for_a_new_status() -> None:
+    with pytest.raises(InvalidRecord, match="items"):
+        effects_of(modified(order_item(), order_item(status="cancelled", items=[])))
+
+
+def test_an_unknown_status_is_poison() -> None:
+    with pytest.raises(InvalidRecord, match="status"):
+        effects_of(modified(order_item(), order_item(status="lost")))
+
+
+def test_the_repair_of_an_unknown_status_is_announced_without_the_one_before() -> None:
+    (notification,) = effects_of(modified(order_item(status="lost"), order_item(status="confirmed")))
+    assert notification.previous_status is None
+
+
+def test_a_redriven_change_is_announced_as_late() -> None:
+    (_, notification) = effects_of({**inserted(order_item()), "redriven": True})
+    assert notification.late
+
+
+@pytest.mark.parametrize("size", [None, -1, "large", True])
+def test_a_size_that_is_none_is_taken_as_not_known(size: object) -> None:
+    record = inserted(order_item())
+    record["dynamodb"]["SizeBytes"] = size
+    assert effects_of(record)[0].order_bytes == 0
+
+
+def test_both_handlers_share_one_parsed_order() -> None:
+    record = inserted(order_item())
+    change = Change.from_record(record)
+    reserve, notification = [handler(change) for handler in routes().handlers(record)]
+    assert reserve.lines is notification.order.lines
+
+
+def test_attributes_that_nobody_reads_may_be_broken() -> None:
+    assert kinds(inserted(order_item(email=Raw({"X": 1})))) == ["Reserve", "order.received"]
+
+
+def _sequence_number(record: dict[str, Any]) -> str:
+    number: str = event(record)["Records"][0]["dynamodb"]["SequenceNumber"]
+    return number

@@ -1,0 +1,298 @@
+"""Notifications published: packed, in order for each order, each answered for."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shop.effects import Notification
+from shop.messages import MAX_BYTES, MessageTooLargeError, compose
+from shop.notifications import SnsSink
+from shop.orders import Order, OrderLine, OrderStatus
+from tablestream.backoff import Backoff
+from tablestream.clock import Deadline
+from tablestream.effects import DONE, Answer, Permanent, Transient
+from tablestream.testing import FakeClock
+from tests.unit.shop.fake_dynamodb import failure
+
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:orders"
+FOREVER = Deadline(lambda: float("inf"))
+
+
+class FakeSns:
+    """SNS, as strict as the real one about sizes; `faults` are used up one a call, `refused` are codes by order id."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[dict[str, Any]]] = []
+        self.faults: list[Exception | None] = []
+        self.refused: dict[str, tuple[str, bool]] = {}
+        self.refused_once: dict[str, tuple[str, bool]] = {}
+        self.forgets: set[str] = set()
+        self.invalid: set[str] = set()
+
+    def publish_batch(self, *, TopicArn: str, PublishBatchRequestEntries: list[Any]) -> dict[str, Any]:  # noqa: N803 -- boto3's names
+        assert TopicArn == TOPIC
+        entries = PublishBatchRequestEntries
+        assert 1 <= len(entries) <= 10
+        assert len({entry["Id"] for entry in entries}) == len(entries)
+        assert sum(map(size_of, entries)) <= MAX_BYTES
+        fault = self.faults.pop(0) if self.faults else None
+        if fault is not None:
+            raise fault
+        if self.invalid & {order_of(entry) for entry in entries}:
+            raise failure("InvalidParameter")
+        self.calls.append(entries)
+        answer: dict[str, Any] = {"Successful": [], "Failed": []}
+        for entry in entries:
+            self._answer(entry, answer)
+        return answer
+
+    def _answer(self, entry: dict[str, Any], answer: dict[str, Any]) -> None:
+        order = order_of(entry)
+        refusal = self.refused.get(order) or self.refused_once.pop(order, None)
+        if refusal:
+            answer["Failed"].append({"Id": entry["Id"], "Code": refusal[0], "SenderFault": refusal[1]})
+        elif order not in self.forgets:
+            answer["Successful"].append({"Id": entry["Id"], "MessageId": "m"})
+
+    @property
+    def published(self) -> list[str]:
+        """The types of the messages in the order of sending, with the order's id."""
+        return [f"{order_of(entry)} {json.loads(entry['Message'])['type']}" for call in self.calls for entry in call]
+
+
+def order_of(entry: dict[str, Any]) -> str:
+    order_id: str = json.loads(entry["Message"])["orderId"]
+    return order_id
+
+
+def size_of(entry: dict[str, Any]) -> int:
+    attributes = entry["MessageAttributes"].items()
+    around = sum(len(name) + len(one["DataType"]) + len(one["StringValue"]) for name, one in attributes)
+    return len(entry["Message"].encode()) + around
+
+
+class Newsroom:
+    """The sink on a fake SNS."""
+
+    def __init__(self) -> None:
+        self.sns = FakeSns()
+        self.clock = FakeClock()
+        backoff = Backoff(tries=3, uniform=random.Random(1).uniform)
+        self.sink = SnsSink(cast("Any", self.sns), TOPIC, clock=self.clock, backoff=backoff)
+
+    def apply(self, *notifications: Notification, deadline: Deadline = FOREVER) -> Sequence[Answer]:
+        return self.sink.apply(notifications, deadline)
+
+
+@pytest.fixture
+def room() -> Newsroom:
+    return Newsroom()
+
+
+def told(number: int = 1, kind: str = "order.received", **changes: Any) -> Notification:  # noqa: ANN401 -- fields of an order
+    fields: dict[str, Any] = {
+        "order_id": f"o-{number}",
+        "status": OrderStatus.PENDING,
+        "lines": (OrderLine("tea", 2),),
+        "total": Decimal("21.00"),
+        "version": 1,
+        "reason": None,
+    }
+    return Notification(kind, Order(**(fields | changes)), f"event-{number}", f"{100 + number}")
+
+
+# What is said.
+
+
+def test_a_message_says_what_a_customer_may_see_and_no_more() -> None:
+    notification = Notification(
+        "order.confirmed",
+        Order("o-1", OrderStatus.CONFIRMED, (OrderLine("tea", 2),), Decimal("21.00"), 2, None),
+        "event-1",
+        "101",
+        OrderStatus.PENDING,
+    )
+    message = compose(notification)
+    assert json.loads(message.body) == {
+        "type": "order.confirmed",
+        "eventId": "event-1",
+        "sequenceNumber": "101",
+        "orderId": "o-1",
+        "version": 2,
+        "status": "confirmed",
+        "previousStatus": "pending",
+        "total": "21.00",
+        "lines": [{"productId": "tea", "quantity": 2}],
+        "reason": None,
+    }
+    assert message.attributes == {"type": "order.confirmed", "entity": "Order", "status": "confirmed"}
+
+
+def test_a_redriven_change_is_said_to_be_late() -> None:
+    order = told().order
+    assert json.loads(compose(Notification("order.received", order, "e", "1", late=True)).body)["late"] is True
+
+
+@pytest.mark.parametrize(
+    ("total", "written"),
+    [(Decimal("0.10"), "0.10"), (Decimal("1E+3"), "1000"), (21, "21"), (0, "0"), (10**37 + 1, "1" + "0" * 36 + "1")],
+)
+def test_totals_are_exact_text(total: int | Decimal, written: str) -> None:
+    assert json.loads(compose(told(total=total)).body)["total"] == written
+
+
+def test_an_order_without_total_and_version_is_announced_without() -> None:
+    body = json.loads(compose(told(total=None, version=None)).body)
+    assert (body["total"], body["version"]) == (None, None)
+
+
+def test_a_message_that_would_be_too_large_goes_without_its_lines() -> None:
+    lines = tuple(OrderLine(f"{number:03}" + "x" * 2_700, 1) for number in range(98))
+    message = compose(told(lines=lines))
+    body = json.loads(message.body)
+    assert body["linesOmitted"] is True
+    assert "lines" not in body
+    assert message.size <= MAX_BYTES
+
+
+def test_a_message_that_is_too_large_without_its_lines_is_refused() -> None:
+    with pytest.raises(MessageTooLargeError, match="wanted a message of at most 262144 bytes, got 300"):
+        compose(told(reason="x" * 300_000))
+
+
+@given(st.text(max_size=2000), st.text(st.characters(), min_size=1, max_size=50))
+def test_hostile_text_stays_text_and_its_size_is_known(reason: str, product: str) -> None:
+    message = compose(told(reason=reason, lines=(OrderLine(product, 1),)))
+    body = json.loads(message.body)
+    assert (body["reason"], body["lines"][0]["productId"]) == (reason, product)
+    assert message.body.isascii()
+    assert message.size - len(message.body) == sum(len(k) + 6 + len(v) for k, v in message.attributes.items())
+
+
+def test_a_message_of_exactly_the_limit_keeps_its_lines() -> None:
+    slack = MAX_BYTES - compose(told(reason="")).size
+    assert "lines" in json.loads(compose(told(reason="x" * slack)).body)
+    assert "lines" not in json.loads(compose(told(reason="x" * (slack + 1))).body)
+
+
+# How it is sent.
+
+
+def test_notifications_go_ten_in_a_call_with_attributes_to_filter_by(room: Newsroom) -> None:
+    assert room.apply(*[told(number) for number in range(23)]) == [DONE] * 23
+    assert [len(call) for call in room.sns.calls] == [10, 10, 3]
+    assert room.sns.calls[0][0]["MessageAttributes"] == {
+        "type": {"DataType": "String", "StringValue": "order.received"},
+        "entity": {"DataType": "String", "StringValue": "Order"},
+        "status": {"DataType": "String", "StringValue": "pending"},
+    }
+
+
+def test_a_call_stays_under_the_limit_of_size(room: Newsroom) -> None:
+    notifications = [told(number, reason="x" * 100_000) for number in range(5)]
+    assert room.apply(*notifications) == [DONE] * 5
+    assert [len(call) for call in room.sns.calls] == [2, 2, 1]
+
+
+def test_a_message_that_is_too_large_harms_only_itself(room: Newsroom) -> None:
+    first, second = room.apply(told(1, reason="x" * 300_000), told(2))
+    assert isinstance(first, Permanent)
+    assert second == DONE
+
+
+def test_announcements_of_one_order_go_one_after_the_other(room: Newsroom) -> None:
+    notifications = [told(1, "a"), told(2, "b"), told(1, "c"), told(1, "d")]
+    assert room.apply(*notifications) == [DONE] * 4
+    assert [[order_of(entry) for entry in call] for call in room.sns.calls] == [["o-1", "o-2"], ["o-1"], ["o-1"]]
+    assert room.sns.published == ["o-1 a", "o-2 b", "o-1 c", "o-1 d"]
+
+
+def test_an_announcement_does_not_overtake_one_that_failed(room: Newsroom) -> None:
+    room.sns.refused = {"o-1": ("InternalError", False)}
+    answers = room.apply(told(1, "a"), told(2, "b"), told(1, "c"))
+    assert [isinstance(answer, Transient) for answer in answers] == [True, False, True]
+    assert "o-1 c" not in room.sns.published
+
+
+@pytest.mark.parametrize(
+    ("code", "sender_fault", "answer"),
+    [
+        ("InvalidParameter", True, Permanent),
+        ("SomethingOfTheSender", True, Permanent),
+        ("InternalError", False, Transient),
+        ("Throttled", True, Transient),
+        ("KMSAccessDenied", True, Transient),
+        ("SomethingOfSns", False, Transient),
+    ],
+)
+def test_an_entry_that_fails_is_answered_by_whose_fault_it_is(
+    room: Newsroom, code: str, *, sender_fault: bool, answer: type[Answer]
+) -> None:
+    room.sns.refused = {"o-1": (code, sender_fault)}
+    first, second = room.apply(told(1), told(2))
+    assert isinstance(first, answer)
+    assert second == DONE
+    assert room.sns.published.count("o-2 order.received") == 1
+
+
+def test_an_entry_that_failed_for_the_moment_is_sent_again_alone(room: Newsroom) -> None:
+    room.sns.refused_once = {"o-1": ("InternalError", False)}
+    assert room.apply(told(1), told(2)) == [DONE, DONE]
+    assert [len(call) for call in room.sns.calls] == [2, 1]
+
+
+def test_an_entry_that_the_answer_does_not_mention_counts_as_not_sent(room: Newsroom) -> None:
+    room.sns.forgets = {"o-1"}
+    first, second = room.apply(told(1), told(2))
+    assert isinstance(first, Transient)
+    assert second == DONE
+
+
+@pytest.mark.parametrize(
+    "fault", [failure("Throttling"), failure("InternalError", 500), ReadTimeoutError(endpoint_url="https://sns")]
+)
+def test_a_passing_fault_of_a_call_is_waited_for(room: Newsroom, fault: Exception) -> None:
+    room.sns.faults = [fault, fault]
+    assert room.apply(told()) == [DONE]
+    assert len(room.clock.slept) == 2
+
+
+def test_a_fault_without_end_is_transient_after_bounded_tries(room: Newsroom) -> None:
+    room.sns.faults = [failure("Throttling")] * 100
+    (answer,) = room.apply(told())
+    assert isinstance(answer, Transient)
+    assert len(room.sns.faults) == 96
+
+
+def test_a_configuration_that_is_wrong_is_not_waited_for(room: Newsroom) -> None:
+    room.sns.faults = [failure("AuthorizationError", 403)]
+    (answer,) = room.apply(told())
+    assert isinstance(answer, Transient)
+    assert room.clock.slept == []
+
+
+def test_a_message_that_fails_its_whole_call_is_found(room: Newsroom) -> None:
+    room.sns.invalid = {"o-2"}
+    answers = room.apply(told(1), told(2), told(3))
+    assert [isinstance(answer, Permanent) for answer in answers] == [False, True, False]
+
+
+def test_where_sns_takes_none_of_many_messages_none_is_blamed(room: Newsroom) -> None:
+    room.sns.invalid = {f"o-{number}" for number in range(10)}
+    answers = room.apply(*[told(number) for number in range(10)])
+    assert all(isinstance(answer, Transient) for answer in answers)
+
+
+def test_after_the_deadline_nothing_is_sent(room: Newsroom) -> None:
+    (answer,) = room.apply(told(), deadline=Deadline(lambda: 0.0))
+    assert isinstance(answer, Transient)
+    assert room.sns.calls == []

@@ -1,0 +1,93 @@
+"""Why DynamoDB cancelled a transaction, and what an error means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
+
+from shop.aws_errors import ErrorKind, kind_of
+from shop.orders import OrderKey
+from shop.steps import Target
+from shop.transactions import Cancelled, Refusal, iso_time, parse_cancellation
+from tests.unit.shop.fake_dynamodb import failure
+
+ORDER = OrderKey("USER#1", "ORDER#1")
+TARGETS = [Target(ORDER, is_ledger=True), Target(ORDER), Target(product_id="tea")]
+STOCK = {"pk": {"S": "PRODUCT#tea"}, "sk": {"S": "STOCK"}, "available": {"N": "3"}}
+
+
+def parse(*reasons: dict[str, Any] | None) -> Cancelled:
+    told = [{"Code": "None"} if reason is None else reason for reason in reasons]
+    return parse_cancellation(failure("TransactionCanceledException", CancellationReasons=told), TARGETS)
+
+
+def test_a_condition_that_did_not_hold_is_a_refusal_of_its_target_with_the_item_as_it_was() -> None:
+    cancelled = parse(None, None, {"Code": "ConditionalCheckFailed", "Item": STOCK, "Message": "…"})
+    assert cancelled.refusals == (Refusal(Target(product_id="tea"), STOCK),)
+    assert (cancelled.busy, cancelled.invalid, cancelled.conflicts) == (False, None, 0)
+
+
+def test_an_item_that_is_not_shown_is_none() -> None:
+    cancelled = parse({"Code": "ConditionalCheckFailed"}, {"Code": "ConditionalCheckFailed", "Item": {}}, None)
+    assert cancelled.refusals == (Refusal(TARGETS[0], None), Refusal(TARGETS[1], None))
+
+
+@pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "New"])
+def test_what_may_pass_is_busy(code: str) -> None:
+    cancelled = parse(None, {"Code": code, "Message": "…"}, None)
+    assert cancelled.busy
+    assert cancelled.conflicts == (1 if code == "TransactionConflict" else 0)
+
+
+@pytest.mark.parametrize("code", ["ValidationError", "ItemCollectionSizeLimitExceeded"])
+def test_what_never_passes_is_invalid(code: str) -> None:
+    cancelled = parse(None, {"Code": code, "Message": "too large"}, None)
+    assert (cancelled.busy, cancelled.invalid) == (False, f"{code}: too large")
+
+
+def test_refusals_and_conflicts_of_one_cancellation_are_both_told() -> None:
+    cancelled = parse(None, {"Code": "ConditionalCheckFailed"}, {"Code": "TransactionConflict"})
+    assert (len(cancelled.refusals), cancelled.conflicts, cancelled.busy) == (1, 1, True)
+
+
+def test_a_cancellation_without_reasons_is_busy_as_it_blames_nobody() -> None:
+    assert parse_cancellation(failure("TransactionCanceledException"), TARGETS).busy
+    assert parse(None, None, None).busy
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (failure("TransactionConflictException"), ErrorKind.CONFLICT),
+        (failure("ProvisionedThroughputExceededException"), ErrorKind.THROTTLE),
+        (failure("RequestLimitExceeded"), ErrorKind.THROTTLE),
+        (failure("InternalServerError", 500), ErrorKind.AMBIGUOUS),
+        (failure("TransactionInProgressException"), ErrorKind.AMBIGUOUS),
+        (failure("", 503), ErrorKind.AMBIGUOUS),
+        (failure("ValidationException"), ErrorKind.INVALID),
+        (failure("AccessDeniedException"), ErrorKind.CONFIGURATION),
+        (failure("ResourceNotFoundException"), ErrorKind.CONFIGURATION),
+        (failure("NeverHeardOf", 400), ErrorKind.CONFIGURATION),
+        (ReadTimeoutError(endpoint_url="https://x"), ErrorKind.AMBIGUOUS),
+        (ConnectTimeoutError(endpoint_url="https://x"), ErrorKind.AMBIGUOUS),
+        (EndpointConnectionError(endpoint_url="https://x"), ErrorKind.AMBIGUOUS),
+        (ParamValidationError(report="wrong"), ErrorKind.INVALID),
+        (NoCredentialsError(), ErrorKind.CONFIGURATION),
+    ],
+)
+def test_what_an_error_means(error: ClientError | BotoCoreError, kind: ErrorKind) -> None:
+    assert kind_of(error) is kind
+
+
+def test_times_are_utc_to_the_millisecond() -> None:
+    assert iso_time(1_763_640_000.0625) == "2025-11-20T12:00:00.062Z"
