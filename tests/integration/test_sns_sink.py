@@ -1,0 +1,57 @@
+"""The notification sink against the embedded AWS: what a subscriber gets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+
+from shop.effects import Notification
+from shop.notifications import SnsSink
+from shop.orders import Order, OrderLine, OrderStatus
+from tablestream.clock import Deadline
+from tablestream.effects import DONE, Permanent
+from tests.integration.shop_aws import ShopAws, shop_aws
+
+FOREVER = Deadline(lambda: float("inf"))
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[ShopAws]:
+    with shop_aws(monkeypatch) as made:
+        yield made
+
+
+def told(number: int, reason: str | None = None) -> Notification:
+    order = Order(f"o-{number}", OrderStatus.PENDING, (OrderLine("tea", 2),), Decimal("21.00"), 1, reason)
+    return Notification("order.received", order, f"event-{number}", f"{100 + number}")
+
+
+def test_a_subscriber_gets_every_message_with_its_attributes(aws: ShopAws) -> None:
+    assert SnsSink(aws.sns, aws.topic_arn).apply([told(number) for number in range(12)], FOREVER) == [DONE] * 12
+    messages = aws.received()
+    bodies = [json.loads(message["Body"]) for message in messages]
+    assert sorted(body["orderId"] for body in bodies) == sorted(f"o-{number}" for number in range(12))
+    assert {name: value["StringValue"] for name, value in messages[0]["MessageAttributes"].items()} == {
+        "type": "order.received",
+        "entity": "Order",
+        "status": "pending",
+    }
+
+
+def test_hostile_text_arrives_as_it_is(aws: ShopAws) -> None:
+    hostile = 'a"b\\c\u0000\u2028<script>é😀'
+    assert SnsSink(aws.sns, aws.topic_arn).apply([told(1, hostile)], FOREVER) == [DONE]
+    (message,) = aws.received()
+    assert json.loads(message["Body"])["reason"] == hostile
+
+
+def test_messages_near_the_limit_go_in_calls_of_their_own(aws: ShopAws) -> None:
+    answers = SnsSink(aws.sns, aws.topic_arn).apply(
+        [told(1, "x" * 200_000), told(2, "x" * 200_000), told(3, "x" * 300_000)], FOREVER
+    )
+    assert answers[:2] == [DONE, DONE]
+    assert isinstance(answers[2], Permanent)
+    assert len(aws.received()) == 2
