@@ -17,10 +17,10 @@ NEED_SAM := $(INSTALL) .venv-sam sam
 NEED_COMPILE := $(INSTALL) .venv-compile compile
 
 .DEFAULT_GOAL := help
-.PHONY: help run local order invoke events test conformance simulate check format build e2e requirements clean
+.PHONY: help run local order invoke invoke-docker events test conformance simulate check format build e2e requirements clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: ## Play the shop's scenario against an embedded AWS and check the outcome; needs no account and no Docker
 	@$(NEED_LOCAL)
@@ -38,6 +38,12 @@ invoke: ## Run the handler on a sample event: make invoke EVENT=events/insert-or
 	@$(if $(EVENT),,$(error Say which event: make invoke EVENT=events/insert-order.json))
 	@$(NEED_LOCAL)
 	@$(PY) -m local invoke $(EVENT) $(ARGS)
+
+invoke-docker: ## The same by `sam build` and `sam local invoke`, in a container of Lambda's image; needs Docker
+	@$(if $(EVENT),,$(error Say which event: make invoke-docker EVENT=events/insert-order.json))
+	@$(NEED_LOCAL)
+	@$(NEED_SAM)
+	@$(PY) -m tests.e2e.sam $(EVENT)
 
 events: ## Write the sample events anew from their builders
 	@$(NEED_LOCAL)

@@ -1,4 +1,7 @@
-"""The SAM CLI as a user runs it: build once, invoke in a container, against the embedded AWS on this machine."""
+"""The SAM CLI as a user runs it: build once, invoke in a container, against the embedded AWS on this machine.
+
+`python -m tests.e2e.sam EVENT` builds the package, runs it on one event and prints the answer, and the log to stderr.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,20 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.cloud import Cloud
+from local.cloud import Cloud, prepare_for_event
 
 ROOT = Path(__file__).resolve().parents[2]
 SAM = ROOT / ".venv-sam" / "bin" / "sam"
 IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 # The one name that reaches the host from a container on every kind of Docker, given the --add-host below.
 HOST = "host.docker.internal"
+LISTEN = "0.0.0.0"  # noqa: S104 -- the bridge's address differs from Docker to Docker; open for one invocation only
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,18 @@ def build(into: Path) -> Path:
     return into / "template.yaml"
 
 
+def run(template: Path, sample: Mapping[str, Any]) -> Invoked:
+    """Run the worker on an event, in an embedded AWS that is as the event has left it."""
+    with prepare_for_event(sample, host=LISTEN) as cloud:
+        return invoke(template, "Worker", addressed(sample, cloud), cloud)
+
+
+def addressed(sample: Mapping[str, Any], cloud: Cloud) -> dict[str, Any]:
+    """The event as if it came from this cloud's stream: the table gets its name when the stack is created."""
+    arn = cloud.outputs["TableStreamArn"]
+    return {**sample, "Records": [{**record, "eventSourceARN": arn} for record in sample["Records"]]}
+
+
 def invoke(template: Path, function: str, event: Mapping[str, Any], cloud: Cloud) -> Invoked:
     """Run `sam local invoke` ; the function's AWS calls go to `cloud`, which must listen where containers reach it."""
     event_file, variables = template.with_name("event.json"), template.with_name("variables.json")
@@ -93,3 +110,19 @@ def _sam(*arguments: str, environment: Mapping[str, str]) -> subprocess.Complete
         timeout=300,
         check=False,
     )
+
+
+def main() -> int:
+    """Run the event file the command line names; return 1 if the handler raised."""
+    if reason := missing():
+        sys.stderr.write(f"Cannot run a container: {reason}.\n")
+        return 2
+    sample = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    done = run(build(ROOT / ".aws-sam" / "build"), sample)
+    sys.stderr.write(done.log)
+    sys.stdout.write(f"{': '.join(done.error) if done.error else json.dumps(done.answer)}\n")
+    return 1 if done.error else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -34,15 +33,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sam.build(tmp_path_factory.mktemp("package"))
 
 
-def addressed(sample: dict[str, Any], stream_arn: str) -> dict[str, Any]:
-    """The event as if it came from this stream: its table's name is made when the stack is."""
-    return {**sample, "Records": [{**record, "eventSourceARN": stream_arn} for record in sample["Records"]]}
-
-
 def test_the_built_package_moves_stock_from_inside_a_container(built: Path) -> None:
     sample = event(inserted(ORDER))
-    with prepare_for_event(sample, host="0.0.0.0") as cloud:  # noqa: S104 -- a container reaches it by the bridge
-        done = sam.invoke(built, "Worker", addressed(sample, cloud.outputs["TableStreamArn"]), cloud)
+    with prepare_for_event(sample, host=sam.LISTEN) as cloud:
+        done = sam.invoke(built, "Worker", sam.addressed(sample, cloud), cloud)
         stock = cloud.client("dynamodb").get_item(
             TableName=cloud.outputs["InventoryTableName"], Key={"pk": {"S": "PRODUCT#tea"}, "sk": {"S": "STOCK"}}
         )
@@ -63,8 +57,7 @@ def test_the_package_holds_the_program_its_libraries_and_nothing_else(built: Pat
 
 def test_the_log_names_neither_the_customer_nor_what_was_ordered(built: Path) -> None:
     sample = event(inserted({**ORDER, "pk": "USER#mary-jones", "customerId": "mary-jones", "status": "no such status"}))
-    with prepare_for_event(sample, host="0.0.0.0") as cloud:  # noqa: S104 -- a container reaches it by the bridge
-        done = sam.invoke(built, "Worker", addressed(sample, cloud.outputs["TableStreamArn"]), cloud)
+    done = sam.run(built, sample)
 
     assert done.answer == {"batchItemFailures": []}
     assert json.dumps(sample["Records"][0]["eventID"])[1:-1] in done.log
