@@ -47,10 +47,16 @@ class FilterSet:
 def compile_pattern(pattern: str) -> Test:
     """One JSON pattern as a predicate over a Lambda-shaped record. Raises InvalidFilterPattern."""
     try:
-        parsed = json.loads(pattern)
-    except (TypeError, ValueError) as error:
+        return _members(json.loads(pattern, parse_constant=_no_constant), "the pattern")
+    except json.JSONDecodeError as error:
         raise InvalidFilterPattern("not JSON") from error
-    return _members(parsed, "the pattern")
+    except RecursionError as error:
+        raise InvalidFilterPattern("nested too deeply") from error
+
+
+def _no_constant(name: str) -> float:
+    """Python reads NaN and Infinity, which are not JSON."""
+    raise InvalidFilterPattern(f"{name} is not JSON")
 
 
 def _members(pattern: object, where: str) -> Test:

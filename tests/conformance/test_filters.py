@@ -190,6 +190,8 @@ def test_rule_31_event_name_and_user_identity() -> None:
         '{"a": [{"anything-but": {"numeric": ["=", 1]}}]}',
         '{"$or": [{"a": [1]}]}',
         '{"$or": {"a": [1]}}',
+        '{"a": [NaN]}',
+        '{"a":' * 700 + "[1]" + "}" * 700,
     ],
 )
 def test_rule_32_a_bad_pattern_is_refused_with_the_services_words(pattern: str) -> None:

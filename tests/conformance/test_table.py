@@ -1,0 +1,31 @@
+"""The table in docs/delivery-rules.md names every rule, and tests that are there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+TABLE = HERE.parents[1] / "docs" / "delivery-rules.md"
+ROW = re.compile(r"^\| (?P<rule>\d+) \|.*\| (?P<tests>[^|]+) \|$", re.MULTILINE)
+NAMED = re.compile(r"`(?P<module>test_\w+\.py)::test_rule_(?P<rule>\d\d)_\*`")
+ROWS = {int(row["rule"]): row["tests"] for row in ROW.finditer(TABLE.read_text(encoding="utf-8"))}
+
+
+def has_test(module: str, rule: int) -> bool:
+    return f"\ndef test_rule_{rule:02}_" in (HERE / module).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("rule", range(1, 37))
+def test_every_rule_has_a_row_and_the_tests_it_names(rule: int) -> None:
+    named = [(match["module"], int(match["rule"])) for match in NAMED.finditer(ROWS[rule])]
+    assert named
+    assert all(tested == rule and has_test(module, rule) for module, tested in named)
+
+
+def test_every_test_of_a_rule_is_named_in_the_table() -> None:
+    for module in HERE.glob("test_*.py"):
+        for rule in re.findall(r"^def test_rule_(\d\d)_", module.read_text(encoding="utf-8"), re.MULTILINE):
+            assert f"`{module.name}::test_rule_{rule}_*`" in ROWS[int(rule)]
