@@ -118,12 +118,28 @@ class Cloud:
             }
         return variables
 
-    def seed(self, event: Mapping[str, Any]) -> None:
+    def seed(self, event: Any) -> None:  # noqa: ANN401 - a JSON value; some sample events are no events at all
         """Put the world in place in which `event` happened: products in stock and the orders its images show.
 
         No trigger sees these writes unless one is started on this cloud.
         """
         orders.seed(self, event)
+
+    def addressed(self, event: Any) -> Any:  # noqa: ANN401 - a JSON value; some sample events are no events at all
+        """`event` as if it came from the stack's table, whose name is made when the stack is.
+
+        Only records of the table the first record names are changed; what is no stream event stays as it is.
+        """
+        records = event.get("Records") if isinstance(event, dict) else None
+        if not isinstance(records, list) or not records or not isinstance(records[0], dict):
+            return event
+        home = records[0].get("eventSourceARN")
+        arn = {"eventSourceARN": self.outputs["TableStreamArn"]}
+        ours = [isinstance(record, dict) and record.get("eventSourceARN") == home for record in records]
+        if not isinstance(home, str) or ":dynamodb:" not in home:
+            return event
+        changed = [{**record, **arn} if mine else record for record, mine in zip(records, ours, strict=True)]
+        return {**event, "Records": changed}
 
     def _mirrored(self) -> dict[str, str]:
         if not self.dynamodb_endpoint:
@@ -136,7 +152,11 @@ class Cloud:
 
 @contextmanager
 def prepare_for_event(
-    event: Mapping[str, Any], template: Path = Path("template.yaml"), *, host: str = "127.0.0.1", port: int = 0
+    event: Any,  # noqa: ANN401 - a JSON value
+    template: Path = Path("template.yaml"),
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
 ) -> Iterator[Cloud]:
     """A fresh Cloud, seeded so that `event` has the effects it would have on AWS (see `Cloud.seed`)."""
     with Cloud(template, host=host, port=port) as cloud:

@@ -151,14 +151,15 @@ def decode(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
 
 
-def seed(cloud: Cloud, event: Mapping[str, Any]) -> None:
+def seed(cloud: Cloud, event: Any) -> None:  # noqa: ANN401 - a JSON value; some sample events are no events at all
     """Stock PRODUCTS, and bring the orders table to where it was after the changes of `event`.
 
     The handler's order update is conditional on the order's state, so the order must be there. Images DynamoDB itself
     would refuse (some sample events are malformed on purpose) are left out.
     """
     Shop(cloud.client("dynamodb"), cloud.outputs).stock()
-    for record in event.get("Records") or ():
+    records = event.get("Records") if isinstance(event, Mapping) else None
+    for record in records if isinstance(records, list) else ():
         change = record.get("dynamodb") if isinstance(record, Mapping) else None
         if isinstance(change, Mapping):
             _replay(cloud.client("dynamodb"), cloud.outputs["TableName"], change)

@@ -14,7 +14,8 @@ from moto.cloudformation.parsing import clean_json
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from local.clients import REGION
-from local.translate import CODE_BUCKET, CODE_KEY, Json, TemplateError, Translated
+from local.errors import TemplateError
+from local.translate import CODE_BUCKET, CODE_KEY, Json, Translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -20,6 +20,7 @@ from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
 from local.clients import REGION
+from local.errors import TemplateError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,10 +31,6 @@ CODE_KEY = "empty.zip"
 FUNCTIONS = ("AWS::Serverless::Function", "AWS::Lambda::Function")
 Json = Any  # what a template or a JSON document holds
 MAPPING = "AWS::Lambda::EventSourceMapping"
-
-
-class TemplateError(Exception):
-    """The template cannot be run locally; the message says what was found and what is wanted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.cloud import Cloud
+from local.errors import TemplateError
 from local.faults import Fault
 from local.orders import PRODUCTS, Order, Shop, encode
 from local.settings import read_mapping
-from local.translate import TemplateError, translate
+from local.translate import translate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

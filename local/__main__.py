@@ -1,0 +1,167 @@
+"""The command line: `python -m local up | demo | invoke | serve | order | events`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# What a command needs is imported when it is asked for: the embedded AWS takes seconds to import, and `order` has no
+# use for it.
+# ruff: noqa: PLC0415
+USAGE_ERROR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit status; 2 for what the user has to change."""
+    given = _parser().parse_args(arguments)
+    from botocore.exceptions import BotoCoreError
+
+    from local.errors import UsageError
+    from local.filters import InvalidFilterPattern
+    from local.settings import InvalidSettings
+
+    try:
+        status: int = given.run(given)
+    except (UsageError, InvalidSettings, InvalidFilterPattern, BotoCoreError, OSError) as error:
+        print(f"{given.command}: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local", description="Run the stack on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_up(commands.add_parser("up", help="the embedded AWS with the stream trigger, until Ctrl-C"))
+    _add_demo(commands.add_parser("demo", help="play the shop's scenario and check the outcome"))
+    _add_invoke(commands.add_parser("invoke", help="the handler on a sample event, without Docker"))
+    _add_serve(commands.add_parser("serve", help="the embedded AWS without trigger, for a container to use"))
+    _add_order(commands.add_parser("order", help="place or change an order in a running `up`"))
+    commands.add_parser("events", help="write events/*.json anew").set_defaults(run=_events)
+    return parser
+
+
+def _template(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--template", type=Path, default=Path("template.yaml"), help="a SAM or CloudFormation template")
+
+
+def _address(parser: argparse.ArgumentParser, port: int) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen; 0.0.0.0 lets containers in")
+    parser.add_argument("--port", type=int, default=port, help="0 takes a free one (default: %(default)s)")
+
+
+def _add_up(parser: argparse.ArgumentParser) -> None:
+    _template(parser)
+    _address(parser, 4567)
+    parser.add_argument("--dynamodb-endpoint", metavar="URL", help="keep the tables on this DynamoDB")
+    parser.add_argument("--parameter", metavar="NAME=VALUE", type=_pair, action="append", default=[])
+    parser.add_argument("--reload", action="store_true", help="import the handler anew when its source changes")
+    parser.add_argument("--logs", action="store_true", help="show every line the functions write")
+    parser.add_argument("--record", metavar="FILE", type=Path, help="write every delivery to FILE, images included")
+    parser.add_argument("--replay", metavar="FILE", type=Path, help="play the deliveries of FILE first")
+    parser.set_defaults(run=_up)
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    _template(parser)
+    parser.add_argument("--logs", action="store_true", help="show every line the functions write")
+    parser.set_defaults(run=_demo)
+
+
+def _add_invoke(parser: argparse.ArgumentParser) -> None:
+    _template(parser)
+    parser.add_argument("event", type=Path, help="a JSON file")
+    parser.add_argument("--function", help="logical id, where the template's streams invoke several")
+    parser.set_defaults(run=_invoke)
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    _template(parser)
+    _address(parser, 0)
+    parser.add_argument("--event", type=Path, help="put the world in place in which this event happened")
+    parser.set_defaults(run=_serve)
+
+
+def _add_order(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--product", action="append", help="may be given several times (default: tea)")
+    parser.add_argument("--quantity", action="append", type=int, help="one for each product (default: 1)")
+    parser.add_argument("--customer", default="ada")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--cancel", metavar="ORDER", help="cancel an order")
+    kind.add_argument("--ship", metavar="ORDER", help="ship an order")
+    kind.add_argument("--remove", metavar="ORDER", help="remove an order")
+    kind.add_argument("--poison", action="store_true", help="place an order that no handler can take")
+    parser.set_defaults(run=_order)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"wanted NAME=VALUE, got {text!r}")
+    return name, value
+
+
+def _up(given: argparse.Namespace) -> int:
+    from local.up import UpOptions, up
+
+    return up(
+        UpOptions(
+            template=given.template,
+            host=given.host,
+            port=given.port,
+            dynamodb_endpoint=given.dynamodb_endpoint,
+            parameters=dict(given.parameter),
+            reload=given.reload,
+            logs=given.logs,
+            record=given.record,
+            replay=given.replay,
+        )
+    )
+
+
+def _demo(given: argparse.Namespace) -> int:
+    from local.demo import demo
+
+    return demo(given.template, logs=given.logs)
+
+
+def _invoke(given: argparse.Namespace) -> int:
+    from local.invoke import invoke
+
+    return invoke(given.event, given.template, given.function)
+
+
+def _serve(given: argparse.Namespace) -> int:
+    from local.invoke import serve
+
+    return serve(given.event, given.template, given.host, given.port)
+
+
+def _order(given: argparse.Namespace) -> int:
+    from local.errors import UsageError
+    from local.order import Wish, order
+
+    products, quantities = given.product or ["tea"], given.quantity or []
+    if len(quantities) > len(products):
+        raise UsageError(f"{len(quantities)} quantities for {len(products)} products")
+    quantities += [1] * (len(products) - len(quantities))
+    lines = list(zip(products, quantities, strict=True))
+    wish = Wish(lines, given.customer, given.poison, given.cancel, given.ship, given.remove)
+    return order(wish)
+
+
+def _events(_given: argparse.Namespace) -> int:
+    from local.samples import write
+
+    write(Path("events"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""`python -m local invoke` and `serve`: a function on a sample event, against a fresh embedded AWS."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING, Any
+
+from local.clients import Clients
+from local.cloud import prepare_for_event
+from local.errors import UsageError
+from local.inbox import Inbox
+from local.letters import letters
+from local.orders import Shop
+from local.runtime import Runtime
+from local.view import console, table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from local.cloud import Cloud
+    from local.runtime import Invocation
+
+
+def invoke(event_path: Path, template: Path, function: str | None) -> int:
+    """Run the function on the event and print its answer and what it did. Returns 1 after a function error."""
+    output, event = console(), read_event(event_path)
+    with (
+        prepare_for_event(event, template) as cloud,
+        Inbox(Clients(cloud.endpoint), cloud.outputs["TopicArn"]) as inbox,
+    ):
+        shop = Shop(cloud.client("dynamodb"), cloud.outputs)
+        before = shop.available()
+        invocation = _run(cloud, cloud.addressed(event), function or _only_function(cloud), output)
+        _print_answer(output, invocation)
+        stock = [(name, before.get(name, 0), units) for name, units in shop.available().items()]
+        output.print(table("Stock", ["product", "before", "after"], stock))
+        _print_effects(output, cloud, shop, inbox)
+    return 0 if invocation.error is None else 1
+
+
+def serve(event_path: Path | None, template: Path, host: str, port: int) -> int:
+    """Serve the embedded AWS without trigger, seeded for an event if there is one, until SIGTERM or Ctrl-C.
+
+    The first line printed is a JSON object: endpoint, port, outputs, and each function's environment variables.
+    """
+    event = read_event(event_path) if event_path else {}
+    with prepare_for_event(event, template, host=host, port=port) as cloud:
+        environments = {name: dict(spec.environment) for name, spec in cloud.functions.items()}
+        about = {"endpoint": cloud.endpoint, "port": cloud.port, "outputs": dict(cloud.outputs)}
+        print(json.dumps({**about, "functions": environments, "event": cloud.addressed(event)}), flush=True)
+        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    return 0
+
+
+def read_event(path: Path) -> Any:  # noqa: ANN401 - a JSON value; some sample events are no events at all
+    """The JSON document at `path`. Raises UsageError when there is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read the event {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"the event {path} is not JSON: {error}") from error
+
+
+def _only_function(cloud: Cloud) -> str:
+    functions = {mapping.function for mapping in cloud.mappings}
+    if len(functions) != 1:
+        raise UsageError(f"say which function with --function: the template's streams invoke {sorted(functions)}")
+    return functions.pop()
+
+
+def _run(cloud: Cloud, event: Any, function: str, output: Console) -> Invocation:  # noqa: ANN401 - a JSON value
+    if function not in cloud.functions:
+        raise UsageError(f"the template has no function {function}, but {sorted(cloud.functions)}")
+    runtime = Runtime(cloud.functions[function], lambda line: output.print(line, style="dim", soft_wrap=True))
+    try:
+        return runtime.invoke(event)
+    finally:
+        runtime.close()
+
+
+def _print_answer(output: Console, invocation: Invocation) -> None:
+    answer = invocation.error if invocation.error is not None else invocation.payload
+    output.print(f"\nAnswer after {invocation.seconds * 1000:.0f} ms:", style="bold")
+    output.print(json.dumps(answer, indent=2), markup=False, soft_wrap=True)
+
+
+def _print_effects(output: Console, cloud: Cloud, shop: Shop, inbox: Inbox) -> None:
+    orders = [(str(o.get("orderId")), str(o.get("status")), str(o.get("statusReason", ""))) for o in shop.orders()]
+    output.print(table("Orders", ["order", "status", "reason"], orders))
+    ledger = [(entry["sk"], entry["state"], entry.get("reason", "")) for entry in shop.ledger()]
+    output.print(table("Ledger", ["order", "state", "reason"], ledger))
+    messages = [(message["type"], message["orderId"]) for message in inbox.take()]
+    output.print(table("Messages", ["type", "order"], messages))
+    parked = letters(cloud.client("s3"), cloud.outputs["FailuresBucketName"])
+    rows = [(letter.key, letter.body.get("reason", "")) for letter in parked]
+    output.print(table("Dead letters", ["key", "reason"], rows))
