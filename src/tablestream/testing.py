@@ -199,7 +199,7 @@ class FakeContext:
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds that are left."""
-        return max(0, int((self._ends - self.clock.now()) * 1000))
+        return max(0, round((self._ends - self.clock.now()) * 1000))
 
 
 class MemoryJournal:

@@ -1,0 +1,209 @@
+"""An item image: every attribute converted when it is read, and refused when DynamoDB could not have written it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tablestream import Image, InvalidRecord
+from tablestream.image import MAX_DEPTH, same_value
+from tablestream.testing import Raw, image
+
+NUMBERS = st.one_of(
+    st.integers(-(10**38) + 1, 10**38 - 1),
+    st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20), max_value=10**20, places=8),
+)
+SCALARS = st.one_of(st.text(), NUMBERS, st.binary(), st.booleans(), st.none())
+SETS = st.one_of(
+    st.frozensets(st.text(), min_size=1), st.frozensets(NUMBERS, min_size=1), st.frozensets(st.binary(), min_size=1)
+)
+VALUES = st.recursive(
+    SCALARS | SETS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4)
+)
+
+
+@given(st.dictionaries(st.text(), VALUES, max_size=5))
+def test_what_is_written_is_read_back(item: dict[str, Any]) -> None:
+    read = Image(image(item))
+    assert dict(read) == item
+    assert {name: type(value) for name, value in read.items()} == {name: type(value) for name, value in item.items()}
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        ({"S": ""}, ""),
+        ({"N": "0"}, 0),
+        ({"N": "-12"}, -12),
+        ({"N": "1.50"}, Decimal("1.50")),
+        ({"N": "1E+5"}, Decimal(100000)),
+        ({"N": "-1e-5"}, Decimal("-0.00001")),
+        ({"N": ".5"}, Decimal("0.5")),
+        ({"N": "1E-130"}, Decimal("1E-130")),
+        ({"N": "9.99E+125"}, Decimal("9.99E+125")),
+        ({"N": "9" * 38}, 10**38 - 1),
+        ({"N": "1" + "0" * 125}, 10**125),
+        ({"N": "-1" + "0" * 125}, -(10**125)),
+        ({"N": "0.1" + "0" * 60}, Decimal("0.1")),
+        ({"B": "AP8="}, b"\x00\xff"),
+        ({"B": ""}, b""),
+        ({"BOOL": False}, False),
+        ({"NULL": True}, None),
+        ({"L": []}, []),
+        ({"M": {}}, {}),
+        ({"L": [{"B": "AQ=="}, {"M": {"b": {"B": "Ag=="}}}]}, [b"\x01", {"b": b"\x02"}]),
+        ({"SS": ["a", "b"]}, frozenset({"a", "b"})),
+        ({"NS": ["1", "2.5"]}, frozenset({1, Decimal("2.5")})),
+        ({"BS": ["AQ=="]}, frozenset({b"\x01"})),
+    ],
+)
+def test_a_type_tag_gives_a_value(raw: object, value: object) -> None:
+    read = Image({"a": raw})["a"]
+    assert read == value
+    assert type(read) is type(value)
+
+
+HOSTILE: list[Any] = [
+    None,
+    "text",
+    [],
+    {},
+    {"S": "a", "N": "1"},
+    {"X": "a"},
+    {"s": "a"},
+    {"S": 1},
+    {"S": None},
+    {"N": 1},
+    {"N": ""},
+    {"N": "NaN"},
+    {"N": "Infinity"},
+    {"N": "-Infinity"},
+    {"N": "twelve"},
+    {"N": "1_000"},
+    {"N": " 1"},
+    {"N": "1\n"},
+    {"N": "1E"},
+    {"N": "0x10"},
+    {"N": "١٢"},
+    {"N": "1" * 39},
+    {"N": "-" + "1" * 39},
+    {"N": "0." + "1" * 39},
+    {"N": "1" + "0" * 126},
+    {"N": "1E+126"},
+    {"N": "1E-131"},
+    {"N": "1E99999"},
+    {"N": "9" * 100_000},
+    {"B": "*"},
+    {"B": "AP8"},
+    {"B": "ü"},
+    {"B": 1},
+    {"BOOL": "true"},
+    {"BOOL": 1},
+    {"NULL": False},
+    {"NULL": "true"},
+    {"L": {}},
+    {"L": ["a"]},
+    {"M": []},
+    {"M": {"a": "b"}},
+    {"M": {"a": {"N": "NaN"}}},
+    {"SS": []},
+    {"SS": "a"},
+    {"SS": [1]},
+    {"NS": ["a"]},
+    {"BS": ["*"]},
+]
+
+
+@pytest.mark.parametrize("raw", HOSTILE, ids=lambda raw: repr(raw)[:40])
+def test_what_dynamodb_could_not_write_is_refused_by_name(raw: object) -> None:
+    with pytest.raises(InvalidRecord, match=r"^attribute a: wanted .* got ") as caught:
+        Image({"a": raw})["a"]
+    assert len(str(caught.value)) < 400
+
+
+def nested(levels: int, tag: str = "L") -> Any:
+    raw: Any = {"S": "bottom"}
+    for _ in range(levels):
+        raw = {"L": [raw]} if tag == "L" else {"M": {"a": raw}}
+    return raw
+
+
+@pytest.mark.parametrize("tag", ["L", "M"])
+def test_nesting_is_read_down_to_the_limit_and_no_deeper(tag: str) -> None:
+    Image({"a": nested(MAX_DEPTH, tag)})["a"]
+    with pytest.raises(InvalidRecord, match="nested deeper than 32"):
+        Image({"a": nested(MAX_DEPTH + 1, tag)})["a"]
+
+
+@pytest.mark.parametrize("raw", [nested(100_000), {"S": nested(100_000)}, [nested(100_000)]], ids=["L", "in S", "list"])
+def test_no_nesting_exhausts_the_stack(raw: object) -> None:
+    with pytest.raises(InvalidRecord):
+        Image({"a": raw})["a"]
+
+
+def test_an_attribute_is_converted_when_it_is_read_and_only_once() -> None:
+    read = Image({"bad": {"N": "NaN"}, "good": {"L": [{"S": "x"}]}})
+    assert read["good"] is read["good"]
+    with pytest.raises(InvalidRecord):
+        read["bad"]
+
+
+def test_names_are_answered_without_converting() -> None:
+    read = Image({"bad": {"N": "NaN"}})
+    assert (list(read), len(read), "bad" in read, "other" in read) == (["bad"], 1, True, False)
+    assert read.get("other", 5) == 5
+    with pytest.raises(KeyError):
+        read["other"]
+
+
+def test_its_repr_names_attributes_and_no_values() -> None:
+    assert repr(Image(image({"name": "Jane Doe", "email": "jane@example.com"}))) == "Image(email, name)"
+
+
+def test_a_parser_runs_once_for_each_image() -> None:
+    calls: list[Image] = []
+
+    def parser(read: Image) -> int:
+        calls.append(read)
+        return len(calls)
+
+    read, other = Image({}), Image({})
+    assert [read.parsed(parser), read.parsed(parser), other.parsed(parser)] == [1, 1, 2]
+    assert read.parsed(lambda _image: "another") == "another"
+
+
+def test_a_parser_that_raises_is_asked_again() -> None:
+    read = Image({"n": {"N": "NaN"}})
+    for _ in range(2):
+        with pytest.raises(InvalidRecord):
+            read.parsed(lambda made: made["n"])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"S": "a"}, {"S": "a"}, True),
+        ({"S": "a"}, {"S": "b"}, False),
+        ({"S": "1"}, {"N": "1"}, False),
+        (None, None, True),
+        (None, {"S": "a"}, False),
+        ({"SS": ["a", "b"]}, {"SS": ["b", "a"]}, True),
+        ({"SS": ["a", "b"]}, {"SS": ["a", "c"]}, False),
+        ({"SS": ["a"]}, {"NS": ["a"]}, False),
+        ({"L": [{"S": "a"}, {"S": "b"}]}, {"L": [{"S": "b"}, {"S": "a"}]}, False),
+        ({"SS": "ab"}, {"SS": "ba"}, False),
+        ({"SS": ["a"], "S": "a"}, {"S": "a", "SS": ["b"]}, False),
+        ({}, {"SS": []}, False),
+        ({"SS": [1, "1"]}, {"SS": ["1", 1]}, True),
+    ],
+)
+def test_raw_values_are_compared_with_sets_in_any_order(one: object, other: object, same: bool) -> None:
+    assert same_value(one, other) is same
+
+
+def test_a_planted_value_goes_in_as_it_is() -> None:
+    assert image({"a": Raw({"N": "NaN"}), "b": [Raw("broken")]}) == {"a": {"N": "NaN"}, "b": {"L": ["broken"]}}

@@ -1,0 +1,42 @@
+"""What users import stays: a name that goes, or comes by accident, fails here."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+import tablestream
+
+ENGINE = """
+DONE Answer Backoff Change Clock ConfigurationError DeadLetter DeadLetters Deadline Done DynamoDBJournal Image
+InvalidEvent InvalidRecord Journal JournalUnavailable Kind NoProgress Outcome Parallel Permanent PermanentFailure
+Report Router S3DeadLetters Sequential Sink SystemClock SystemicFailure TablestreamError ThreadParallel Transient Verdict Worker
+__version__ each
+"""
+TESTING = """
+CREATED FakeClock FakeContext MemoryDeadLetters MemoryJournal Raw RecordingSink event expired image inserted modified
+record removed tagged
+"""
+
+
+def test_the_engines_names_are_these() -> None:
+    assert sorted(tablestream.__all__) == sorted(ENGINE.split())
+    assert all(hasattr(tablestream, name) for name in tablestream.__all__)
+
+
+@pytest.mark.parametrize("name", TESTING.split())
+def test_the_test_kit_has(name: str) -> None:
+    assert hasattr(importlib.import_module("tablestream.testing"), name)
+
+
+def test_every_error_is_one_of_ours() -> None:
+    errors = [
+        "ConfigurationError",
+        "InvalidEvent",
+        "InvalidRecord",
+        "JournalUnavailable",
+        "NoProgress",
+        "SystemicFailure",
+    ]
+    assert all(issubclass(getattr(tablestream, name), tablestream.TablestreamError) for name in errors)

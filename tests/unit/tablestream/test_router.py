@@ -1,0 +1,142 @@
+"""Routing: who gets a record is decided on raw type tags, before anything is converted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tablestream import Change, ConfigurationError, InvalidRecord, Router
+from tablestream.testing import Raw, Record, expired, inserted, modified, removed
+
+LEAD = {"pk": "LEAD#1", "sk": "A", "entityType": "Lead", "stage": "new", "note": "x"}
+
+
+def on_lead(_change: Change) -> None: ...
+
+
+def on_won(_change: Change) -> None: ...
+
+
+def on_gone(_change: Change) -> None: ...
+
+
+@pytest.fixture
+def routes() -> Router:
+    router = Router(key_prefixes={"Lead": ("pk", "LEAD#")})
+    router.on_insert("Lead")(on_lead)
+    router.on_modify("Lead", changed=("stage", "owner"))(on_won)
+    router.on_remove("Lead")(on_gone)
+    return router
+
+
+def names(routes: Router, record: Record) -> list[str]:
+    return [handler.__name__ for handler in routes.handlers(record)]
+
+
+def without(record: Record, *fields: str) -> Record:
+    return {**record, "dynamodb": {name: value for name, value in record["dynamodb"].items() if name not in fields}}
+
+
+def test_a_record_goes_where_its_kind_and_entity_say(routes: Router) -> None:
+    assert names(routes, inserted(LEAD)) == ["on_lead"]
+    assert names(routes, modified(LEAD, {**LEAD, "stage": "won"})) == ["on_won"]
+    assert names(routes, removed(LEAD)) == names(routes, expired(LEAD)) == ["on_gone"]
+    assert names(routes, inserted({**LEAD, "entityType": "Order"})) == []
+
+
+def test_handlers_of_one_kind_run_in_the_order_of_registration(routes: Router) -> None:
+    routes.on_insert("Lead")(on_gone)
+    assert names(routes, inserted(LEAD)) == ["on_lead", "on_gone"]
+
+
+def test_a_decorated_handler_stays_what_it_was(routes: Router) -> None:
+    assert routes.on_insert("Order")(on_lead) is on_lead
+
+
+def test_a_modification_counts_only_when_a_named_attribute_differs(routes: Router) -> None:
+    assert names(routes, modified(LEAD, {**LEAD, "note": "y"})) == []
+    assert names(routes, modified(LEAD, {**LEAD, "owner": "me"})) == ["on_won"]
+    assert names(routes, modified({**LEAD, "owner": "me"}, LEAD)) == ["on_won"]
+
+
+def test_the_order_of_a_set_is_no_difference(routes: Router) -> None:
+    old, new = ({**LEAD, "stage": Raw({"SS": tags})} for tags in (["a", "b"], ["b", "a"]))
+    assert names(routes, modified(old, new)) == []
+
+
+def test_without_named_attributes_every_modification_counts(routes: Router) -> None:
+    routes.on_modify("Lead")(on_lead)
+    assert names(routes, modified(LEAD, {**LEAD, "note": "y"})) == ["on_lead"]
+
+
+def test_a_single_text_is_refused_where_names_are_wanted(routes: Router) -> None:
+    with pytest.raises(ConfigurationError, match="changed wants a sequence of attribute names, got the text 'stage'"):
+        routes.on_modify("Lead", changed="stage")
+
+
+def test_a_removal_is_routed_by_what_the_item_was(routes: Router) -> None:
+    routes.on_remove("Order")(on_lead)
+    assert names(routes, removed({**LEAD, "entityType": "Order"})) == ["on_lead"]
+
+
+def test_the_entity_attribute_can_have_another_name() -> None:
+    router = Router(entity_attribute="type")
+    router.on_insert("Lead")(on_lead)
+    assert names(router, inserted({"pk": "1", "sk": "A", "type": "Lead"})) == ["on_lead"]
+    assert names(router, inserted(LEAD)) == []
+
+
+@pytest.mark.parametrize("entity", [None, 7, Raw("Lead"), Raw({"S": 7}), Raw({"S": "Lead", "N": "1"}), Raw({})])
+def test_an_item_whose_key_says_lead_must_say_so_itself(routes: Router, entity: object) -> None:
+    with pytest.raises(InvalidRecord, match="the key is that of a Lead, but the attribute entityType does not say so"):
+        routes.handlers(inserted({**LEAD, "entityType": entity}))
+    with pytest.raises(InvalidRecord):
+        routes.handlers(removed({name: value for name, value in LEAD.items() if name != "entityType"}))
+
+
+@pytest.mark.parametrize("pk", ["USER#LEAD#1", "lead#1", 7, Raw("LEAD#1"), Raw({"S": 1})])
+def test_without_entity_and_without_a_known_key_it_is_somebody_elses(routes: Router, pk: object) -> None:
+    assert list(routes.handlers(inserted({"pk": pk, "sk": "A"}))) == []
+
+
+@pytest.mark.parametrize("keys", [None, [], {"sk": {"S": "LEAD#1"}}])
+def test_keys_that_say_nothing_say_nothing(routes: Router, keys: Any) -> None:
+    record = inserted({"pk": "LEAD#1", "sk": "A"})
+    record["dynamodb"]["Keys"] = keys
+    assert list(routes.handlers(record)) == []
+
+
+def test_without_prefixes_nothing_is_poison_for_its_key() -> None:
+    router = Router()
+    router.on_insert("Lead")(on_lead)
+    assert list(router.handlers(inserted({"pk": "LEAD#1", "sk": "A"}))) == []
+
+
+@pytest.mark.parametrize(
+    ("record", "gone"),
+    [
+        (inserted(LEAD), "NewImage"),
+        (modified(LEAD, LEAD), "NewImage"),
+        (modified(LEAD, LEAD), "OldImage"),
+        (removed(LEAD), "OldImage"),
+    ],
+)
+def test_a_record_without_its_images_could_be_anybodys_and_is_poison(routes: Router, record: Record, gone: str) -> None:
+    with pytest.raises(InvalidRecord, match="NEW_AND_OLD_IMAGES"):
+        routes.handlers(without(record, gone))
+
+
+@pytest.mark.parametrize("name", ["UPSERT", None, 5, ["INSERT"], {}])
+def test_an_unknown_event_name_is_poison_for_a_known_entity_only(routes: Router, name: object) -> None:
+    with pytest.raises(InvalidRecord, match="wanted eventName INSERT, MODIFY or REMOVE, got"):
+        routes.handlers({**inserted(LEAD), "eventName": name})
+    with pytest.raises(InvalidRecord):
+        routes.handlers({**removed(LEAD), "eventName": name})
+    with pytest.raises(InvalidRecord):
+        routes.handlers({**without(inserted(LEAD), "NewImage"), "eventName": name})
+    assert list(routes.handlers({**inserted({"pk": "USER#1", "sk": "A"}), "eventName": name})) == []
+
+
+def test_nothing_is_converted_to_route(routes: Router) -> None:
+    assert names(routes, inserted({**LEAD, "amount": Raw({"N": "NaN"}), "broken": Raw("text")})) == ["on_lead"]

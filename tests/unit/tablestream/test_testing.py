@@ -1,0 +1,133 @@
+"""The test kit: builders make records as Lambda delivers them, stand-ins do what they are told."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tablestream import DeadLetter, Deadline, JournalUnavailable, Permanent
+from tablestream.testing import (
+    CREATED,
+    MemoryDeadLetters,
+    MemoryJournal,
+    Raw,
+    event,
+    expired,
+    inserted,
+    modified,
+    record,
+    removed,
+    tagged,
+)
+
+FOREVER = Deadline(lambda: float("inf"))
+ITEM = {"pk": "USER#1", "sk": "ORDER#1", "total": Decimal("9.90")}
+
+
+def test_a_record_has_every_field_that_lambda_sends() -> None:
+    made = inserted(ITEM, sequence_number=7, at=CREATED + 1, table="orders")
+    assert made == {
+        "eventID": made["eventID"],
+        "eventName": "INSERT",
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": "us-east-1",
+        "dynamodb": {
+            "ApproximateCreationDateTime": CREATED + 1,
+            "Keys": {"pk": {"S": "USER#1"}, "sk": {"S": "ORDER#1"}},
+            "NewImage": {"pk": {"S": "USER#1"}, "sk": {"S": "ORDER#1"}, "total": {"N": "9.90"}},
+            "SequenceNumber": "7",
+            "SizeBytes": made["dynamodb"]["SizeBytes"],
+            "StreamViewType": "NEW_AND_OLD_IMAGES",
+        },
+        "eventSourceARN": "arn:aws:dynamodb:us-east-1:123456789012:table/orders/stream/2025-01-01T00:00:00.000",
+    }
+    assert made["dynamodb"]["SizeBytes"] > 0
+
+
+def test_each_kind_carries_the_images_that_it_has() -> None:
+    images = ("NewImage", "OldImage")
+    for made, name, has in (
+        (inserted(ITEM), "INSERT", ["NewImage"]),
+        (modified(ITEM, ITEM), "MODIFY", ["NewImage", "OldImage"]),
+        (removed(ITEM), "REMOVE", ["OldImage"]),
+        (expired(ITEM), "REMOVE", ["OldImage"]),
+        (record("INSERT", ITEM), "INSERT", []),
+    ):
+        assert made["eventName"] == name
+        assert [image for image in images if image in made["dynamodb"]] == has
+
+
+def test_an_expiry_says_who_removed_the_item() -> None:
+    assert expired(ITEM)["userIdentity"] == {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+    assert "userIdentity" not in removed(ITEM)
+
+
+def test_the_table_can_have_other_keys() -> None:
+    assert list(inserted({"id": 5, "x": 1}, keys=("id",))["dynamodb"]["Keys"]) == ["id"]
+
+
+@pytest.mark.parametrize(
+    ("value", "tag"),
+    [
+        ("a", {"S": "a"}),
+        (1, {"N": "1"}),
+        (1.5, {"N": "1.5"}),
+        (True, {"BOOL": True}),
+        (None, {"NULL": True}),
+        (b"\x01", {"B": "AQ=="}),
+        ((1, "a"), {"L": [{"N": "1"}, {"S": "a"}]}),
+        ({"b", "a"}, {"SS": ["a", "b"]}),
+        ({2, 1}, {"NS": ["1", "2"]}),
+        (frozenset({b"\x02", b"\x01"}), {"BS": ["AQ==", "Ag=="]}),
+        (Raw("broken"), "broken"),
+    ],
+)
+def test_a_plain_value_gets_its_type_tag(value: object, tag: Any) -> None:
+    assert tagged(value) == tag
+
+
+def test_what_has_no_type_is_refused() -> None:
+    with pytest.raises(TypeError, match="no DynamoDB type for object"):
+        tagged(object())
+
+
+def test_an_event_numbers_its_records_and_their_ids_follow_from_their_content() -> None:
+    whole = event(inserted(ITEM), inserted(ITEM), removed(ITEM, sequence_number="5"))
+    first, second, third = (each["dynamodb"]["SequenceNumber"] for each in whole["Records"])
+    assert (int(second) - int(first), third) == (1, "5")
+    assert len({each["eventID"] for each in whole["Records"]}) == 3
+    assert whole == event(inserted(ITEM), inserted(ITEM), removed(ITEM, sequence_number="5"))
+
+
+def test_the_same_record_given_twice_is_a_duplicate_but_no_alias() -> None:
+    made = inserted(ITEM)
+    one, _, other = event(made, removed(ITEM), made)["Records"]
+    assert one == other
+    assert one["dynamodb"] is not other["dynamodb"]
+
+
+def test_a_journal_in_memory_remembers_and_can_be_down() -> None:
+    journal = MemoryJournal()
+    journal.record({"a": frozenset({"mail:0"})}, FOREVER)
+    journal.unreadable = {"c"}
+    assert journal.read(["a", "b", "c"], FOREVER) == {"a": frozenset({"mail:0"}), "b": frozenset()}
+    journal.down = True
+    assert journal.read(["a"], FOREVER) == {}
+    with pytest.raises(JournalUnavailable):
+        journal.record({}, FOREVER)
+
+
+def test_dead_letters_in_memory_replace_each_other_by_event_id_and_can_fail() -> None:
+    letters = MemoryDeadLetters()
+
+    def letter(event_id: str, reason: str) -> DeadLetter:
+        return DeadLetter({}, event_id, "1", reason, "InvalidRecord", None, CREATED, "1.0")
+
+    letters.store([letter("a", "first"), letter("b", "other"), letter("a", "second")], FOREVER)
+    assert letters.reasons == ["second", "other"]
+    letters.failure = Permanent("full")
+    assert letters.store([letter("c", "third")], FOREVER) == [Permanent("full")]
+    assert "c" not in letters.letters

@@ -1,0 +1,407 @@
+"""One invocation: the answer to Lambda, the checkpoint, the deadline, the journal, and what is reported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tablestream import (
+    DONE,
+    ConfigurationError,
+    InvalidEvent,
+    NoProgress,
+    Outcome,
+    Router,
+    SystemicFailure,
+    TablestreamError,
+    Transient,
+    Worker,
+)
+from tablestream.effects import Answer
+from tablestream.testing import (
+    CREATED,
+    MemoryDeadLetters,
+    MemoryJournal,
+    Record,
+    RecordingSink,
+    event,
+    inserted,
+    record,
+)
+from tests.unit.tablestream.kit import Bench, Mail, Stock, altered, checkpoint_of, failing, made, refusing
+
+
+def numbers(whole: dict[str, list[Record]]) -> list[str]:
+    return [each["dynamodb"]["SequenceNumber"] for each in whole["Records"]]
+
+
+def ids(whole: dict[str, list[Record]]) -> list[str]:
+    return [each["eventID"] for each in whole["Records"]]
+
+
+# --- the answer ------------------------------------------------------------------------------------------------------
+
+
+def test_when_all_is_done_the_answer_names_nothing() -> None:
+    bench = Bench()
+    assert bench.send(event(made("a", "stock:1", "mail:1"), made("b"))) == {"batchItemFailures": []}
+    assert (bench.did, bench.sent) == (["1"], ["1"])
+
+
+def test_an_empty_batch_is_a_success() -> None:
+    assert Bench().send({"Records": []}) == {"batchItemFailures": []}
+
+
+def test_the_answer_names_one_record_the_lowest_that_failed() -> None:
+    bench = Bench()
+    bench.stock.answer = failing("2", "4")
+    whole = event(*[made(str(number), f"stock:{number}") for number in range(5)])
+    assert bench.send(whole) == {"batchItemFailures": [{"itemIdentifier": numbers(whole)[2]}]}
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [("9", "10"), ("999", "1000"), ("0000000011", "12"), ("99999999999999999999999999", "100000000000000000000000000")],
+)
+def test_sequence_numbers_are_compared_as_integers(low: str, high: str) -> None:
+    bench = Bench()
+    bench.stock.answer = failing("low", "high")
+    first = made("first", sequence_number="1")
+    records = [made("h", "stock:high", sequence_number=high), made("l", "stock:low", sequence_number=low)]
+    assert bench.run(first, *records) == low
+    assert bench.reports[-1].checkpoint == low
+
+
+def test_the_checkpoint_can_be_a_record_that_was_held_back() -> None:
+    bench = Bench()
+    bench.stock.answer = failing("a2")
+    whole = event(made("z"), altered("a", "stock:a2"), altered("a", "stock:a3"), made("b", "stock:b"))
+    assert checkpoint_of(bench.send(whole)) == numbers(whole)[1]
+
+
+def test_a_failed_first_record_of_several_raises_so_that_lambda_halves_the_batch() -> None:
+    bench = Bench()
+    bench.stock.answer = failing("1")
+    with pytest.raises(NoProgress, match=r"^the first of 2 records failed, with 0 others: 1 x ConnectionError$"):
+        bench.run(made("a", "stock:1"), made("b", "stock:2"))
+    assert bench.did == ["2"], "everything else was done all the same"
+    assert bench.reports[-1].error_class == "NoProgress"
+
+
+def test_the_first_record_is_the_lowest_even_when_it_stands_last() -> None:
+    bench = Bench()
+    bench.stock.answer = failing("1")
+    with pytest.raises(NoProgress):
+        bench.run(made("b", "stock:2", sequence_number="10"), made("a", "stock:1", sequence_number="9"))
+
+
+def test_no_progress_past_a_first_record_that_nobody_wants_is_progress() -> None:
+    bench = Bench()
+    bench.stock.answer = failing("1")
+    whole = event(inserted({"pk": "1", "sk": "A"}), made("a", "stock:1"))
+    assert checkpoint_of(bench.send(whole)) == numbers(whole)[1]
+
+
+def test_a_failed_record_that_stands_alone_is_named() -> None:
+    bench = Bench()
+    bench.stock.answer = failing("1")
+    whole = event(made("a", "stock:1"))
+    assert checkpoint_of(bench.send(whole)) == numbers(whole)[0]
+
+
+@pytest.mark.parametrize("whole", [None, [], {}, {"Records": [{"eventSource": "aws:sqs"}]}])
+def test_a_foreign_event_raises_before_any_effect_and_is_reported(whole: Any) -> None:
+    bench = Bench()
+    with pytest.raises(InvalidEvent):
+        bench.send(whole)
+    assert (bench.reports[-1].error_class, bench.counts, bench.journal.reads) == ("InvalidEvent", {}, [])
+
+
+def test_another_tables_records_raise_before_any_effect() -> None:
+    bench = Bench(table="orders")
+    with pytest.raises(InvalidEvent, match="table orders"):
+        bench.run(made("a", "stock:1"), made("b", "stock:2", table="users"))
+    assert bench.stock.waves == []
+    assert bench.run(made("a", "stock:1")) is None
+
+
+def test_a_systemic_failure_raises_and_stores_nothing() -> None:
+    bench = Bench()
+    with pytest.raises(SystemicFailure):
+        bench.run(made("a", "stock:1"), *[made(str(number), "raise:bug") for number in range(20)])
+    assert (bench.letters.letters, bench.stock.waves) == ({}, [])
+    assert (bench.reports[-1].error_class, bench.reports[-1].records) == ("SystemicFailure", 21)
+
+
+def test_without_a_context_there_is_no_deadline() -> None:
+    bench = Bench()
+    assert bench.worker(event(made("a", "stock:1"))) == {"batchItemFailures": []}
+    assert bench.did == ["1"]
+
+
+# --- the deadline ----------------------------------------------------------------------------------------------------
+
+
+def taking(bench: Bench, seconds: float) -> Answer:
+    bench.clock.advance(seconds)
+    return DONE
+
+
+def test_it_stops_before_the_timeout_and_answers_with_the_rest() -> None:
+    bench = Bench(margin=3.0)
+    bench.stock.answer = lambda _effect: taking(bench, 4.0)
+    whole = event(made("z"), *[altered("a", f"stock:{number}") for number in range(5)])
+    assert checkpoint_of(bench.send(whole, timeout=10.0)) == numbers(whole)[3]
+    assert (bench.did, bench.counts) == (["0", "1"], {"applied": 3, "held back": 3})
+
+
+def test_the_margin_is_kept_to_the_second() -> None:
+    bench = Bench(margin=3.0)
+    bench.stock.answer = lambda _effect: taking(bench, 1.0)
+    assert bench.run(altered("a", "stock:1"), altered("a", "stock:2"), timeout=4.0) is not None
+    assert bench.did == ["1"]
+    assert bench.run(altered("b", "stock:1"), altered("b", "stock:2"), timeout=4.5) is None
+
+
+def test_called_too_late_it_does_nothing_and_says_so() -> None:
+    bench = Bench(margin=3.0)
+    with pytest.raises(NoProgress, match="the first of 2 records failed, with 1 others: the deadline came"):
+        bench.run(made("a", "stock:1"), made("b", "invalid:x"), timeout=3.0)
+    assert (bench.stock.waves, bench.letters.letters, bench.counts) == ([], {}, {"held back": 2})
+
+
+def test_sinks_and_dead_letters_get_the_same_deadline_and_the_journal_a_later_one() -> None:
+    bench = Bench(margin=4.0)
+    seen: dict[str, float] = {}
+
+    class Watching(MemoryJournal, MemoryDeadLetters):
+        def __init__(self) -> None:
+            MemoryJournal.__init__(self)
+            MemoryDeadLetters.__init__(self)
+
+        def read(self, event_ids: Any, deadline: Any) -> Any:
+            seen["read"] = deadline.remaining()
+            return MemoryJournal.read(self, event_ids, deadline)
+
+        def record(self, done: Any, deadline: Any) -> None:  # noqa: ARG002 -- the protocol's
+            seen["record"] = deadline.remaining()
+
+        def store(self, letters: Any, deadline: Any) -> Any:
+            seen["store"] = deadline.remaining()
+            return MemoryDeadLetters.store(self, letters, deadline)
+
+    bench.journal = bench.letters = Watching()
+    bench.stock.answer = failing("1")
+    bench.run(made("z"), made("a", "stock:1"), made("b", "mail:1"), made("c", "invalid:x"), timeout=10.0)
+    assert seen == pytest.approx({"read": 6.0, "store": 6.0, "record": 9.0})
+
+
+# --- the journal -----------------------------------------------------------------------------------------------------
+
+
+def test_on_the_happy_path_the_journal_is_read_once_and_never_written() -> None:
+    bench = Bench()
+    whole = event(made("a", "mail:1"), made("b", "stock:1"), made("c", "mail:2", "stock:2"), made("d"))
+    bench.send(whole)
+    assert bench.journal.reads == [(ids(whole)[0], ids(whole)[2])], "only those with effects that could be repeated"
+    assert bench.journal.writes == []
+
+
+def test_without_mail_the_journal_is_not_asked() -> None:
+    bench = Bench()
+    bench.run(made("a", "stock:1"), made("b", "invalid:x"))
+    assert bench.journal.reads == []
+
+
+def test_a_neighbours_failure_repeats_no_notification() -> None:
+    bench = Bench()
+    bench.stock.answer = failing("b")
+    whole = event(made("a", "mail:a"), made("b", "stock:b", "mail:b"), made("c", "mail:c"), altered("a", "mail:a2"))
+    assert checkpoint_of(bench.send(whole)) == numbers(whole)[1]
+    assert bench.sent == ["a", "c", "a2"]
+
+    bench.stock.answer = failing()
+    assert checkpoint_of(bench.send({"Records": whole["Records"][1:]})) is None
+    assert bench.sent == ["a", "c", "a2", "b"]
+    assert bench.reports[-1].remembered == 2
+    assert bench.did == ["b"]
+
+
+def test_only_what_comes_again_is_journalled() -> None:
+    bench = Bench()
+    bench.stock.answer = failing("b")
+    whole = event(made("a", "mail:a"), made("b", "stock:b"), made("c", "mail:c", "stock:c"), made("d", "stock:d"))
+    bench.send(whole)
+    assert bench.journal.writes == [{ids(whole)[2]: frozenset({"mail:0"})}]
+    assert bench.reports[-1].journalled == 1
+
+
+def test_what_is_below_the_checkpoint_by_number_is_not_journalled_wherever_it_stands() -> None:
+    bench = Bench()
+    bench.stock.answer = failing("b")
+    below, above = made("a", "mail:a", sequence_number="9"), made("c", "mail:c", sequence_number="100")
+    bench.run(above, made("b", "stock:b", sequence_number="10"), below)
+    assert [list(written) for written in bench.journal.writes] == [[above["eventID"]]]
+
+
+def test_of_several_mails_of_a_record_only_the_missing_one_is_repeated() -> None:
+    bench = Bench()
+    bench.mail.answer = failing("2")
+    whole = event(made("z"), made("a", "mail:1", "mail:2", "mail:3"))
+    bench.send(whole)
+    assert bench.journal.entries == {ids(whole)[1]: frozenset({"mail:0", "mail:2"})}
+    bench.mail.answer = failing()
+    assert checkpoint_of(bench.send(whole)) is None
+    assert bench.sent == ["1", "3", "2"]
+
+
+def test_what_was_remembered_stays_remembered_when_it_fails_again() -> None:
+    bench = Bench()
+    whole = event(made("z"), made("a", "mail:1", "mail:2", "mail:3"))
+    for missing in (("2", "3"), ("3",), ()):
+        bench.mail.answer = failing(*missing)
+        bench.send(whole)
+    assert bench.sent == ["1", "2", "3"]
+    assert bench.journal.entries == {ids(whole)[1]: frozenset({"mail:0", "mail:1"})}
+
+
+def test_a_mail_that_went_out_before_its_record_became_poison_is_journalled_too() -> None:
+    bench = Bench()
+    bench.mail.answer = lambda effect: refusing("y")(effect) if effect.what != "n" else failing("n")(effect)
+    whole = event(made("z"), made("b", "mail:n"), made("a", "mail:x", "mail:y"))
+    for _ in range(2):
+        bench.send(whole)
+    assert bench.sent == ["x"]
+    assert len(bench.letters.letters) == 1
+
+
+def test_before_it_raises_for_no_progress_it_journals() -> None:
+    bench = Bench()
+    bench.stock.answer = failing("a")
+    whole = event(made("a", "stock:a"), made("b", "mail:b"))
+    for _ in range(2):
+        with pytest.raises(NoProgress):
+            bench.send(whole)
+    assert bench.sent == ["b"]
+
+
+def test_a_mail_whose_journal_entry_cannot_be_read_waits_and_the_others_go_on() -> None:
+    bench = Bench()
+    whole = event(made("a", "mail:a"), made("b", "stock:b", "mail:b"), altered("b", "stock:b2"), made("c", "stock:c"))
+    bench.journal.unreadable = {ids(whole)[1]}
+    assert checkpoint_of(bench.send(whole)) == numbers(whole)[1]
+    assert (bench.sent, bench.did) == (["a"], ["b", "c"])
+    assert bench.counts == {"applied": 2, "failed": 1, "held back": 1}
+    assert bench.reports[-1].verdicts[0].error_class == "JournalUnavailable"
+
+
+def test_with_the_journal_down_nothing_is_mailed_and_stock_still_moves() -> None:
+    bench = Bench()
+    bench.journal.down = True
+    with pytest.raises(NoProgress, match="JournalUnavailable"):
+        bench.run(made("a", "mail:a"), made("b", "stock:b"), made("c", "mail:c"))
+    assert (bench.sent, bench.did) == ([], ["b"])
+
+
+def test_when_the_journal_cannot_be_written_the_answer_is_given_all_the_same() -> None:
+    bench = Bench()
+
+    def down_from_now_on(effect: Any) -> Answer:
+        bench.journal.down = True
+        return failing("a")(effect)
+
+    bench.stock.answer = down_from_now_on
+    whole = event(made("z"), made("a", "stock:a"), made("b", "mail:b"))
+    assert checkpoint_of(bench.send(whole)) == numbers(whole)[1]
+    assert (bench.sent, bench.reports[-1].journalled) == (["b"], 0)
+
+
+def test_an_idempotent_sinks_effects_are_neither_asked_for_nor_journalled() -> None:
+    bench = Bench(mail=RecordingSink((Mail,), "mail", idempotent=True))
+    bench.stock.answer = failing("1")
+    bench.run(made("z"), made("a", "stock:1"), made("b", "mail:1", "stock:2"))
+    assert (bench.journal.reads, bench.journal.writes) == ([], [])
+
+
+# --- what is reported ------------------------------------------------------------------------------------------------
+
+
+def test_every_record_has_one_outcome() -> None:
+    bench = Bench()
+    bench.stock.answer = failing("f")
+    twice = made("a", "stock:a")
+    others = [inserted({"pk": str(number), "sk": "A"}) for number in range(2)]
+    bad, failed, behind = made("b", "invalid:x"), made("c", "stock:f"), altered("c", "mail:c")
+    bench.run(twice, bad, failed, behind, twice, *others)
+    report = bench.reports[-1]
+    assert {outcome: report.count(outcome) for outcome in Outcome} == {
+        Outcome.APPLIED: 1,
+        Outcome.POISONED: 1,
+        Outcome.FAILED: 1,
+        Outcome.HELD_BACK: 1,
+        Outcome.DUPLICATE: 1,
+        Outcome.SKIPPED: 2,
+    }
+    assert sum(report.counts.values()) == report.records == 7
+    assert [(verdict.outcome, verdict.error_class, verdict.reason) for verdict in report.verdicts] == [
+        (Outcome.POISONED, "InvalidRecord", "x"),
+        (Outcome.FAILED, "ConnectionError", "throttled"),
+        (Outcome.HELD_BACK, "", ""),
+    ]
+
+
+def test_a_dead_letter_that_could_not_be_stored_is_reported_with_the_stores_error() -> None:
+    bench = Bench()
+    bench.letters.failure = Transient(TimeoutError("s3"))
+    bench.run(made("z"), made("b", "invalid:x"))
+    (verdict,) = bench.reports[-1].verdicts
+    assert (verdict.outcome, verdict.error_class) == (Outcome.FAILED, "TimeoutError")
+
+
+def test_the_report_tells_the_age_of_the_oldest_change() -> None:
+    bench = Bench()
+    bench.run(made("a", at=CREATED), made("b", at=CREATED - 60), made("c", at=0.0))
+    assert bench.reports[-1].oldest_creation == CREATED - 60
+    bench.run(made("a", at=0.0))
+    assert bench.reports[-1].oldest_creation is None
+
+
+def test_the_report_is_observed_once_also_when_the_invocation_raises() -> None:
+    bench = Bench()
+    bench.stock.answer = failing("1")
+    for expected in (1, 2):
+        with pytest.raises(TablestreamError):
+            bench.run(made("a", "stock:1"), made("b"))
+        assert len(bench.reports) == expected
+
+
+def test_of_an_event_that_is_refused_the_report_tells_at_least_the_length() -> None:
+    bench = Bench()
+    for whole, length in ((event(record("INSERT", {"pk": "1"}), record("INSERT", {"pk": "2"})), 2), ({}, 0), (None, 0)):
+        with pytest.raises(InvalidEvent):
+            bench.send(whole)
+        assert bench.reports[-1].records == length
+
+
+def test_processing_returns_what_calling_raises() -> None:
+    bench = Bench()
+    report, error = bench.worker.process({"Records": 1})
+    assert (report.error_class, type(error)) == ("InvalidEvent", InvalidEvent)
+
+
+# --- putting it together ---------------------------------------------------------------------------------------------
+
+
+def worker_of(*sinks: RecordingSink) -> Worker:
+    return Worker(Router(), sinks, journal=MemoryJournal(), dead_letters=MemoryDeadLetters())
+
+
+def test_two_sinks_of_one_name_would_share_a_journal_and_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="different names, got mail more than once"):
+        worker_of(RecordingSink((Mail,), "mail"), RecordingSink((Stock,), "mail"))
+
+
+def test_two_sinks_for_one_effect_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="one sink for Mail, got mail and post"):
+        worker_of(RecordingSink((Stock, Mail), "mail"), RecordingSink((Mail,), "post"))
