@@ -106,7 +106,7 @@ def _removal(order: Order) -> dict[str, Any]:
     return {"dynamodb": {"Keys": order.key, "OldImage": order.item()}}
 
 
-def write_template(folder: Path, resources: dict[str, Any], **sections: Any) -> Path:  # noqa: ANN401 - JSON
+def write_template(folder: Path, resources: dict[str, Any], **sections: Any) -> Path:
     path = folder / "template.json"
     path.write_text(json.dumps({"Transform": "AWS::Serverless-2016-10-31", "Resources": resources, **sections}))
     return path

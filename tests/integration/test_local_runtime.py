@@ -130,7 +130,7 @@ def test_what_the_handler_prints_is_collected_apart_from_its_answer(start: Start
     runtime = start(
         "import sys, subprocess\n"
         "def handler(event, context):\n"
-        "    print('{\"payload\": \"not the answer\"}')\n"
+        '    print(\'{"payload": "not the answer"}\')\n'
         "    print('to stderr', file=sys.stderr)\n"
         "    subprocess.run(['echo', 'from a program'])\n"
         "    return 'the answer'\n"

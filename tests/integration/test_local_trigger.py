@@ -45,7 +45,7 @@ def handler(event, context):
 """
 
 
-def template(destination: str | None = None, **settings: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+def template(destination: str | None = None, **settings: Any) -> dict[str, Any]:
     resource, reference = DESTINATIONS[destination] if destination else (QUEUE, None)
     given_up = {"DestinationConfig": {"OnFailure": {"Type": destination, "Destination": reference}}}
     event = {"Stream": ARN, "StartingPosition": "TRIM_HORIZON", **settings, **(given_up if destination else {})}
@@ -207,7 +207,7 @@ def test_what_is_given_up_is_told_to_the_destination(start: Callable[..., World]
     assert world.batches() == [["a", "b", "c"], ["b", "c"], ["b", "c"]]
 
 
-def in_bucket(world: World) -> Any:  # noqa: ANN401 - JSON
+def in_bucket(world: World) -> Any:
     s3, bucket = world.client("s3"), world.cloud.outputs["Lost"]
     (entry,) = s3.list_objects_v2(Bucket=bucket, Prefix="aws/lambda/")["Contents"]
     message = json.loads(s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read())
@@ -215,7 +215,7 @@ def in_bucket(world: World) -> Any:  # noqa: ANN401 - JSON
     return message
 
 
-def in_queue(world: World, url: str) -> Any:  # noqa: ANN401 - JSON
+def in_queue(world: World, url: str) -> Any:
     (message,) = world.client("sqs").receive_message(QueueUrl=url)["Messages"]
     body = json.loads(message["Body"])
     return json.loads(body["Message"]) if "Message" in body else body
