@@ -11,8 +11,8 @@ import tablestream
 ENGINE = """
 DONE Answer Backoff Change Clock ConfigurationError DeadLetter DeadLetters Deadline Done DynamoDBJournal Image
 InvalidEvent InvalidRecord Journal JournalUnavailable Kind NoProgress Outcome Parallel Permanent PermanentFailure
-Report Router S3DeadLetters Sequential Sink SystemClock SystemicFailure TablestreamError ThreadParallel Transient Verdict Worker
-__version__ each
+Report Router S3DeadLetters Sequential Sink SystemClock SystemicFailure TablestreamError ThreadParallel Transient
+Verdict Worker __version__ each
 """
 TESTING = """
 CREATED FakeClock FakeContext MemoryDeadLetters MemoryJournal Raw RecordingSink event expired image inserted modified
