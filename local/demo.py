@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from rich.console import Console
+
     from local.observations import Observation
     from local.stack import FunctionSpec
 
@@ -39,8 +41,21 @@ def impatient(function: FunctionSpec) -> FunctionSpec:
 
 def demo(template: Path, *, logs: bool = False) -> int:
     """Play the scenario and check what came of it. Returns the exit status."""
-    began, output, watch = time.monotonic(), console(), Watch()
-    view = View(output, logs=logs)
+    began, output = time.monotonic(), console()
+    try:
+        broken = _played(template, output, logs=logs)
+    except Exception as error:  # noqa: BLE001 - whatever went wrong, the last line says that it did
+        output.print_exception()
+        broken = f"{type(error).__name__}: {error}"
+    seconds = time.monotonic() - began
+    verdict = f"FAILED: {broken}" if broken else "OK: every invariant holds"
+    output.print(f"{verdict} ({seconds:.1f} s)", style="bold red" if broken else "bold green", soft_wrap=True)
+    return 1 if broken else 0
+
+
+def _played(template: Path, output: Console, *, logs: bool) -> str:
+    """What went wrong, or nothing."""
+    watch, view = Watch(), View(output, logs=logs)
 
     def observe(observation: Observation) -> None:
         view(observation)
@@ -54,13 +69,8 @@ def demo(template: Path, *, logs: bool = False) -> int:
             scenario = Scenario(shop, running, cloud.faults, watch, cloud.outputs["InventoryTableName"], say)
             stuck = _play(scenario)
         output.print()
-        held = print_report(output, _world(cloud, shop, inbox.take()), watch.deliveries())
-    seconds = time.monotonic() - began
-    if held and not stuck:
-        output.print(f"OK: {len(watch.deliveries())} deliveries, every invariant holds ({seconds:.1f} s)")
-        return 0
-    output.print(f"FAILED: {stuck or 'an invariant is broken, see above'} ({seconds:.1f} s)", soft_wrap=True)
-    return 1
+        holds = print_report(output, _world(cloud, shop, inbox.take()), watch.deliveries())
+    return stuck or ("" if holds else "an invariant is broken, see above")
 
 
 def _play(scenario: Scenario) -> str:

@@ -49,7 +49,7 @@ def in_turn(*outcomes: Outcome) -> Function:
 class Shard:
     """One shard, its function, and everything that was done, in order."""
 
-    def __init__(self, *, checkpoint: str | None = None, **settings: Any) -> None:  # noqa: ANN401 -- MappingSettings'
+    def __init__(self, *, checkpoint: str | None = None, **settings: Any) -> None:
         self.now = CREATED
         self.delivery = ShardDelivery(MappingSettings(**settings), SHARD, STREAM, checkpoint=checkpoint)
         self.actions: list[Action] = []

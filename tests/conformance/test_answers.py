@@ -11,7 +11,7 @@ from local.events import Advanced, Delivered, Retried, Split
 from tablestream.testing import CREATED
 from tests.conformance.driver import ERROR, SUCCESS, Shard, failing, in_turn, numbers, record, records
 
-AT_ONCE: Callable[[int], float] = lambda _: 0.0  # noqa: E731 -- a value of a setting
+AT_ONCE: Callable[[int], float] = lambda _: 0.0
 
 
 def names(*identifiers: object) -> Answered:

@@ -27,7 +27,7 @@ def batch_info(first: int, last: int, size: int) -> dict[str, Any]:
     }
 
 
-def discarded(outcome: Outcome, **settings: Any) -> Shard:  # noqa: ANN401 -- MappingSettings' own
+def discarded(outcome: Outcome, **settings: Any) -> Shard:
     shard = Shard(report_failures=True, **settings)
     shard.offer(record(7), record(8), record(9, at=shard.now + 1.5))
     shard.run(lambda _: outcome)

@@ -80,7 +80,7 @@ def test_rule_27_values_of_a_list_are_ored() -> None:
         ({"exists": False}, "x", False),
     ],
 )
-def test_rule_27_operators_on_text(condition: object, text: str, expected: bool) -> None:  # noqa: FBT001 -- a column
+def test_rule_27_operators_on_text(condition: object, text: str, expected: bool) -> None:
     assert passes(inserted({"pk": "P", "sk": "S", "text": text}), image(text={"S": [condition]})) is expected
 
 
@@ -133,7 +133,7 @@ def test_rule_28_an_array_matches_by_any_of_its_elements() -> None:
         (["<", 100.5], True),
     ],
 )
-def test_rule_29_numeric_matches_the_creation_time(comparison: list[Any], expected: bool) -> None:  # noqa: FBT001 -- a column
+def test_rule_29_numeric_matches_the_creation_time(comparison: list[Any], expected: bool) -> None:
     pattern = {"dynamodb": {"ApproximateCreationDateTime": [{"numeric": comparison}]}}
     assert passes(inserted(ORDER, at=100), pattern) is expected
 

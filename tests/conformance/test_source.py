@@ -217,7 +217,7 @@ def test_rule_03_latest_is_behind_everything_that_is_there(table: Table) -> None
 def test_a_stream_that_is_not_there_is_named() -> None:
     with mock_aws():
         made = boto_table(None)
-        gone = BotoSource(made.source._client, NOWHERE)  # noqa: SLF001 -- the same client, another stream
+        gone = BotoSource(made.source._client, NOWHERE)
         with pytest.raises(StreamGone, match="table/none"):
             gone.shards()
     with pytest.raises(StreamGone, match="nowhere"):
@@ -309,7 +309,7 @@ class Paging:
 
     exceptions = boto3.client("dynamodbstreams", region_name="us-east-1").exceptions
 
-    def describe_stream(self, StreamArn: str, ExclusiveStartShardId: str = "") -> dict[str, Any]:  # noqa: N803, ARG002 -- the service's names
+    def describe_stream(self, StreamArn: str, ExclusiveStartShardId: str = "") -> dict[str, Any]:
         if not ExclusiveStartShardId:
             ended = {"ShardId": "a", "SequenceNumberRange": {"EndingSequenceNumber": "9"}}
             return {"StreamDescription": {"Shards": [ended], "LastEvaluatedShardId": "a"}}

@@ -34,7 +34,7 @@ def told(shard: Shard) -> list[tuple[list[int], Mapping[str, Any], bool]]:
     return [(numbers(invoke.records), window(invoke).state, window(invoke).is_final) for invoke in invokes]
 
 
-def shard_of(*, length: float = 60, **settings: Any) -> Shard:  # noqa: ANN401 -- MappingSettings' own
+def shard_of(*, length: float = 60, **settings: Any) -> Shard:
     return Shard(tumbling_window=length, **settings)
 
 

@@ -22,7 +22,7 @@ SAM = ROOT / ".venv-sam" / "bin" / "sam"
 IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 # The one name that reaches the host from a container on every kind of Docker, given the --add-host below.
 HOST = "host.docker.internal"
-LISTEN = "0.0.0.0"  # noqa: S104 -- the bridge's address differs from Docker to Docker; open for one invocation only
+LISTEN = "0.0.0.0"
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,7 @@ def _app(topic_arn: str) -> ModuleType:
         "JOURNAL_TABLE": JOURNAL,
         "TOPIC_ARN": topic_arn,
         "FAILURES_BUCKET": BUCKET,
+        "CONCURRENCY": "1",  # the emulator is not safe for threads
         # A logger of its own, that nobody else has bound to another stream.
         "POWERTOOLS_SERVICE_NAME": "shop-under-test",
         "POWERTOOLS_LOG_LEVEL": "DEBUG",
@@ -124,7 +125,7 @@ def _logging_as_imported(module: ModuleType) -> Iterator[ModuleType]:
     """Lend the engine's logger the function's handlers, and give it back as other tests want it."""
     logger = logging.getLogger("tablestream")
     before = logger.handlers[:], logger.level, logger.propagate
-    logger.handlers, logger.propagate = list(module._logger.handlers), False  # noqa: SLF001 -- what copy_config did
+    logger.handlers, logger.propagate = list(module._logger.handlers), False
     logger.setLevel(logging.DEBUG)
     try:
         yield module

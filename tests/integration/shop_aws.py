@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -84,7 +85,7 @@ def shop_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[ShopAws]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_ACCOUNT_ID_ENDPOINT_MODE", "disabled")
     with mock_aws():
-        dynamodb, sns, sqs, s3 = boto3.client("dynamodb"), boto3.client("sns"), boto3.client("sqs"), boto3.client("s3")
+        dynamodb, sns, sqs, s3 = _clients()
         for table, keys in ((ORDERS, ("pk", "sk")), (INVENTORY, ("pk", "sk")), (JOURNAL, ("pk",))):
             _create_table(dynamodb, table, keys)
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
@@ -95,7 +96,13 @@ def shop_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[ShopAws]:
         yield ShopAws(dynamodb, sns, sqs, s3, topic_arn, queue_url)
 
 
-def _create_table(dynamodb: Any, table: str, keys: tuple[str, ...]) -> None:  # noqa: ANN401 -- types of literals
+@cache
+def _clients() -> tuple[DynamoDBClient, SNSClient, SQSClient, S3Client]:
+    """Make the clients once: it takes longer than most tests, and they reach whichever embedded AWS is up."""
+    return boto3.client("dynamodb"), boto3.client("sns"), boto3.client("sqs"), boto3.client("s3")
+
+
+def _create_table(dynamodb: Any, table: str, keys: tuple[str, ...]) -> None:
     dynamodb.create_table(
         TableName=table,
         AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],

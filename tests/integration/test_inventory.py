@@ -31,12 +31,12 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[ShopAws]:
 class Losing:
     """A client whose transactions take effect, but whose answers are lost every time until told otherwise."""
 
-    def __init__(self, client: Any, losses: int) -> None:  # noqa: ANN401 -- boto3's client
+    def __init__(self, client: Any, losses: int) -> None:
         self._client = client
         self._losses = losses
         self.calls = 0
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- boto3's method
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
     def transact_write_items(self, **request: object) -> object:

@@ -141,7 +141,7 @@ def test_what_the_handler_prints_is_collected_apart_from_its_answer(start: Start
 
 
 def test_invocations_at_the_same_time_get_processes_of_their_own(start: Start) -> None:
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - only this test needs it
+    from concurrent.futures import ThreadPoolExecutor
 
     runtime = start(
         "import os, time\n"

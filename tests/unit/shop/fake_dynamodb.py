@@ -71,7 +71,7 @@ class FakeDynamoDB:
 
     # What the sink calls.
 
-    def transact_write_items(self, *, TransactItems: list[Any], ClientRequestToken: str) -> dict[str, Any]:  # noqa: N803 -- boto3's names
+    def transact_write_items(self, *, TransactItems: list[Any], ClientRequestToken: str) -> dict[str, Any]:
         request = {"TransactItems": TransactItems, "ClientRequestToken": ClientRequestToken}
         self.before_call()
         self.calls.append(copy.deepcopy(request))
@@ -89,7 +89,7 @@ class FakeDynamoDB:
             raise ReadTimeoutError(endpoint_url="https://dynamodb")
         return {}
 
-    def batch_get_item(self, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803 -- boto3's name
+    def batch_get_item(self, RequestItems: Mapping[str, Any]) -> dict[str, Any]:
         fault = self.faults.pop(0) if self.faults else None
         if fault is not None:
             raise failure(fault)

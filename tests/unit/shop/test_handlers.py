@@ -96,7 +96,7 @@ def test_a_key_of_an_order_without_entity_type_is_poison() -> None:
 
 
 @pytest.mark.parametrize("make", [inserted, removed])
-def test_lines_that_cannot_be_understood_are_poison_for_new_and_removed_orders(make: Any) -> None:  # noqa: ANN401 -- a builder
+def test_lines_that_cannot_be_understood_are_poison_for_new_and_removed_orders(make: Any) -> None:
     with pytest.raises(InvalidRecord, match="items"):
         effects_of(make(order_item(items=[])))
 

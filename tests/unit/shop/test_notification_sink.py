@@ -38,7 +38,7 @@ class FakeSns:
         self.forgets: set[str] = set()
         self.invalid: set[str] = set()
 
-    def publish_batch(self, *, TopicArn: str, PublishBatchRequestEntries: list[Any]) -> dict[str, Any]:  # noqa: N803 -- boto3's names
+    def publish_batch(self, *, TopicArn: str, PublishBatchRequestEntries: list[Any]) -> dict[str, Any]:
         assert TopicArn == TOPIC
         entries = PublishBatchRequestEntries
         assert 1 <= len(entries) <= 10
@@ -98,7 +98,7 @@ def room() -> Newsroom:
     return Newsroom()
 
 
-def told(number: int = 1, kind: str = "order.received", **changes: Any) -> Notification:  # noqa: ANN401 -- fields of an order
+def told(number: int = 1, kind: str = "order.received", **changes: Any) -> Notification:
     fields: dict[str, Any] = {
         "order_id": f"o-{number}",
         "status": OrderStatus.PENDING,

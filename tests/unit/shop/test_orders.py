@@ -17,7 +17,7 @@ from tests.unit.shop.builders import line, order_item
 LONE_SURROGATE = "tea\ud800"
 
 
-def parse(**changes: Any) -> Order:  # noqa: ANN401 -- tests put in what does not belong there
+def parse(**changes: Any) -> Order:
     return Order.from_image(Image(image(order_item(**changes))))
 
 

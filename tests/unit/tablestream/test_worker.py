@@ -184,7 +184,7 @@ def test_sinks_and_dead_letters_get_the_same_deadline_and_the_journal_a_later_on
             seen["read"] = deadline.remaining()
             return MemoryJournal.read(self, event_ids, deadline)
 
-        def record(self, done: Any, deadline: Any) -> None:  # noqa: ARG002 -- the protocol's
+        def record(self, done: Any, deadline: Any) -> None:
             seen["record"] = deadline.remaining()
 
         def store(self, letters: Any, deadline: Any) -> Any:
