@@ -11,8 +11,6 @@ from local.events import Advanced, Delivered, Retried, Split
 from tablestream.testing import CREATED
 from tests.conformance.driver import ERROR, SUCCESS, Shard, failing, in_turn, numbers, record, records
 
-AT_ONCE: Callable[[int], float] = lambda _: 0.0
-
 
 def names(*identifiers: object) -> Answered:
     return Answered({"batchItemFailures": [{"itemIdentifier": identifier} for identifier in identifiers]})
@@ -320,7 +318,7 @@ def test_rule_36_delivery_is_at_least_once() -> None:
 
 
 def test_nothing_is_due_twice() -> None:
-    shard = Shard(backoff=AT_ONCE, max_retries=0)
+    shard = Shard(max_retries=0)
     shard.offer(1)
     shard.answer(shard.invoke(), ERROR)
     (discard,) = shard.due()

@@ -90,7 +90,8 @@ def _tagged(item: dict[str, Any]) -> dict[str, Any]:
     return {name: TypeSerializer().serialize(value) for name, value in item.items()}
 
 
-def boto_table(endpoint: str | None) -> BotoTable:
+def clients(endpoint: str | None) -> tuple[Any, Any]:
+    """Clients of DynamoDB and of its streams."""
     settings: dict[str, Any] = {
         "region_name": "us-east-1",
         "endpoint_url": endpoint,
@@ -98,8 +99,11 @@ def boto_table(endpoint: str | None) -> BotoTable:
         "aws_secret_access_key": "test",
         "config": Config(account_id_endpoint_mode="disabled", retries={"max_attempts": 1}),
     }
-    client: Any = boto3.client("dynamodb", **settings)
-    streams: Any = boto3.client("dynamodbstreams", **settings)
+    return boto3.client("dynamodb", **settings), boto3.client("dynamodbstreams", **settings)
+
+
+def boto_table(endpoint: str | None) -> BotoTable:
+    client, streams = clients(endpoint)
     name = f"contract-{uuid.uuid4().hex}"
     made = client.create_table(
         TableName=name,
@@ -216,8 +220,7 @@ def test_rule_03_latest_is_behind_everything_that_is_there(table: Table) -> None
 
 def test_a_stream_that_is_not_there_is_named() -> None:
     with mock_aws():
-        made = boto_table(None)
-        gone = BotoSource(made.source._client, NOWHERE)
+        gone = BotoSource(clients(None)[1], NOWHERE)
         with pytest.raises(StreamGone, match="table/none"):
             gone.shards()
     with pytest.raises(StreamGone, match="nowhere"):
@@ -309,8 +312,8 @@ class Paging:
 
     exceptions = boto3.client("dynamodbstreams", region_name="us-east-1").exceptions
 
-    def describe_stream(self, StreamArn: str, ExclusiveStartShardId: str = "") -> dict[str, Any]:
-        if not ExclusiveStartShardId:
+    def describe_stream(self, **request: str) -> dict[str, Any]:
+        if "ExclusiveStartShardId" not in request:
             ended = {"ShardId": "a", "SequenceNumberRange": {"EndingSequenceNumber": "9"}}
             return {"StreamDescription": {"Shards": [ended], "LastEvaluatedShardId": "a"}}
         return {"StreamDescription": {"Shards": [{"ShardId": "b", "ParentShardId": "a"}]}}
