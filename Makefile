@@ -17,7 +17,7 @@ NEED_SAM := $(INSTALL) .venv-sam sam
 NEED_COMPILE := $(INSTALL) .venv-compile compile
 
 .DEFAULT_GOAL := help
-.PHONY: help run local order invoke invoke-docker events test conformance simulate check format build e2e requirements clean
+.PHONY: help run local order invoke invoke-docker events test conformance simulate mutants check format build e2e requirements clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -57,9 +57,14 @@ conformance: ## The delivery rules only
 	@$(NEED_DEV)
 	@$(PY) -m pytest -q tests/conformance $(ARGS)
 
-simulate: ## The whole simulation (ARGS="--help" for more)
+simulate: ## Seeded fault schedules, ours and the baselines: make simulate SEEDS=2000, or SEED=7 REGIME=harsh
 	@$(NEED_DEV)
-	@$(PY) -m tests.simulation $(ARGS)
+	@$(PY) -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(REGIME),--regime $(REGIME)) $(ARGS)
+
+mutants: ## Realistic slips planted one by one in a copy of the tree: the simulation has to notice each
+	@$(NEED_DEV)
+	@$(PY) -m tests.simulation.mutants $(ARGS)
 
 check: ## Formatting, lint, types and the template
 	@$(NEED_DEV)

@@ -1,0 +1,213 @@
+"""One schedule, from its seed to its figures."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from local.actions import Answered, Outcome
+from tests.simulation.aws import Aws
+from tests.simulation.candidates import MARGIN_SECONDS, Candidate, Log
+from tests.simulation.faults import Fault, Plan, Regime
+from tests.simulation.judge import Figures, Judge
+from tests.simulation.network import Network, Outage
+from tests.simulation.scheduler import Scheduler, SimulatedClock
+from tests.simulation.script import Script, Shop, draw
+from tests.simulation.stream import Stream
+from tests.simulation.trigger import Trigger
+
+BEGINS = 1_767_225_600.0
+_HOUR = 3600.0
+_ROUNDS = 8
+_TRIES = 40
+# Where sequence numbers get one digit longer: as text, the later ones come before the earlier ones.
+_LONGER = 10**23
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What a schedule came to, and what it takes to run it again."""
+
+    figures: Figures
+    script: Script
+    faults: Mapping[int, Fault]
+    explained: Mapping[str, set[str]]
+    world: World
+
+
+def run(
+    candidate: Candidate,
+    regime: Regime,
+    seed: int,
+    *,
+    script: Script | None = None,
+    faults: Mapping[int, Fault] | None = None,
+) -> Outcomes:
+    """Run a schedule: what its seed says, or with a part of its script and faults."""
+    world = World(candidate, regime, seed, script, faults)
+    return world.run()
+
+
+class World:
+    """The parts of a schedule put together. Mutable: it is what happens."""
+
+    def __init__(
+        self,
+        candidate: Candidate,
+        regime: Regime,
+        seed: int,
+        script: Script | None,
+        faults: Mapping[int, Fault] | None,
+    ) -> None:
+        rng = random.Random(f"{seed} {regime.name}")
+        # The worker's backoff and tokens come from here.
+        random.seed(rng.random())
+        self.candidate = candidate
+        drawn = draw(rng, poison=regime.poison, rate=regime.rate)
+        self.script = script or (drawn if candidate.has_ledger else _spared(drawn))
+        settings = candidate.settings(rng, retries=regime.retries)
+        shards = rng.choice((1, 1, 2))
+        first = _LONGER - rng.choice((3, 8, 20, 10**6))
+        self.random = rng
+        self.explained: dict[str, set[str]] = {}
+        self.log = Log()
+        self.scheduler = Scheduler(BEGINS)
+        self.plan = Plan(regime.rate, random.Random(rng.random()), faults)
+        self.stream = Stream(shards, first, self._now, self._arrived)
+        self.aws = Aws(self._now, self.stream, lambda: rng.uniform(0, 0.01))
+        self.network = Network(self.scheduler, self.aws, self.plan, rng, self._explain)
+        self.network.outages = [_shifted(outage) for outage in self.script.outages]
+        self.trigger = Trigger(
+            self.scheduler,
+            self.aws,
+            self.plan,
+            rng,
+            settings,
+            shards=shards,
+            handler=candidate.handler(self.network, self.log),
+            margin=MARGIN_SECONDS,
+            explain=self._explain,
+        )
+
+    def run(self) -> Outcomes:
+        """Let the script happen, then redrive what was set aside, and judge."""
+        figures = Figures(schedules=1)
+        shop = Shop(self.aws, self.stream)
+        for number, units in enumerate(self.script.stock):
+            self.aws.stock(f"p{number}", units)
+        for write in self.script.writes:
+            self.scheduler.at(BEGINS + write.at, partial(shop.write, write))
+        with _quiet_logs(), self.candidate.around(SimulatedClock(self.scheduler)):
+            try:
+                self.scheduler.run()
+                judge = Judge(
+                    self.aws, self.stream.records, self.script.stock, self.log, has_ledger=self.candidate.has_ledger
+                )
+                judge.before_redrive(figures)
+                self._redrive()
+            finally:
+                self.scheduler.close()
+        judge.after_redrive(figures, self.explained)
+        figures.overruns = self.trigger.overruns
+        figures.blocked = self.trigger.blocked
+        figures.stood.append(self.trigger.blocked)
+        return Outcomes(figures, self.script, self.plan.fired, self.explained, self)
+
+    def _redrive(self) -> None:
+        """Send everything in the bucket and the queue through the function again, shuffled, hours later.
+
+        Where the on-failure destination has no payload, records are read from the stream, which keeps them 24 hours.
+        """
+        poison: set[str] = set()
+        for round_ in range(_ROUNDS):
+            records = [record for record in self._set_aside() if record["eventID"] not in poison]
+            if not records:
+                return
+            # In the last rounds nothing goes wrong, so that there is an end.
+            self.plan.quiet = round_ >= _ROUNDS // 2
+            self.random.shuffle(records)
+            # A bad record is bad again: it is redriven once.
+            poison.update(record["eventID"] for record in records)
+            self._discard_stored(records)
+            self.scheduler.at(
+                self.scheduler.now + self.random.uniform(1, 5) * _HOUR, partial(self._send, records, _TRIES)
+            )
+            self.scheduler.run()
+            if not self.plan.quiet:
+                poison.clear()
+
+    def _send(self, records: Sequence[Mapping[str, Any]], tries: int) -> None:
+        """Invoke the function with the next records, until they succeed."""
+        if not records:
+            return
+        # Where a bad record fails a batch, the operator sends the records one by one.
+        size = self.random.randint(1, 5) if self.candidate.has_ledger else 1
+        batch = [{**record, "redriven": True} for record in records[:size]]
+        self.plan.quiet = self.plan.quiet or tries < _TRIES - 5
+
+        def ended(outcome: Outcome) -> None:
+            done = isinstance(outcome, Answered) and not (outcome.payload or {}).get("batchItemFailures")
+            following = (records[size:], _TRIES) if done or tries == 1 else (records, tries - 1)
+            self.scheduler.at(self.scheduler.now + self.random.uniform(0.1, 60), partial(self._send, *following))
+
+        self.trigger.start(batch, ended)
+
+    def _set_aside(self) -> list[Mapping[str, Any]]:
+        """Return the records of the bucket and the queue, each once."""
+        found: dict[str, Mapping[str, Any]] = {}
+        for body in self.aws.bucket.objects.values():
+            content = json.loads(body)
+            records = content["payload"]["Records"] if "payload" in content else [content["record"]]
+            found |= {record["eventID"]: record for record in records}
+        queued = {event_id for message in self.aws.queue for event_id in message["eventIds"]}
+        found |= {record["eventID"]: record for record in self.stream.records if record["eventID"] in queued}
+        return list(found.values())
+
+    def _discard_stored(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Remove what is redriven, as the operator's tool does."""
+        gone = {record["eventID"] for record in records}
+        for key, body in list(self.aws.bucket.objects.items()):
+            content = json.loads(body)
+            held = content["payload"]["Records"] if "payload" in content else [content["record"]]
+            if {record["eventID"] for record in held} <= gone:
+                del self.aws.bucket.objects[key]
+        self.aws.queue.clear()
+
+    def _now(self) -> float:
+        return self.scheduler.now
+
+    def _arrived(self, shard: int, record: dict[str, Any]) -> None:
+        self.trigger.arrived(shard, record)
+
+    def _explain(self, event_ids: Iterable[str], reason: str) -> None:
+        for event_id in event_ids:
+            self.explained.setdefault(event_id, set()).add(reason)
+
+
+def _shifted(outage: Outage) -> Outage:
+    return replace(outage, begins=BEGINS + outage.begins, ends=BEGINS + outage.ends)
+
+
+def _spared(script: Script) -> Script:
+    """Spare the candidates that give back what the image says: only a ledger knows what an edited order holds.
+
+    Likewise it knows that for an order which was written as confirmed nothing was taken by the worker.
+    """
+    plain = {"edit items": "edit", "place confirmed": "place"}
+    return replace(script, writes=tuple(replace(w, kind=plain.get(w.kind, w.kind)) for w in script.writes))
+
+
+@contextmanager
+def _quiet_logs() -> Iterator[None]:
+    """Log lines of thousands of schedules help nobody."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)

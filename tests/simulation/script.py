@@ -1,0 +1,159 @@
+"""What happens to the table in one schedule: orders placed, changed, cancelled, removed; bad ones among them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tablestream.testing import Raw, image
+from tests.simulation.aws import Aws
+from tests.simulation.network import Outage
+from tests.simulation.stream import Stream
+
+Item = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One thing a customer, the shop's staff or Time to Live does, at a time after the beginning."""
+
+    at: float
+    kind: str
+    order: int
+    lines: tuple[tuple[int, int], ...] = ()
+    """Product and quantity."""
+    flaw: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A schedule's writes, stock and outages."""
+
+    writes: tuple[Write, ...]
+    stock: tuple[int, ...]
+    outages: tuple[Outage, ...] = ()
+
+
+FLAWS: Mapping[str, Mapping[str, Any]] = {
+    "no items": {"items": None},
+    "empty items": {"items": []},
+    "quantity zero": {"items": [{"productId": "p0", "quantity": 0}]},
+    "half a unit": {"items": [{"productId": "p0", "quantity": Raw({"N": "1.5"})}]},
+    "no product": {"items": [{"quantity": 1}]},
+    "status": {"status": "lost"},
+    "no entity type": {"entityType": None},
+    "too many products": {"items": [{"productId": f"x{n}", "quantity": 1} for n in range(99)]},
+}
+_LATER = ("cancel", "cancel", "ship", "deliver", "remove", "expire", "edit", "edit items", "touch", "spoil")
+
+
+def draw(rng: random.Random, *, poison: bool, rate: float) -> Script:
+    """Draw a script of some three to thirty records."""
+    products = rng.choice((1, 2, 3, 5))
+    scarce = rng.random() < 0.5
+    length = rng.choice((1.0, 3.0, 10.0))
+    orders = rng.randint(1, 9)
+    writes: list[Write] = []
+    for order in range(orders):
+        begun = rng.uniform(0, length)
+        writes.append(_place(rng, order, begun, products, poison=poison))
+        for _ in range(rng.choice((0, 0, 1, 1, 2, 3))):
+            begun += rng.choice((0.01, 0.3, 2.0)) * rng.random()
+            kind = rng.choice(_LATER if poison else _LATER[:-1])
+            writes.append(Write(begun, kind, order, _lines(rng, products), flaw=rng.choice(("status", "empty items"))))
+        if rng.random() < 0.1:
+            writes.append(Write(begun, "other", order))
+    stock = tuple(rng.randint(0, 6) if scarce else 1000 for _ in range(products))
+    outages = _outages(rng, rate)
+    return Script(tuple(sorted(writes, key=lambda write: write.at)), stock, outages)
+
+
+def _place(rng: random.Random, order: int, at: float, products: int, *, poison: bool) -> Write:
+    flaw = rng.choice(list(FLAWS)) if poison and rng.random() < 0.12 else ""
+    kind = "place confirmed" if rng.random() < 0.05 else "place"
+    return Write(at, kind, order, _lines(rng, products), flaw)
+
+
+def _lines(rng: random.Random, products: int) -> tuple[tuple[int, int], ...]:
+    # Product 0 is in most orders: a hot item.
+    chosen = [0 if rng.random() < 0.6 else rng.randrange(products) for _ in range(rng.choice((1, 1, 2, 3)))]
+    return tuple((product, rng.randint(1, 3)) for product in chosen)
+
+
+def _outages(rng: random.Random, rate: float) -> tuple[Outage, ...]:
+    if rng.random() > min(0.5, rate * 20):
+        return ()
+    service = rng.choice(("s3", "journal", "topic", "dynamodb", "slow"))
+    begins = rng.uniform(0, 5)
+    return (Outage(service, begins, begins + rng.choice((2.0, 15.0, 60.0)), slow=service == "slow"),)
+
+
+class Shop:
+    """Carries a script out on the table, with the checks that the shop's own writers make."""
+
+    def __init__(self, aws: Aws, stream: Stream) -> None:
+        self._table = aws.orders
+        self._stream = stream
+
+    def write(self, write: Write) -> None:
+        key = (f"USER#{write.order % 3}", f"ORDER#{write.order}")
+        old = self._table.items.get(key)
+        if write.kind == "other":
+            self._table.store(("USER#1", f"PROFILE#{write.order}"), image(_profile(write.order)))
+        elif write.kind in {"place", "place confirmed"}:
+            if old is None:
+                self._table.store(key, _new_order(key, write))
+        elif old is not None:
+            self._change(key, old, write)
+
+    def _change(self, key: tuple[str, str], old: Item, write: Write) -> None:
+        status = old["status"]["S"]
+        if write.kind in {"remove", "expire"}:
+            self._stream.expiring = write.kind == "expire"
+            self._table.store(key, None)
+            self._stream.expiring = False
+        elif write.kind == "touch":
+            self._table.store(key, dict(old))
+        elif write.kind == "edit":
+            self._table.store(key, _next_version(old, note="please ring twice"))
+        elif write.kind == "edit items":
+            self._table.store(key, _next_version(old, items=_items(write.lines)))
+        elif write.kind == "spoil":
+            # The status changes, so that the handlers look at it.
+            self._table.store(key, _next_version(old, **{"status": "cancelled", **FLAWS[write.flaw]}))
+        elif status in _FROM[write.kind]:
+            self._table.store(key, _next_version(old, status=_TO[write.kind]))
+
+
+_FROM = {"cancel": ("pending", "confirmed"), "ship": ("confirmed",), "deliver": ("shipped",)}
+_TO = {"cancel": "cancelled", "ship": "shipped", "deliver": "delivered"}
+
+
+def _items(lines: tuple[tuple[int, int], ...]) -> list[dict[str, Any]]:
+    return [{"productId": f"p{product}", "quantity": quantity, "price": 5} for product, quantity in lines]
+
+
+def _new_order(key: tuple[str, str], write: Write) -> Item:
+    order: dict[str, Any] = {
+        "pk": key[0],
+        "sk": key[1],
+        "entityType": "Order",
+        "orderId": str(write.order),
+        "customerId": key[0].removeprefix("USER#"),
+        "status": "pending" if write.kind == "place" else "confirmed",
+        "items": _items(write.lines),
+        "total": 10,
+        "version": 1,
+    }
+    order |= FLAWS.get(write.flaw, {})
+    return image({name: value for name, value in order.items() if value is not None})
+
+
+def _next_version(old: Item, **changes: object) -> Item:
+    return {**old, **image({"version": int(old["version"]["N"]) + 1, **changes})}
+
+
+def _profile(number: int) -> dict[str, Any]:
+    return {"pk": "USER#1", "sk": f"PROFILE#{number}", "entityType": "Customer", "name": "N. N."}

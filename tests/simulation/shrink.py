@@ -1,0 +1,78 @@
+"""The shortest schedule that still fails: fewer faults, fewer outages, fewer writes, as long as something is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from tests.simulation.candidates import Candidate
+from tests.simulation.faults import Fault, Regime
+from tests.simulation.schedule import Outcomes, run
+from tests.simulation.script import Script
+
+T = TypeVar("T")
+
+
+def smaller(parts: Sequence[T], fails: Callable[[Sequence[T]], bool]) -> list[T]:
+    """Leave out what is not needed to fail: halves first, then less and less, down to single parts."""
+    kept = list(parts)
+    size = max(1, len(kept) // 2)
+    while kept:
+        start = 0
+        before = len(kept)
+        while start < len(kept):
+            fewer = kept[:start] + kept[start + size :]
+            if fails(fewer):
+                kept = fewer
+            else:
+                start += size
+        if size == 1 and len(kept) == before:
+            break
+        size = max(1, size // 2)
+    return kept
+
+
+def shrink(candidate: Candidate, regime: Regime, seed: int) -> Outcomes:
+    """Return the shortest variant of a failing schedule; the schedule itself when it cannot be made to fail again."""
+    first = run(candidate, regime, seed)
+    script, faults = first.script, dict(first.faults)
+
+    def fails(script: Script, faults: Mapping[int, Fault]) -> bool:
+        return bool(broken(run(candidate, regime, seed, script=script, faults=faults), regime))
+
+    if not fails(script, faults):
+        return first
+    # Twice: with fewer writes, some of the faults may have become superfluous.
+    for _ in range(2):
+        script, faults = _smaller(script, faults, fails)
+    return run(candidate, regime, seed, script=script, faults=faults)
+
+
+def _smaller(
+    script: Script, faults: Mapping[int, Fault], fails: Callable[[Script, Mapping[int, Fault]], bool]
+) -> tuple[Script, dict[int, Fault]]:
+    fewer = dict(smaller(list(faults.items()), lambda part: fails(script, dict(part))))
+    outages = smaller(script.outages, lambda part: fails(replace(script, outages=tuple(part)), fewer))
+    shorter = replace(script, outages=tuple(outages))
+    writes = smaller(script.writes, lambda part: fails(replace(shorter, writes=tuple(part)), fewer))
+    return replace(shorter, writes=tuple(writes)), fewer
+
+
+def broken(outcomes: Outcomes, regime: Regime) -> dict[str, int]:
+    """Return what is wrong in a schedule of our worker."""
+    return outcomes.figures.broken(retries=regime.retries)
+
+
+def describe(outcomes: Outcomes, regime: Regime) -> str:
+    """Say what a schedule is made of and what is wrong in it."""
+    writes = [
+        f"  {write.at:8.3f} s  {write.kind} {write.order} {write.flaw}".rstrip() for write in outcomes.script.writes
+    ]
+    outages = [
+        f"  {o.service} {'slow' if o.slow else 'down'} {o.begins:.1f}..{o.ends:.1f} s" for o in outcomes.script.outages
+    ]
+    faults = [f"  draw {number}: {fault}" for number, fault in outcomes.faults.items()]
+    wrong = [f"  {name}: {count}" for name, count in broken(outcomes, regime).items()]
+    stock = f"stock: {', '.join(map(str, outcomes.script.stock))}"
+    return "\n".join([stock, "writes:", *writes, "outages:", *outages, "faults:", *faults, "wrong:", *wrong])
