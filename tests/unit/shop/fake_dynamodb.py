@@ -26,7 +26,11 @@ def failure(code: str, status: int = 400, **details: object) -> ClientError:
 
 
 class FakeDynamoDB:
-    """`faults` are carried out one a call: a code to refuse it with, `lost` to do it and say nothing, None to do it."""
+    """`faults` are carried out one a call; None means to do what is asked.
+
+    A code refuses the call, `unsent` and `lost` break the connection before and after it took effect, `busy` cancels it
+    for a conflict, `mixed` for a conflict and whatever conditions do not hold.
+    """
 
     def __init__(self) -> None:
         self.items: dict[Key, Item] = {}
@@ -34,6 +38,7 @@ class FakeDynamoDB:
         self.reads: list[int] = []
         self.faults: list[str | None] = []
         self.before_call: Callable[[], None] = lambda: None
+        self.before_read: Callable[[], None] = lambda: None
         self.shows_items = True
         self.batch_get_takes = 100
         self.invalid: set[str] = set()
@@ -71,7 +76,7 @@ class FakeDynamoDB:
 
     # What the sink calls.
 
-    def transact_write_items(self, *, TransactItems: list[Any], ClientRequestToken: str) -> dict[str, Any]:
+    def transact_write_items(self, *, TransactItems: list[Any], ClientRequestToken: str) -> dict[str, Any]:  # noqa: N803 -- boto3 names
         request = {"TransactItems": TransactItems, "ClientRequestToken": ClientRequestToken}
         self.before_call()
         self.calls.append(copy.deepcopy(request))
@@ -82,6 +87,10 @@ class FakeDynamoDB:
             reasons = [{"Code": "None"} for _ in TransactItems]
             reasons[-1] = {"Code": "TransactionConflict"}
             raise failure("TransactionCanceledException", CancellationReasons=reasons)
+        if fault == "mixed":
+            reasons = [self._reason(action, _target(action)) for action in TransactItems]
+            reasons[-1] = {"Code": "TransactionConflict"}
+            raise failure("TransactionCanceledException", CancellationReasons=reasons)
         if fault not in {None, "lost"}:
             raise failure(str(fault), 500 if fault == "InternalServerError" else 400)
         self._transact(TransactItems, ClientRequestToken)
@@ -89,7 +98,8 @@ class FakeDynamoDB:
             raise ReadTimeoutError(endpoint_url="https://dynamodb")
         return {}
 
-    def batch_get_item(self, RequestItems: Mapping[str, Any]) -> dict[str, Any]:
+    def batch_get_item(self, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803 -- boto3's name
+        self.before_read()
         fault = self.faults.pop(0) if self.faults else None
         if fault is not None:
             raise failure(fault)

@@ -38,7 +38,7 @@ class FakeSns:
         self.forgets: set[str] = set()
         self.invalid: set[str] = set()
 
-    def publish_batch(self, *, TopicArn: str, PublishBatchRequestEntries: list[Any]) -> dict[str, Any]:
+    def publish_batch(self, *, TopicArn: str, PublishBatchRequestEntries: list[Any]) -> dict[str, Any]:  # noqa: N803 -- boto3's
         assert TopicArn == TOPIC
         entries = PublishBatchRequestEntries
         assert 1 <= len(entries) <= 10

@@ -27,6 +27,11 @@ def test_orders_of_different_products_share_a_transaction_as_long_as_it_has_room
     assert numbers(pack(steps)) == [[list(range(20))], [[20]]]
 
 
+def test_what_does_not_fit_by_its_products_goes_into_the_next_transaction() -> None:
+    steps = [step(number, *[f"{letter}{number}" for letter in "abcde"]) for number in range(15)]
+    assert numbers(pack(steps)) == [[list(range(14))], [[14]]]
+
+
 def test_orders_that_share_a_product_keep_their_order_in_a_chain() -> None:
     steps = [step(number, "tea") for number in range(60)]
     assert numbers(pack(steps)) == [[list(range(49)), list(range(49, 60))]]
