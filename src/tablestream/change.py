@@ -107,6 +107,11 @@ class Change:
         return self.record.get("redriven") is True
 
     @property
+    def replayed(self) -> bool:
+        """Whether an operator sent the item as it was found in the table, as if it had just been inserted."""
+        return self.record.get("replayed") is True
+
+    @property
     def approximate_creation(self) -> float | None:
         """When the change was made, in seconds since the epoch as the stream gives it; None when missing or absurd."""
         return creation_of(self.record)
@@ -138,6 +143,16 @@ def event_id_of(record: RawRecord) -> str:
         return event_id
     sequence_number: str = record["dynamodb"]["SequenceNumber"]
     return sequence_number
+
+
+def is_sent_again(record: RawRecord) -> bool:
+    """Tell whether an operator sent the record: no checkpoint of a stream remembers how far he came."""
+    return record.get("redriven") is True or record.get("replayed") is True
+
+
+def is_silent(record: RawRecord) -> bool:
+    """Tell whether only idempotent effects are wanted: a replay repeats no others unless it says `"notify": true`."""
+    return record.get("replayed") is True and record.get("notify") is not True
 
 
 def item_key_of(record: RawRecord) -> Hashable:

@@ -2,7 +2,7 @@
 
 Lambda's checkpoint is one sequence number: when record 3 of 100 fails, 4 to 100 come again. Before the worker answers
 with a failure it journals the effects above the checkpoint that are done and not idempotent, and skips them on
-redelivery.
+redelivery. It does the same for dead letters and for records that an operator sent again: no checkpoint covers them.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from tablestream.batch import Batch, Task, prepare
-from tablestream.change import RawRecord, creation_of
+from tablestream.change import RawRecord, creation_of, is_sent_again, is_silent
 from tablestream.clock import Clock, Deadline, LambdaContext, SystemClock
 from tablestream.dead_letters import DeadLetters
 from tablestream.effects import Sink
@@ -96,12 +96,19 @@ class Worker:
             return Report(records=_length_of(event), counts={}, error_class=type(refused).__name__), refused
         tasks = [task for lane in batch.lanes for task in lane]
         deadline = Deadline.of(context, self._margin_seconds)
+        self._silence(tasks)
         self._recall(tasks, deadline)
         self._waves.run(batch.lanes, deadline)
         failed = [task for task in tasks if task.outcome not in _SETTLED]
         journalled = self._remember(tasks, failed, Deadline.of(context, self._margin_seconds * _JOURNAL_SHARE))
         error = _no_progress(records, failed)
         return _report(records, batch, tasks, journalled, error), error
+
+    def _silence(self, tasks: Sequence[Task]) -> None:
+        """Drop the effects of replayed records that are not idempotent, unless the record asks for them."""
+        for task in tasks:
+            if is_silent(task.record):
+                task.effects = [(index, effect) for index, effect in task.effects if self._sinks[index].idempotent]
 
     def _recall(self, tasks: Sequence[Task], deadline: Deadline) -> None:
         """Ask the journal, in one batched read, what is already done of the effects that are not idempotent."""
@@ -113,14 +120,12 @@ class Worker:
                 task.remembered = found.get(task.event_id)
 
     def _remember(self, tasks: Sequence[Task], failed: Sequence[Task], deadline: Deadline) -> int:
-        """Journal the effects done above the checkpoint; return for how many records, -1 when the journal was down."""
-        if not failed:
-            return 0
-        checkpoint = min(task.sequence for task in failed)
+        """Journal the done effects of records that may come again; return how many, -1 when the journal was down."""
+        checkpoint = min((task.sequence for task in failed), default=None)
         done = {
             task.event_id: (task.remembered or frozenset()) | task.done
             for task in tasks
-            if task.done and task.sequence >= checkpoint
+            if task.done and _may_come_again(task, checkpoint)
         }
         if not done:
             return 0
@@ -149,6 +154,16 @@ def _sink_of(sinks: Sequence[Sink]) -> Mapping[type, int]:
                 )
             found[effect] = index
     return found
+
+
+def _may_come_again(task: Task, checkpoint: int | None) -> bool:
+    """Tell whether a record that has had effects may be delivered again.
+
+    Lambda does so above the checkpoint. An operator's tool may end before it could note what it has sent, and redrives
+    a dead letter one of whose effects could be carried out and another could not.
+    """
+    above = checkpoint is not None and task.sequence >= checkpoint
+    return above or task.outcome is Outcome.POISONED or is_sent_again(task.record)
 
 
 def _length_of(event: object) -> int:
