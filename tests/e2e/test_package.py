@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from local.cloud import prepare_for_event
 from tablestream.testing import event, inserted
 from tests.e2e import sam
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ORDER = {
     "pk": "USER#ada",
@@ -25,18 +25,10 @@ ORDER = {
 }
 
 
-@pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if reason := sam.missing():
-        assert not os.environ.get("REQUIRE_DOCKER"), reason
-        pytest.skip(reason)
-    return sam.build(tmp_path_factory.mktemp("package"))
-
-
 def test_the_built_package_moves_stock_from_inside_a_container(built: Path) -> None:
     sample = event(inserted(ORDER))
     with prepare_for_event(sample, host=sam.LISTEN) as cloud:
-        done = sam.invoke(built, "Worker", sam.addressed(sample, cloud), cloud)
+        done = sam.invoke(built, "Worker", cloud.addressed(sample), cloud)
         stock = cloud.client("dynamodb").get_item(
             TableName=cloud.outputs["InventoryTableName"], Key={"pk": {"S": "PRODUCT#tea"}, "sk": {"S": "STOCK"}}
         )
