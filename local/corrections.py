@@ -1,19 +1,23 @@
 """Make the embedded AWS's stream records what AWS would have written.
 
-moto writes a record for a write that changes nothing, two INSERTs for an UpdateItem that creates an item, and removes
-nothing by TTL. (A stream of AWS or of DynamoDB Local passes through unchanged.)
+moto writes a record for a write that changes nothing, two INSERTs for an UpdateItem that creates an item, shows records
+of transactions it has cancelled, and removes nothing by TTL. (A stream of DynamoDB Local passes through unchanged.)
 """
 
 from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from local.source import PAGE_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from local.actions import Record
+    from local.source import Page, Position, Shard, StreamSource
 
 TTL_IDENTITY = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 
@@ -59,3 +63,35 @@ def _half(record: Record, after: Record | None) -> bool:
 
 def _identity(keys: Mapping[str, Any]) -> str:
     return json.dumps(keys, sort_keys=True)
+
+
+class ConfirmedSource:
+    """A `local.source.StreamSource` that believes only what it has read twice, each time on a fresh iterator.
+
+    When moto cancels a transaction between GetShardIterator and GetRecords, that iterator (and no other) shows changes
+    that were never made.
+    """
+
+    def __init__(self, source: StreamSource) -> None:
+        self._source = source
+
+    @property
+    def stream_arn(self) -> str:
+        """The stream's ARN."""
+        return self._source.stream_arn
+
+    def shards(self) -> Sequence[Shard]:
+        """All shards."""
+        return self._source.shards()
+
+    def latest(self, shard_id: str) -> Position:
+        """The position behind everything the shard holds now."""
+        return self._source.latest(shard_id)
+
+    def read(self, shard_id: str, position: Position, limit: int = PAGE_LIMIT) -> Page:
+        """The next records behind a position that a second look shows as well."""
+        page = self._source.read(shard_id, position, limit)
+        if not page.records:
+            return page
+        confirmed = {record["eventID"] for record in self._source.read(shard_id, position, limit).records}
+        return replace(page, records=[record for record in page.records if record["eventID"] in confirmed])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from typing import TYPE_CHECKING, Any
 
 from local.clients import Clients
@@ -13,6 +12,7 @@ from local.inbox import Inbox
 from local.letters import letters
 from local.orders import Shop
 from local.runtime import Runtime
+from local.signals import stop_signals
 from local.view import console, table
 
 if TYPE_CHECKING:
@@ -47,11 +47,11 @@ def serve(event_path: Path | None, template: Path, host: str, port: int) -> int:
     The first line printed is a JSON object: endpoint, port, outputs, and each function's environment variables.
     """
     event = read_event(event_path) if event_path else {}
-    with prepare_for_event(event, template, host=host, port=port) as cloud:
+    with stop_signals() as stop, prepare_for_event(event, template, host=host, port=port) as cloud:
         environments = {name: dict(spec.environment) for name, spec in cloud.functions.items()}
         about = {"endpoint": cloud.endpoint, "port": cloud.port, "outputs": dict(cloud.outputs)}
         print(json.dumps({**about, "functions": environments, "event": cloud.addressed(event)}), flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        stop.wait()
     return 0
 
 

@@ -7,12 +7,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
-from local.corrections import Corrections
+from local.corrections import ConfirmedSource, Corrections
 from local.failures import FailureDestination
 from local.observations import Logged, Observation
 from local.runtime import Runtime
 from local.settings import MappingSettings, read_mapping
-from local.source import BotoSource
+from local.source import BotoSource, StreamSource
 from local.trigger import POLL_INTERVAL, Trigger, Wiring
 
 if TYPE_CHECKING:
@@ -92,13 +92,17 @@ class Running:
             name=mapping.logical_id,
             function_arn=runtime.function.arn,
             settings=settings,
-            source=BotoSource(self.cloud.client("dynamodbstreams"), mapping.stream_arn),
+            source=self._source(mapping),
             invoke=runtime.invoke,
             destination=FailureDestination(destination, str(uuid.uuid4()), self.cloud.client) if destination else None,
             observe=self.observe,
             correct=self.corrections,
             poll_interval=self.options.poll_interval,
         )
+
+    def _source(self, mapping: StreamMapping) -> StreamSource:
+        source = BotoSource(self.cloud.client("dynamodbstreams"), mapping.stream_arn)
+        return source if self.cloud.dynamodb_endpoint else ConfirmedSource(source)
 
     def _log(self, function: str) -> Callable[[str], None]:
         return lambda line: self.observe(Logged(function, line))

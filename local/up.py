@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
-import signal
-import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,13 +16,13 @@ from local.observations import GivenUp, Step
 from local.orders import Order, Shop
 from local.recording import Recording, read
 from local.running import Options, Running
+from local.signals import stop_signals
 from local.state import announced
 from local.view import View, changes, console, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
-    from types import FrameType
 
     from rich.console import Console
 
@@ -52,7 +50,7 @@ def up(options: UpOptions) -> int:
     """Run until SIGINT or SIGTERM. Returns the exit status."""
     output = console()
     with ExitStack() as stack:
-        stop = stack.enter_context(_stop_signals())
+        stop = stack.enter_context(stop_signals())
         cloud = stack.enter_context(
             Cloud(
                 options.template,
@@ -73,22 +71,6 @@ def up(options: UpOptions) -> int:
             bystander.look_after(news)
     output.print("stopped")
     return 0
-
-
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set, while the with block runs."""
-    stop = threading.Event()
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _observers(

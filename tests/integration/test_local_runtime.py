@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -141,8 +142,6 @@ def test_what_the_handler_prints_is_collected_apart_from_its_answer(start: Start
 
 
 def test_invocations_at_the_same_time_get_processes_of_their_own(start: Start) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     runtime = start(
         "import os, time\n"
         "def handler(event, context):\n"

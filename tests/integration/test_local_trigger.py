@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.cloud import Cloud
+from local.corrections import ConfirmedSource
 from local.observations import Ended, GivenUp, Logged, Observation, Trouble
 from local.running import Options, Running, hurried
+from local.source import BotoSource, TrimHorizon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from local.clients import Client
     from local.settings import MappingSettings
+    from local.source import Page
 
 pytestmark = pytest.mark.integration
 SOON = 20  # seconds no condition here ever needs; only a failing test waits for so long
@@ -277,3 +280,46 @@ def test_what_was_there_before_is_not_delivered_under_latest(start: Callable[...
     assert world.running.settle(SOON)
     world.write("b")
     assert world.batches() == [["a"], ["b"]]
+
+
+class Interleaved:
+    """A Streams client in whose reads a transaction is cancelled between GetShardIterator and GetRecords."""
+
+    def __init__(self, world: World) -> None:
+        self._streams = world.client("dynamodbstreams")
+        self._dynamodb = world.client("dynamodb")
+        self._table = world.cloud.outputs["Table"]
+        self.exceptions = self._streams.exceptions
+
+    def describe_stream(self, **request: Any) -> Any:
+        return self._streams.describe_stream(**request)
+
+    def get_shard_iterator(self, **request: Any) -> Any:
+        iterator = self._streams.get_shard_iterator(**request)
+        phantom = {"Put": {"TableName": self._table, "Item": {"id": {"S": "phantom"}}}}
+        check = {
+            "ConditionCheck": {
+                "TableName": self._table,
+                "Key": {"id": {"S": "nobody"}},
+                "ConditionExpression": "attribute_exists(id)",
+            }
+        }
+        with pytest.raises(self._dynamodb.exceptions.TransactionCanceledException):
+            self._dynamodb.transact_write_items(TransactItems=[phantom, check])
+        return iterator
+
+    def get_records(self, **request: Any) -> Any:
+        return self._streams.get_records(**request)
+
+
+def test_what_a_cancelled_transaction_did_not_write_is_not_delivered(start: Callable[..., World]) -> None:
+    world = start(WRITES_DOWN, template())
+    world.write("a")
+    source = BotoSource(Interleaved(world), world.cloud.mappings[0].stream_arn)
+    (shard,) = source.shards()
+    assert names(source.read(shard.shard_id, TrimHorizon())) == ["a", "phantom"], "the error this guards against"
+    assert names(ConfirmedSource(source).read(shard.shard_id, TrimHorizon())) == ["a"]
+
+
+def names(page: Page) -> list[str]:
+    return [record["dynamodb"]["Keys"]["id"]["S"] for record in page.records]

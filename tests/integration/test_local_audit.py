@@ -1,0 +1,80 @@
+"""The checks at the end of the scenario: each one fails on the error it is there for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local.audit import World, check
+from local.letters import Letter
+from local.orders import PRODUCTS
+from local.scenario import EXPECTED, ORDERS, STOCK_AFTER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.integration
+
+
+def world() -> World:
+    """What a scenario that went well leaves behind."""
+    return World(
+        available=STOCK_AFTER,
+        ledger=[ledger_item(name) for name, expected in EXPECTED.items() if expected.ledger],
+        orders=[{"orderId": name, "status": e.status} for name, e in EXPECTED.items() if e.status],
+        notifications=[
+            {"orderId": name, "type": f"order.{kind}"} for name, e in EXPECTED.items() for kind in e.notified
+        ],
+        letters=[Letter("dead-letters/1.json", {"record": {"dynamodb": {"NewImage": ORDERS["poison"].item()}}})],
+        journal=1,
+        faults=1,
+    )
+
+
+def ledger_item(name: str) -> dict[str, Any]:
+    lines: dict[str, int] = {}
+    for product, quantity in ORDERS[name].lines:
+        lines[product] = lines.get(product, 0) + quantity
+    return {"pk": "LEDGER#x", "sk": f"ORDER#{name}", "state": EXPECTED[name].ledger, "lines": lines}
+
+
+def broken(found: World) -> list[str]:
+    return [one.name.split(":")[0] for one in check(found) if one.problems]
+
+
+def test_all_hold_in_a_world_as_expected() -> None:
+    assert broken(world()) == []
+
+
+def test_the_scenario_itself_conserves_stock() -> None:
+    assert sum(STOCK_AFTER.values()) < sum(PRODUCTS.values())
+
+
+@pytest.mark.parametrize(
+    ("harm", "name"),
+    [
+        (lambda w: replace(w, available={**w.available, "tea": 12}), "stock is conserved"),
+        (lambda w: replace(w, available={**w.available, "tea": 12}), "stock is where the scenario says"),
+        (lambda w: replace(w, ledger=w.ledger[1:]), "the ledger says the same"),
+        (lambda w: replace(w, orders=w.orders[1:]), "every order ended as it should"),
+        (lambda w: replace(w, notifications=w.notifications[::-1]), "each order's notifications"),
+        (lambda w: replace(w, notifications=[*w.notifications, w.notifications[0]]), "each order's notifications"),
+        (lambda w: replace(w, notifications=w.notifications[1:]), "each order's notifications"),
+        (lambda w: replace(w, letters=[]), "the poison is parked with its payload, and nothing else"),
+        (lambda w: replace(w, letters=w.letters * 2), "the poison is parked with its payload, and nothing else"),
+        (
+            lambda w: replace(w, letters=[Letter("aws/lambda/1", w.letters[0].body)]),
+            "the poison is parked with its payload, and nothing else",
+        ),
+        (
+            lambda w: replace(w, letters=[Letter(w.letters[0].key, {"record": {}})]),
+            "the poison is parked with its payload, and nothing else",
+        ),
+        (lambda w: replace(w, faults=0), "the outage was real, and the journal remembered what was sent"),
+        (lambda w: replace(w, journal=0), "the outage was real, and the journal remembered what was sent"),
+    ],
+)
+def test_each_error_breaks_its_check(harm: Callable[[World], World], name: str) -> None:
+    assert name in broken(harm(world()))

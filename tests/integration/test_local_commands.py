@@ -1,0 +1,150 @@
+"""The command line as a user types it; what runs until it is stopped is a process of its own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.__main__ import main
+from local.orders import Order
+from tablestream.testing import event, inserted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).parents[2]
+TEMPLATE = ["--template", str(ROOT / "template.yaml")]
+PATIENCE = 60  # seconds: a machine under load starts slowly
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "local", *arguments]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)  # noqa: S603 -- our own command line
+
+
+def finish(process: subprocess.Popen[str], ending: signal.Signals) -> str:
+    process.send_signal(ending)
+    output, _ = process.communicate(timeout=PATIENCE)
+    return output
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every command runs in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_demo_ends_with_ok(capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["demo", *TEMPLATE])
+    shown = capsys.readouterr().out
+    assert status == 0, shown
+    assert shown.splitlines()[-1].startswith("OK: ")
+    assert "partial: " in shown
+    assert "halved into" in shown
+    assert "\x1b" not in shown
+
+
+def test_a_demo_that_cannot_be_played_ends_with_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--template", "missing.yaml"]) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("FAILED: TemplateError: cannot read the template missing.yaml")
+
+
+@dataclass
+class Up:
+    folder: Path
+    process: subprocess.Popen[str]
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Up]:
+    options = ["--port", "0", "--parameter", "BatchWindow=0", "--record", "deliveries.jsonl"]
+    process = start(tmp_path, "up", *TEMPLATE, *options)
+    until = time.monotonic() + PATIENCE
+    while not (tmp_path / ".local" / "up.json").exists():
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    yield Up(tmp_path, process)
+    process.kill()
+    process.communicate()
+
+
+def test_an_order_is_placed_shipped_and_seen_by_both_terminals(up: Up, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["order", "--product", "tea", "--quantity", "2", "--product", "cup"]) == 0
+    placed = capsys.readouterr().out.splitlines()
+    assert placed[1:] == ["  order.received", "  order.confirmed", "  ledger: RESERVED; stock: cup 4, pot 2, tea 18"]
+    assert main(["order", "--ship", placed[0].split()[1].removesuffix(":")]) == 0
+    assert "order.shipped" in capsys.readouterr().out
+    assert main(["order", "--poison"]) == 0
+    assert "items[0].quantity" in capsys.readouterr().out
+    assert main(["order", "--cancel", "nobody"]) == 1
+    assert capsys.readouterr().out == "there is no order nobody\n"
+    seen = finish(up.process, signal.SIGTERM)
+    assert "stock: cup 5 -> 4, tea 20 -> 18" in seen
+    assert "dead letter: s3://" in seen
+    assert seen.splitlines()[-1] == "stopped"
+    assert up.process.returncode == 0
+    assert not (up.folder / ".local" / "up.json").exists()
+
+
+def test_recorded_deliveries_are_played_again(up: Up) -> None:
+    assert main(["order", "--poison"]) == 0
+    finish(up.process, signal.SIGINT)
+    (recorded,) = [json.loads(line) for line in (up.folder / "deliveries.jsonl").read_text().splitlines()]
+    assert (recorded["mapping"], recorded["payload"]) == ("WorkerStream", {"batchItemFailures": []})
+    foreign = recorded | {"payload": "something else"}
+    (up.folder / "replay.jsonl").write_text(json.dumps(foreign) + "\n")
+    again = start(up.folder, "up", *TEMPLATE, "--port", "0", "--replay", "replay.jsonl")
+    assert again.stdout is not None
+    line = next(line for line in again.stdout if line.startswith("replay 1: 1 record (INSERT x1)"))
+    assert "not as recorded" in line
+    finish(again, signal.SIGTERM)
+
+
+def test_without_a_running_up_order_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["order"]) == 2
+    assert "make local" in capsys.readouterr().err
+
+
+def test_a_sample_event_is_invoked_and_its_effects_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    item = Order("1", [("tea", 3)]).item()
+    record = inserted({"pk": "x", "sk": "y"})
+    record["dynamodb"].update({"Keys": {name: item[name] for name in ("pk", "sk")}, "NewImage": item})
+    (folder / "event.json").write_text(json.dumps(event(record)))
+    status = main(["invoke", *TEMPLATE, "event.json"])
+    shown = capsys.readouterr().out
+    assert status == 0, shown
+    assert '"batchItemFailures": []' in shown
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in shown.splitlines()]
+    assert ["tea", "20", "17"] in cells
+    assert ["1", "confirmed", ""] in cells
+    assert ["order.received", "1"] in cells
+
+
+def test_an_event_of_another_service_fails_the_invocation(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "event.json").write_text(json.dumps({"Records": [{"eventSource": "aws:sqs", "body": ""}]}))
+    assert main(["invoke", *TEMPLATE, "event.json"]) == 1
+    assert "InvalidEvent" in capsys.readouterr().out
+
+
+def test_serve_says_where_it_listens_and_what_a_container_needs(tmp_path: Path) -> None:
+    (tmp_path / "event.json").write_text(json.dumps(event(inserted({"pk": "x", "sk": "y"}))))
+    process = start(tmp_path, "serve", *TEMPLATE, "--event", "event.json")
+    assert process.stdout is not None
+    about = json.loads(process.stdout.readline())
+    assert about["endpoint"] == f"http://127.0.0.1:{about['port']}"
+    assert about["functions"]["Worker"]["TABLE_NAME"] == about["outputs"]["TableName"]
+    assert about["event"]["Records"][0]["eventSourceARN"] == about["outputs"]["TableStreamArn"]
+    finish(process, signal.SIGTERM)
+    assert process.returncode == 0

@@ -1,0 +1,140 @@
+"""Reading a stream: parents first, each shard from its position, at its rate, whatever happens to the stream."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.actions import Answered, Discard, Invoke
+from local.reader import RELIST_SECONDS, StreamReader
+from local.settings import MappingSettings
+from local.synthetic import SyntheticSource
+from tablestream.testing import event, inserted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from local.settings import StartingPosition
+
+pytestmark = pytest.mark.integration
+
+
+def records(*names: str) -> Sequence[Mapping[str, object]]:
+    first = int("1" * 21)
+    made = [inserted({"pk": name, "sk": "x"}, sequence_number=first + ord(name)) for name in names]
+    return event(*made)["Records"]
+
+
+class Reading:
+    """A reader over a synthetic stream whose function always succeeds."""
+
+    def __init__(
+        self, source: SyntheticSource, start: StartingPosition = "TRIM_HORIZON", interval: float = 1.0
+    ) -> None:
+        self.troubles: list[str] = []
+        self.delivered: list[str] = []
+        settings = replace(MappingSettings(), starting_position=start)
+        self.reader = StreamReader(source, settings, interval, list, self.troubles.append)
+
+    def at(self, now: float) -> list[str]:
+        """Poll at this time, deliver what is due, and return what was delivered since."""
+        self.delivered.clear()
+        self.reader.poll(now)
+        for reading in list(self.reader.readings.values()):
+            while actions := reading.delivery.due(now):
+                for action in actions:
+                    assert not isinstance(action, Discard)
+                    self._answer(action, now)
+        return self.delivered
+
+    def _answer(self, action: Invoke, now: float) -> None:
+        self.delivered += [record["dynamodb"]["Keys"]["pk"]["S"] for record in action.records]
+        self.reader.readings[action.shard_id].delivery.answered(action.id, Answered(None), now)
+
+
+def stream() -> SyntheticSource:
+    source = SyntheticSource()
+    source.open("parent")
+    return source
+
+
+def test_a_shard_is_polled_at_its_rate_and_goes_on_where_it_was() -> None:
+    source = stream()
+    source.append("parent", records("a"))
+    reading = Reading(source, interval=1.0)
+    assert reading.at(0.0) == ["a"]
+    source.append("parent", records("b"))
+    assert reading.at(0.9) == []
+    assert reading.reader.next_poll() == 1.0
+    assert reading.at(1.0) == ["b"]
+
+
+def test_children_begin_when_the_parent_is_finished() -> None:
+    source = stream()
+    source.append("parent", records("a"))
+    source.open("child", parent="parent")
+    source.append("child", records("b"))
+    reading = Reading(source)
+    assert reading.at(0.0) == ["a"]
+    assert reading.at(1.0) == []
+    source.close("parent")
+    found = [name for now in (RELIST_SECONDS, RELIST_SECONDS + 1, RELIST_SECONDS + 2) for name in reading.at(now)]
+    assert found == ["b"]
+    assert set(reading.reader.readings) == {"child"}
+
+
+def test_a_child_found_later_begins_at_its_oldest_record_under_latest() -> None:
+    source = stream()
+    source.append("parent", records("a"))
+    reading = Reading(source, "LATEST")
+    assert reading.at(0.0) == []
+    source.open("child", parent="parent")
+    source.append("child", records("b"))
+    source.close("parent")
+    assert [name for now in range(1, 10) for name in reading.at(float(now))] == ["b"]
+
+
+def test_an_expired_iterator_is_taken_anew_at_once() -> None:
+    source = stream()
+    source.append("parent", records("a"))
+    source.expire_iterator("parent")
+    reading = Reading(source)
+    assert reading.at(0.0) == []
+    assert reading.reader.next_poll() == 0.0
+    assert reading.at(0.0) == ["a"]
+
+
+def test_records_trimmed_before_they_were_read_are_said_to_be_lost() -> None:
+    source = stream()
+    source.append("parent", records("a"))
+    reading = Reading(source)
+    assert reading.at(0.0) == ["a"]
+    batch = records("b", "c")
+    source.append("parent", batch)
+    source.trim("parent", str(batch[0]["dynamodb"]["SequenceNumber"]))  # type: ignore[index]  # a record of JSON values
+    assert [name for now in (1.0, 2.0) for name in reading.at(now)] == ["c"]
+    assert ["trimmed" in trouble for trouble in reading.troubles] == [True]
+
+
+def test_a_shard_that_vanished_is_reported_and_not_asked_for_at_once() -> None:
+    source = stream()
+    reading = Reading(source, interval=0.1)
+    reading.at(0.0)
+    source.forget("parent")
+    reading.at(0.5)
+    assert reading.troubles == ["there is no shard parent"]
+    assert reading.reader.next_poll() > 1.0
+
+
+def test_nothing_is_read_while_a_shard_has_no_room() -> None:
+    source = stream()
+    reading = Reading(source, interval=0.0)
+    reading.reader.poll(0.0)
+    source.append("parent", event(*[inserted({"pk": str(n), "sk": "x"}) for n in range(1500)])["Records"])
+    for _ in range(5):
+        reading.reader.poll(0.0)
+    delivery = reading.reader.readings["parent"].delivery
+    assert not delivery.room
+    assert reading.reader.next_poll() == RELIST_SECONDS
