@@ -108,6 +108,13 @@ def test_a_repeated_reserve_takes_nothing_more(shop: Shop) -> None:
     assert shop.counts[1] == InventoryCounts()
 
 
+def test_of_two_reserves_of_one_order_the_first_counts(shop: Shop) -> None:
+    shop.db.stock(tea=10)
+    shop.db.order(*key(1))
+    assert shop.apply(reserve(1, tea=3), reserve(1, tea=5)) == [DONE, DONE]
+    assert shop.db.available("tea") == 7
+
+
 def test_orders_of_one_product_share_a_transaction_and_its_stock_item(shop: Shop) -> None:
     shop.db.stock(tea=100)
     shop.apply(*[shop.place(number, tea=1) for number in range(49)])

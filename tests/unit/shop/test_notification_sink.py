@@ -244,6 +244,13 @@ def test_an_entry_that_fails_is_answered_by_whose_fault_it_is(
     assert room.sns.published.count("o-2 order.received") == 1
 
 
+def test_a_failure_that_stays_is_answered_with_the_code_that_sns_gave(room: Newsroom) -> None:
+    room.sns.refused = {"o-1": ("InternalError", False)}
+    (answer,) = room.apply(told())
+    assert isinstance(answer, Transient)
+    assert str(answer.error) == "InternalError"
+
+
 def test_an_entry_that_failed_for_the_moment_is_sent_again_alone(room: Newsroom) -> None:
     room.sns.refused_once = {"o-1": ("InternalError", False)}
     assert room.apply(told(1), told(2)) == [DONE, DONE]

@@ -73,6 +73,7 @@ def test_a_cancellation_without_reasons_is_busy_as_it_blames_nobody() -> None:
         (failure("RequestLimitExceeded"), ErrorKind.THROTTLE),
         (failure("InternalServerError", 500), ErrorKind.AMBIGUOUS),
         (failure("TransactionInProgressException"), ErrorKind.AMBIGUOUS),
+        (failure("", 500), ErrorKind.AMBIGUOUS),
         (failure("", 503), ErrorKind.AMBIGUOUS),
         (failure("ValidationException"), ErrorKind.INVALID),
         (failure("AccessDeniedException"), ErrorKind.CONFIGURATION),
