@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ class App:
     aws: ShopAws
     handler: Any
     written: list[str] = field(default_factory=list)
-    """What each invocation wrote: log lines and metrics."""
+    """What each invocation wrote: log lines and metrics, and the error that Lambda would log."""
 
     def send(self, event: Any, timeout: float = 60.0) -> Any:
         """Invoke the function as Lambda would; return what it answers or raise what it raises."""
@@ -40,12 +41,15 @@ class App:
         with redirect_stdout(_written), redirect_stderr(_written):
             try:
                 return self.handler(event, FakeContext(timeout))
+            except Exception:
+                _written.write(f"{traceback.format_exc()}\n")
+                raise
             finally:
                 self.written.append(_written.getvalue())
 
     def lines(self) -> list[dict[str, Any]]:
         """The last invocation's lines."""
-        return [json.loads(line) for line in self.written[-1].splitlines()]
+        return [json.loads(line) for line in self.written[-1].splitlines() if line.startswith("{")]
 
     def metrics(self) -> dict[str, float]:
         """The last invocation's metrics that are not zero."""
@@ -125,7 +129,8 @@ def _logging_as_imported(module: ModuleType) -> Iterator[ModuleType]:
     """Lend the engine's logger the function's handlers, and give it back as other tests want it."""
     logger = logging.getLogger("tablestream")
     before = logger.handlers[:], logger.level, logger.propagate
-    logger.handlers, logger.propagate = list(module._logger.handlers), False
+    logger.handlers = list(module._logger.handlers)  # noqa: SLF001 -- as copy_config_to_registered_loggers did
+    logger.propagate = False
     logger.setLevel(logging.DEBUG)
     try:
         yield module
