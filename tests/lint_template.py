@@ -13,7 +13,8 @@ from pathlib import Path
 
 from cfnlint.api import lint_file
 
-from local.translate import TemplateError, translate
+from local.errors import TemplateError
+from local.translate import translate
 
 ROOT = Path(__file__).resolve().parent.parent
 
