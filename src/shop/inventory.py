@@ -30,6 +30,10 @@ _REPEATS = 3
 """How often a call whose outcome is unknown is sent again before the round is given up."""
 
 
+_EAGER = 10
+"""After so many rounds in a row that decided nothing the next one waits, whatever they learned."""
+
+
 class Settlement(Protocol):
     """Open orders, what is known about them, and what to do next."""
 
@@ -84,7 +88,7 @@ class InventorySink:
     after which the next begins at once has decided an order, or learned a fact that cannot be learned again before a
     wait (the stock of a product, an order withdrawn, an order to be tried alone, a ledger item's next state): there are
     finitely many of them. After every other round it waits, and the waits are bounded: their number starts anew only
-    when an order has been decided.
+    when an order has been decided. Should the argument not hold, rounds that decide nothing wait after a few anyway.
     """
 
     name = "inventory"
@@ -125,15 +129,17 @@ class InventorySink:
 
     def _settle(self, settlement: Settlement, deadline: Deadline) -> None:
         waits = self._backoff.waits(self._clock, deadline)
+        idle = 0
         while settlement.cases.open and not deadline.expired:
             before = len(settlement.cases.open)
             progress = self._round(settlement, deadline)
+            idle = 0 if len(settlement.cases.open) < before else idle + 1
             if progress is _Progress.STOP:
                 return
-            if progress is _Progress.WAIT and settlement.cases.open:
-                if len(settlement.cases.open) < before:
+            if progress is _Progress.WAIT or idle >= _EAGER:
+                if not idle:
                     waits = self._backoff.waits(self._clock, deadline)
-                if next(waits, _USED_UP) is _USED_UP:
+                if settlement.cases.open and next(waits, _USED_UP) is _USED_UP:
                     return
                 settlement.waited()
 

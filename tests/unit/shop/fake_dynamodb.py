@@ -42,6 +42,9 @@ class FakeDynamoDB:
         self.shows_items = True
         self.batch_get_takes = 100
         self.invalid: set[str] = set()
+        """Partition keys for which a whole call is refused."""
+        self.unfit: set[str] = set()
+        """Partition keys for which a transaction is cancelled with that reason."""
         self._tokens: set[str] = set()
 
     # What tests say and ask.
@@ -131,6 +134,8 @@ class FakeDynamoDB:
         self._tokens.add(token)
 
     def _reason(self, action: Mapping[str, Any], target: Key) -> dict[str, Any]:
+        if target[1] in self.unfit:
+            return {"Code": "ValidationError", "Message": "does not fit"}
         operation = action.get("Put") or action["Update"]
         old = self.items.get(target)
         condition = operation.get("ConditionExpression")

@@ -331,6 +331,14 @@ def test_a_rival_who_always_comes_first_is_given_way_to_in_the_end(shop: Shop) -
     assert len(shop.db.calls) < 20
 
 
+def test_rounds_that_learn_something_new_for_ever_end_nevertheless(shop: Shop) -> None:
+    placed = shop.place(1, tea=1)
+    with patch("shop.reservations.Reservations.refused", return_value=True):
+        (answer,) = shop.apply(placed)
+    assert isinstance(answer, Transient)
+    assert len(shop.db.calls) < 20
+
+
 def test_conflicts_are_counted(shop: Shop) -> None:
     shop.db.stock(tea=3)
     shop.db.faults = ["busy", "TransactionConflictException"]
@@ -400,6 +408,44 @@ def test_an_order_that_dynamodb_does_not_take_is_found_among_its_neighbours(shop
     assert [isinstance(answer, Permanent) for answer in answers] == [False, False, False, True, False, False]
     assert (shop.db.available("tea"), shop.db.available("cup")) == (26, 29)
     assert shop.clock.slept == []
+
+
+def test_an_order_whose_action_is_found_invalid_is_found_among_its_neighbours(shop: Shop) -> None:
+    shop.db.stock(tea=30)
+    placed = [shop.place(number, tea=1) for number in range(3)]
+    shop.db.unfit = {"LEDGER#USER#1"}
+    answers = shop.apply(*placed)
+    assert [answer == DONE for answer in answers] == [True, False, True]
+    assert answers[1] == Permanent(
+        "DynamoDB does not take the transaction of this order: ValidationError: does not fit"
+    )
+
+
+def test_a_product_whose_key_cannot_be_read_is_unknown(shop: Shop) -> None:
+    shop.db.faults = [None, "ValidationException"]
+    assert shop.apply(shop.place(1, gold=1)) == [DONE]
+    assert shop.reasons(1) == "Unknown product: gold."
+
+
+def test_what_could_be_read_of_the_ledger_is_settled_though_the_rest_could_not(shop: Shop) -> None:
+    shop.db.faults = ["AccessDeniedException"]
+    answers = shop.apply(*[release(number) for number in range(120)])
+    assert [answer == DONE for answer in answers] == [False] * 100 + [True] * 20
+    assert shop.clock.slept == []
+
+
+def test_a_ledger_that_cannot_be_read_for_the_moment_is_read_again(shop: Shop) -> None:
+    shop.db.faults = ["ThrottlingException", "InternalServerError"]
+    assert shop.apply(release(1)) == [DONE]
+    assert len(shop.clock.slept) == 2
+
+
+def test_a_ledger_that_stays_unreadable_is_transient_after_bounded_tries() -> None:
+    shop = Shop(tries=2)
+    shop.db.faults.extend(["ThrottlingException"] * 100)
+    (answer,) = shop.apply(release(1))
+    assert isinstance(answer, Transient)
+    assert len(shop.db.faults) == 100 - 3 * 3
 
 
 def test_a_ledger_key_that_dynamodb_does_not_take_is_found_among_its_neighbours(shop: Shop) -> None:
