@@ -7,7 +7,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 SAM := .venv-sam/bin/sam
 ARGS ?=
-CODE := $(wildcard src local ops tests requirements/install.py)
+CODE := $(wildcard src local ops tests benchmarks requirements/install.py)
 
 # Each asks a script of the standard library whether the layer is in place (some 50 ms) and installs it if not.
 INSTALL := $(PYTHON) requirements/install.py
@@ -66,6 +66,10 @@ mutants: ## Realistic slips planted one by one in a copy of the tree: the simula
 	@$(NEED_DEV)
 	@$(PY) -m tests.simulation.mutants $(ARGS)
 
+bench: ## Measure the worker beside what people use today, and write docs/performance.md (ARGS="--quick" for a look)
+	@$(NEED_DEV)
+	@$(PY) -m benchmarks $(ARGS)
+
 check: ## Formatting, lint, types and the template
 	@$(NEED_DEV)
 	@$(VENV)/bin/ruff format --check .
@@ -99,5 +103,5 @@ requirements: ## Compile requirements/*.in to hashed files that fit Python 3.11 
 	done
 
 clean: ## Remove what was built, and the virtual environments
-	@rm -rf .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov .local .venv .venv-sam .venv-compile
-	@find $(wildcard src local ops tests requirements) -name __pycache__ -type d -prune -exec rm -rf {} +
+	@rm -rf .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov .local .bench .venv .venv-sam .venv-compile
+	@find $(wildcard src local ops tests benchmarks requirements) -name __pycache__ -type d -prune -exec rm -rf {} +
