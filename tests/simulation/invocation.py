@@ -36,6 +36,8 @@ class Invocation:
         self.hangs = False
         self.overran = False
         self.faults: list[Fault] = []
+        self.unjournalled: set[str] = set()
+        """Event ids whose entry the journal did not take: that explains a repeated notification."""
 
     @property
     def event_ids(self) -> list[str]:

@@ -23,12 +23,15 @@ _PUBLISHING = frozenset({"Publish", "PublishBatch"})
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A service that is down, or slow, for a while."""
+    """What does not work for a while: a service, or only a part of it.
+
+    `slow`: everything takes long. `entries`: the topic refuses the messages of every other order. `hot`: somebody else
+    keeps changing the stock of the first product. `twice`: every batch is invoked twice at once.
+    """
 
     service: str
     begins: float
     ends: float
-    slow: bool = False
 
 
 class Network:
@@ -55,21 +58,30 @@ class Network:
         while True:
             attempts -= 1
             try:
-                return self._attempt(operation, serve, request)
+                answer = self._attempt(operation, serve, request)
+                self._invocation().unjournalled.difference_update(_journalled(request))
             except (ClientError, BotoCoreError) as error:
                 if attempts <= 0 or not _retryable(error):
-                    self._journal_failed(request)
+                    self._invocation().unjournalled.update(_journalled(request))
                     raise
-                self.scheduler.sleep(self.random.uniform(0, 0.05))
+            else:
+                return answer
+            self.scheduler.sleep(self.random.uniform(0, 0.05))
 
     def _attempt(self, operation: str, serve: Serve, request: dict[str, Any]) -> dict[str, Any]:
         invocation = self._invocation()
         self.calls += 1
         there, back = self._latency(), self._latency()
         service = _service(operation, request)
-        if self._down(service):
+        if self.is_on(service):
             self.scheduler.sleep(there + back)
             raise client_error("ServiceUnavailable", operation, status=503)
+        if operation == "PublishBatch" and self.is_on("entries"):
+            return self._without_some_orders(serve, request)
+        if operation == "TransactWriteItems" and self.is_on("hot") and any(map(_is_hot, request["TransactItems"])):
+            self.scheduler.sleep(there + back)
+            codes = ["TransactionConflict" if _is_hot(action) else "None" for action in request["TransactItems"]]
+            raise cancelled([{"Code": code} for code in codes])
         fault = self.plan.draw(OF_OPERATION.get(operation, ANYWHERE))
         if fault is None:
             return self._exchange(serve, request, there, back)
@@ -116,18 +128,27 @@ class Network:
         kept, dropped = _split(operation, request, self.random)
         answer = self._exchange(serve, kept, self._latency(), self._latency()) if kept else {}
         if operation == "PublishBatch":
-            failed = [
-                {"Id": entry["Id"], "Code": self.random.choice(("InternalError", "Throttled")), "SenderFault": False}
-                for entry in dropped
-            ]
-            return {"Successful": answer.get("Successful", []), "Failed": failed}
+            return {"Successful": answer.get("Successful", []), "Failed": self._refused(dropped)}
         ((table, part),) = request["RequestItems"].items()
         if operation == "BatchGetItem":
             found = answer.get("Responses", {})
             return {"Responses": found, "UnprocessedKeys": {table: {**part, "Keys": dropped}}}
         if self._invocation().remaining() < self._invocation().margin:
-            self._journal_failed(request)
+            # There may be no time left for another try.
+            self._invocation().unjournalled.update(_journalled({"RequestItems": {table: dropped}}))
         return {"UnprocessedItems": {table: dropped}}
+
+    def _without_some_orders(self, serve: Serve, request: dict[str, Any]) -> dict[str, Any]:
+        entries = request["PublishBatchRequestEntries"]
+        dropped = [entry for entry in entries if int(json.loads(entry["Message"])["orderId"]) % 2]
+        kept = [entry for entry in entries if entry not in dropped]
+        rest = {**request, "PublishBatchRequestEntries": kept}
+        answer = self._exchange(serve, rest, self._latency(), self._latency()) if kept else {}
+        return {"Successful": answer.get("Successful", []), "Failed": self._refused(dropped)}
+
+    def _refused(self, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        code = self.random.choice(("InternalError", "Throttled"))
+        return [{"Id": entry["Id"], "Code": code, "SenderFault": False} for entry in entries]
 
     def _exchange(self, serve: Serve, request: dict[str, Any], there: float, back: float) -> dict[str, Any]:
         answers = self._send(serve, request, there)
@@ -151,18 +172,12 @@ class Network:
         return answers
 
     def _latency(self) -> float:
-        slow = any(o.slow and o.begins <= self.scheduler.now < o.ends for o in self.outages)
-        return self.random.uniform(0.1, 0.4) if slow else self.random.uniform(0.001, 0.015)
+        return self.random.uniform(0.1, 0.4) if self.is_on("slow") else self.random.uniform(0.001, 0.015)
 
-    def _down(self, service: str) -> bool:
+    def is_on(self, outage: str) -> bool:
+        """Tell whether an outage is on."""
         now = self.scheduler.now
-        return any(o.service == service and not o.slow and o.begins <= now < o.ends for o in self.outages)
-
-    def _journal_failed(self, request: dict[str, Any]) -> None:
-        """The journal did not take what it was given: that may explain a repeated notification."""
-        for table, puts in request.get("RequestItems", {}).items():
-            if table == JOURNAL and isinstance(puts, list):
-                self.explain([put["PutRequest"]["Item"]["pk"]["S"] for put in puts], "journal down")
+        return any(o.service == outage and o.begins <= now < o.ends for o in self.outages)
 
     def _invocation(self) -> Invocation:
         task = self.scheduler.current
@@ -175,12 +190,23 @@ def _retryable(error: Exception) -> bool:
     return not isinstance(error, ClientError) or error.response["Error"]["Code"] in _RETRYABLE
 
 
+def _is_hot(action: dict[str, Any]) -> bool:
+    ((_, request),) = action.items()
+    return bool(request.get("Key", {}).get("pk") == {"S": "PRODUCT#p0"})
+
+
 def _service(operation: str, request: dict[str, Any]) -> str:
     if operation in _PUBLISHING:
         return "topic"
     if operation == "PutObject":
         return "s3"
     return "journal" if JOURNAL in request.get("RequestItems", {}) else "dynamodb"
+
+
+def _journalled(request: dict[str, Any]) -> list[str]:
+    """The event ids that a request writes to the journal."""
+    puts = request.get("RequestItems", {}).get(JOURNAL, ())
+    return [put["PutRequest"]["Item"]["pk"]["S"] for put in puts] if isinstance(puts, list) else []
 
 
 def _event_ids(operation: str, request: dict[str, Any]) -> list[str]:

@@ -92,6 +92,7 @@ class World:
             shards=shards,
             handler=candidate.handler(self.network, self.log),
             margin=MARGIN_SECONDS,
+            doubled=partial(self.network.is_on, "twice"),
             explain=self._explain,
         )
 

@@ -53,20 +53,21 @@ def draw(rng: random.Random, *, poison: bool, rate: float) -> Script:
     """Draw a script of some three to thirty records."""
     products = rng.choice((1, 2, 3, 5))
     scarce = rng.random() < 0.5
-    length = rng.choice((1.0, 3.0, 10.0))
-    orders = rng.randint(1, 9)
+    # Bursts, whose records come in one batch, and trickles.
+    length = rng.choice((0.05, 0.3, 3.0, 10.0))
+    orders = rng.randint(1, 10)
     writes: list[Write] = []
     for order in range(orders):
         begun = rng.uniform(0, length)
         writes.append(_place(rng, order, begun, products, poison=poison))
         for _ in range(rng.choice((0, 0, 1, 1, 2, 3))):
-            begun += rng.choice((0.01, 0.3, 2.0)) * rng.random()
+            begun += rng.choice((0.01, 0.01, 0.3, 2.0)) * rng.random()
             kind = rng.choice(_LATER if poison else _LATER[:-1])
             writes.append(Write(begun, kind, order, _lines(rng, products), flaw=rng.choice(("status", "empty items"))))
         if rng.random() < 0.1:
             writes.append(Write(begun, "other", order))
     stock = tuple(rng.randint(0, 6) if scarce else 1000 for _ in range(products))
-    outages = _outages(rng, rate)
+    outages = _outages(rng, rate, length)
     return Script(tuple(sorted(writes, key=lambda write: write.at)), stock, outages)
 
 
@@ -82,12 +83,17 @@ def _lines(rng: random.Random, products: int) -> tuple[tuple[int, int], ...]:
     return tuple((product, rng.randint(1, 3)) for product in chosen)
 
 
-def _outages(rng: random.Random, rate: float) -> tuple[Outage, ...]:
+def _outages(rng: random.Random, rate: float, length: float) -> tuple[Outage, ...]:
     if rng.random() > min(0.5, rate * 20):
         return ()
-    service = rng.choice(("s3", "journal", "topic", "dynamodb", "slow"))
-    begins = rng.uniform(0, 5)
-    return (Outage(service, begins, begins + rng.choice((2.0, 15.0, 60.0)), slow=service == "slow"),)
+    found = []
+    for _ in range(rng.choice((1, 1, 2))):
+        begins = rng.uniform(0, rng.choice((0.1, length, 5.0)))
+        service = rng.choice(
+            ("s3", "journal", "topic", "dynamodb", "slow", "entries", "entries", "hot", "hot", "twice")
+        )
+        found.append(Outage(service, begins, begins + rng.choice((2.0, 15.0, 60.0))))
+    return tuple(found)
 
 
 class Shop:

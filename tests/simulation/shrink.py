@@ -69,9 +69,7 @@ def describe(outcomes: Outcomes, regime: Regime) -> str:
     writes = [
         f"  {write.at:8.3f} s  {write.kind} {write.order} {write.flaw}".rstrip() for write in outcomes.script.writes
     ]
-    outages = [
-        f"  {o.service} {'slow' if o.slow else 'down'} {o.begins:.1f}..{o.ends:.1f} s" for o in outcomes.script.outages
-    ]
+    outages = [f"  {o.service} {o.begins:.1f}..{o.ends:.1f} s" for o in outcomes.script.outages]
     faults = [f"  draw {number}: {fault}" for number, fault in outcomes.faults.items()]
     wrong = [f"  {name}: {count}" for name, count in broken(outcomes, regime).items()]
     stock = f"stock: {', '.join(map(str, outcomes.script.stock))}"

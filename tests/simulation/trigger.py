@@ -47,6 +47,7 @@ class Trigger:
         shards: int,
         handler: Handler,
         margin: float,
+        doubled: Callable[[], bool],
         explain: Explain,
     ) -> None:
         self._scheduler = scheduler
@@ -56,6 +57,7 @@ class Trigger:
         self._settings = settings
         self._handler = handler
         self._margin = margin
+        self._doubled = doubled
         self._explain = explain
         self._shards = [Shard(ShardDelivery(settings, f"shard-{n}", STREAM_ARN)) for n in range(shards)]
         self.blocked = 0.0
@@ -99,7 +101,7 @@ class Trigger:
             self._scheduler.at(shard.pumped_at, partial(self._pump, shard))
 
     def _invoke(self, shard: Shard, action: Invoke) -> None:
-        fault = self._plan.draw(OF_INVOCATION)
+        fault = self._plan.draw(OF_INVOCATION) or (Fault.TWICE if self._doubled() else None)
         answer = partial(self._answer, shard, action)
         event_ids = [record["eventID"] for record in action.records]
         if fault is Fault.NOT_STARTED:
@@ -108,7 +110,8 @@ class Trigger:
             self._explain(event_ids, "invoked twice")
             outcomes: list[Outcome] = []
             for _ in range(2):
-                self.start(action.records, partial(self._first_of_two, outcomes, answer), self._random.uniform(0, 0.3))
+                after = self._random.uniform(0, self._random.choice((0.01, 0.3)))
+                self.start(action.records, partial(self._first_of_two, outcomes, answer), after)
         elif fault is Fault.LOST_ANSWER:
             self._explain(event_ids, "answer lost")
             self.start(action.records, lambda _outcome: answer(FunctionError("LostAnswer")))
@@ -135,6 +138,7 @@ class Trigger:
             self.overruns += invocation.overran
             if invocation.dead:
                 self._explain(invocation.event_ids, "crash")
+            self._explain(invocation.unjournalled, "journal down")
             on_end(outcome)
 
         invocation.start(self._random.uniform(0.002, 0.02) if after is None else after, ended, memory_lasts)

@@ -1,0 +1,280 @@
+"""`python -m tests.simulation.mutants`: realistic slips, planted one by one in a copy of the tree: all must be noticed.
+
+A mutant is killed by the first schedule in which something is wrong, or by a test that is named with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.simulation.candidates import Ours
+from tests.simulation.faults import REGIMES
+from tests.simulation.schedule import run
+
+ROOT = Path(__file__).parents[2]
+SEEDS = 600
+"""So many schedules a mutant may survive before it counts as having survived."""
+_KILLED, _SURVIVED = "KILLED", "SURVIVED"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A replacement in a file; the text stands there exactly once."""
+
+    path: str
+    old: str
+    new: str
+
+    def apply(self, root: Path) -> None:
+        """Change the file; raises `ValueError` when the text is not there, or not once."""
+        file = root / self.path
+        text = file.read_text(encoding="utf-8")
+        if text.count(self.old) != 1:
+            raise ValueError(f"wanted {self.old!r} once in {self.path}, found it {text.count(self.old)} times")
+        file.write_text(text.replace(self.old, self.new), encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A slip, and what has to notice it: the schedules of a regime, or a test."""
+
+    slip: str
+    edits: tuple[Edit, ...]
+    regime: str = "harsh"
+    test: str = ""
+
+
+def _mutant(slip: str, path: str, old: str, new: str, regime: str = "harsh", test: str = "") -> Mutant:
+    return Mutant(slip, (Edit(path, old, new),), regime, test)
+
+
+_ENGINE, _SHOP = "src/tablestream", "src/shop"
+
+MUTANTS: tuple[Mutant, ...] = (
+    _mutant(
+        "go on with an item after a failure",
+        f"{_ENGINE}/waves.py",
+        "len(lane) > position and lane[position - 1].outcome is not Outcome.FAILED",
+        "len(lane) > position",
+    ),
+    _mutant(
+        "mark as done before publishing",
+        f"{_ENGINE}/waves.py",
+        "                    tasks.append((task, name))\n",
+        "                    tasks.append((task, name))\n                    task.mark_done(name)\n",
+    ),
+    Mutant(
+        "ignore PublishBatch's Failed",
+        (
+            Edit(
+                f"{_SHOP}/notifications.py",
+                'DONE for entry in response.get("Successful", ())}',
+                'DONE for entry in (*response.get("Successful", ()), *response.get("Failed", ()))}',
+            ),
+            Edit(f"{_SHOP}/notifications.py", 'for entry in response.get("Failed", ()):', "for entry in ():"),
+        ),
+    ),
+    _mutant(
+        "swallow poison",
+        f"{_ENGINE}/batch.py",
+        "            return Task(record, [], poison)\n",
+        "            return None\n",
+        "poison",
+    ),
+    _mutant(
+        "compare sequence numbers as text",
+        f"{_ENGINE}/worker.py",
+        "min(failed, key=int, default=None)",
+        "min(failed, default=None)",
+    ),
+    Mutant(
+        "forget the version of the order",
+        (
+            Edit(f"{_SHOP}/steps.py", " version = if_not_exists(version, :zero) + :one,", ""),
+            Edit(f"{_SHOP}/steps.py", '            ":zero": {"N": "0"},\n            ":one": {"N": "1"},\n', ""),
+        ),
+        "none",
+    ),
+    Mutant(
+        "release what the image says",
+        (
+            Edit(
+                f"{_SHOP}/effects.py",
+                "    order: OrderKey\n    event_id: str\n\n",
+                "    order: OrderKey\n    event_id: str\n    lines: tuple[OrderLine, ...] = ()\n\n",
+            ),
+            Edit(
+                f"{_SHOP}/handlers/inventory.py",
+                "CANCELLED:\n        return None\n    return Release(OrderKey.of(change), change.event_id)",
+                "CANCELLED:\n        return None\n"
+                "    return Release(OrderKey.of(change), change.event_id, change.image.parsed(Order.from_image).lines)",
+            ),
+            Edit(
+                f"{_SHOP}/releases.py",
+                "release.order, release.event_id, entry.lines)",
+                "release.order, release.event_id, release.lines or entry.lines)",
+            ),
+        ),
+        "none",
+    ),
+    _mutant(
+        "no condition on the ledger",
+        f"{_SHOP}/steps.py",
+        'UNDECIDED = "attribute_not_exists(pk)"',
+        'UNDECIDED = "attribute_not_exists(undecided)"',
+    ),
+    _mutant(
+        "no condition on the release",
+        f"{_SHOP}/steps.py",
+        'STILL_RESERVED = "#state = :reserved"',
+        'STILL_RESERVED = "#state = :reserved OR attribute_exists(pk)"',
+        "chaos",
+    ),
+    _mutant(
+        "confirm an order that is not pending any more",
+        f"{_SHOP}/steps.py",
+        'STILL_PENDING = "attribute_exists(pk) AND #status = :pending"',
+        'STILL_PENDING = "attribute_exists(pk) OR #status = :pending"',
+    ),
+    _mutant(
+        "take stock that is not there",
+        f"{_SHOP}/steps.py",
+        'IN_STOCK = "available >= :units"',
+        'IN_STOCK = "attribute_exists(available)"',
+        "none",
+    ),
+    _mutant(
+        "retry with another token",
+        f"{_SHOP}/transactions.py",
+        "            outcome = self._send(request, targets)\n",
+        '            outcome = self._send({**request, "ClientRequestToken": self._token()}, targets)\n',
+        test="tests/simulation/test_simulation.py::test_a_repeated_transaction_carries_its_first_token",
+    ),
+    _mutant(
+        "journal after the answer, when the process is frozen",
+        f"{_ENGINE}/worker.py",
+        "journalled = self._remember(tasks, failed, Deadline.of(context, self._margin_seconds * _JOURNAL_SHARE))",
+        "journalled = 0",
+    ),
+    _mutant(
+        "checkpoint the highest failure",
+        f"{_ENGINE}/worker.py",
+        "min(failed, key=int, default=None)",
+        "max(failed, key=int, default=None)",
+    ),
+    _mutant(
+        "skip the deadline",
+        f"{_ENGINE}/clock.py",
+        "return cls(lambda: left() / 1000 - margin_seconds)",
+        'return cls(lambda: max(left() / 1000 - margin_seconds, float("inf")))',
+    ),
+    _mutant(
+        "drop unprocessed items",
+        f"{_ENGINE}/journal.py",
+        'wanted = self._client.batch_write_item(RequestItems=wanted).get("UnprocessedItems")',
+        'wanted = self._client.batch_write_item(RequestItems=wanted).get("Nothing")',
+    ),
+    _mutant(
+        "take an unreadable journal for an empty one",
+        f"{_ENGINE}/journal.py",
+        'unread = {key["pk"]["S"] for key in keys}',
+        "unread: set[str] = set()",
+    ),
+    _mutant(
+        "treat a conflict as poison",
+        f"{_SHOP}/aws_errors.py",
+        '"TransactionConflict": ErrorKind.CONFLICT',
+        '"TransactionConflict": ErrorKind.INVALID',
+    ),
+    _mutant(
+        "take a dead letter for stored that is not",
+        f"{_ENGINE}/waves.py",
+        "            if isinstance(answer, Done):\n                task.outcome = Outcome.POISONED",
+        "            if isinstance(answer, Done | Transient):\n                task.outcome = Outcome.POISONED",
+    ),
+    _mutant(
+        "do not say that a message is late",
+        f"{_SHOP}/messages.py",
+        "    if notification.late:\n",
+        "    if notification.late and not fields:\n",
+        "chaos",
+    ),
+    _mutant(
+        "journal only the record of the checkpoint",
+        f"{_ENGINE}/worker.py",
+        "task.sequence >= checkpoint",
+        "task.sequence == checkpoint",
+    ),
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutants", description=__doc__)
+    parser.add_argument("names", nargs="*", help="only mutants whose slip contains one of these words")
+    parser.add_argument("--seek", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.seek:
+        print(seek(options.seek))
+        return 0
+    chosen = [m for m in MUTANTS if not options.names or any(name in m.slip for name in options.names)]
+    survived = 0
+    for mutant in chosen:
+        verdict = judge(mutant)
+        survived += not verdict.startswith(_KILLED)
+        print(f"{mutant.slip}: {verdict}", flush=True)
+    print(f"{'FAILED' if survived else 'OK'}: {len(chosen) - survived} of {len(chosen)} mutants killed")
+    return 1 if survived else 0
+
+
+def judge(mutant: Mutant) -> str:
+    """Plant a slip in a copy of the tree and say what noticed it."""
+    with tempfile.TemporaryDirectory(prefix="mutant-") as made:
+        root = Path(made)
+        copy_tree(root)
+        try:
+            for edit in mutant.edits:
+                edit.apply(root)
+        except ValueError as error:
+            return f"CANNOT BE PLANTED: {error}"
+        if mutant.test:
+            done = _python(root, "-m", "pytest", "-q", "-p", "no:cacheprovider", mutant.test)
+            return f"{_KILLED} by {mutant.test}" if done.returncode == 1 else f"{_SURVIVED} {mutant.test}"
+        done = _python(root, "-m", "tests.simulation.mutants", "--seek", mutant.regime)
+        return done.stdout.strip() or f"{_SURVIVED}, as it could not be run: {done.stderr.strip()[-300:]}"
+
+
+def seek(regime: str) -> str:
+    """Run schedules until one is broken."""
+    for seed in range(SEEDS):
+        figures = run(Ours(), REGIMES[regime], seed).figures
+        wrong = figures.broken(retries=REGIMES[regime].retries)
+        if wrong:
+            return f"{_KILLED} by seed {seed} of regime {regime}: {', '.join(wrong)}"
+    return f"{_SURVIVED} {SEEDS} seeds of regime {regime}"
+
+
+def copy_tree(root: Path) -> None:
+    """Copy what a schedule needs."""
+    for name in ("src", "local", "tests/simulation"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("template.yaml", "pyproject.toml"):
+        shutil.copy(ROOT / name, root / name)
+
+
+def _python(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    # The copy comes before the checkout, which the virtual environment has on its path.
+    environment = os.environ | {"PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}", "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
