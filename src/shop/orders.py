@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from itertools import starmap
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tablestream.change import Change
 from tablestream.errors import InvalidRecord, describe
@@ -80,7 +80,7 @@ class Order:
         return cls(
             order_id=_id(_read(image, "orderId"), "orderId"),
             status=status_of(image),
-            lines=_plain_lines(image.raw.get("items")) or _lines(_read(image, "items")),
+            lines=_lines(_read(image, "items")),
             total=_total(_read(image, "total")),
             version=_version(_read(image, "version")),
             reason=_reason(_read(image, "statusReason")),
@@ -104,32 +104,6 @@ def known_status(value: object) -> OrderStatus | None:
 def _read(image: Image, name: str) -> Value:
     """Return an attribute, None when it is missing. `Mapping.get` takes several times as long for a missing one."""
     return image[name] if name in image.raw else None
-
-
-def _plain_lines(items: object) -> tuple[OrderLine, ...] | None:
-    """Read lines as nearly all orders have them from the raw image; None when they need the closer look of `_lines`.
-
-    Only products and quantities are converted: converting all of each line is most of what a new order costs.
-    """
-    quantities: dict[str, int] = {}
-    try:
-        for entry in _only("L", items):
-            line = _only("M", entry)
-            product, units = _only("S", line["productId"]), _only("N", line["quantity"])
-            quantity = int(units) if units.isdecimal() and units.isascii() else 0
-            if not (1 <= quantity <= MAX_QUANTITY and 0 < len(product) <= MAX_PRODUCT_ID_BYTES and product.isascii()):
-                return None
-            quantities[product] = quantities.get(product, 0) + quantity
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return None
-    return tuple(starmap(OrderLine, quantities.items())) if len(quantities) <= MAX_PRODUCTS else None
-
-
-def _only(tag: str, tagged: Any) -> Any:  # noqa: ANN401 -- raw values can be anything that JSON can hold
-    ((found, value),) = tagged.items()
-    if found != tag:
-        raise ValueError(tag)
-    return value
 
 
 def _lines(items: object) -> tuple[OrderLine, ...]:
