@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tablestream.change import Change, RawRecord, event_id_of, item_key_of, key_hash_of
+from tablestream.change import Change, RawRecord, event_id_of, item_keys_of, key_hash_of
 from tablestream.errors import InvalidRecord, SystemicFailure
 from tablestream.report import Outcome, Verdict
 from tablestream.router import Handler, Router
@@ -25,21 +25,30 @@ class Poison:
     unexpected: bool = False
 
 
+_NOTHING: frozenset[str] = frozenset()
+
+
 class Task:
     """A record that somebody wants, its effects and what became of them. Plain slots: one is made a routed record."""
 
-    __slots__ = ("done", "effects", "error", "event_id", "outcome", "poison", "record", "remembered", "sequence")
+    __slots__ = ("done", "effects", "error", "event_id", "outcome", "poison", "record", "remembered")
 
-    def __init__(self, record: RawRecord, effects: list[tuple[int, Any]], poison: Poison | None) -> None:
+    def __init__(
+        self, record: RawRecord, event_id: str, effects: list[tuple[int, Any]], poison: Poison | None = None
+    ) -> None:
         self.record = record
-        self.event_id = event_id_of(record)
-        self.sequence = int(record["dynamodb"]["SequenceNumber"])
+        self.event_id = event_id
         self.effects = effects
         self.poison = poison
         self.outcome: Outcome | None = None
         self.error: Exception | None = None
-        self.remembered: frozenset[str] | None = frozenset()
+        self.remembered: frozenset[str] | None = _NOTHING
         self.done: set[str] | None = None
+
+    @property
+    def sequence(self) -> int:
+        """The sequence number, to be compared; most tasks are never asked for it."""
+        return int(self.record["dynamodb"]["SequenceNumber"])
 
     def fail(self, error: Exception) -> None:
         """Leave the record to redelivery, because of an error."""
@@ -78,30 +87,32 @@ def prepare(records: Sequence[RawRecord], router: Router, sink_of: Mapping[type,
 
     `sink_of` maps the class of an effect to its sink. Raises `SystemicFailure` when most handlers raised unexpectedly.
     """
+    key_of = item_keys_of(records)
     lanes: dict[Hashable, list[Task]] = {}
-    seen: set[tuple[str, int]] = set()
-    skipped = duplicates = 0
+    taken = 0
     for record in records:
         task = _task_of(record, router, sink_of)
-        if task is None:
-            skipped += 1
-        elif (task.event_id, task.sequence) in seen:
-            duplicates += 1
-        else:
-            seen.add((task.event_id, task.sequence))
-            lanes.setdefault(_lane_of(task), []).append(task)
-    ordered = [lane if len(lane) == 1 else sorted(lane, key=_by_sequence) for lane in lanes.values()]
+        if task is not None:
+            taken += 1
+            lanes.setdefault(_lane_of(task, key_of), []).append(task)
+    ordered = [lane if len(lane) == 1 else _in_order(lane) for lane in lanes.values()]
     _check_systemic(ordered)
-    return Batch(ordered, skipped, duplicates)
+    return Batch(ordered, len(records) - taken, taken - sum(map(len, ordered)))
 
 
-def _by_sequence(task: Task) -> int:
-    return task.sequence
+def _in_order(lane: Sequence[Task]) -> list[Task]:
+    """Sort the changes of an item and drop what stands there twice: a record that does shares a lane with itself."""
+    alone = {(task.sequence, task.event_id): task for task in reversed(lane)}
+    return [task for _, task in sorted(alone.items(), key=_by_sequence)]
 
 
-def _lane_of(task: Task) -> Hashable:
+def _by_sequence(entry: tuple[tuple[int, str], Task]) -> int:
+    return entry[0][0]
+
+
+def _lane_of(task: Task, key_of: Callable[[RawRecord], Hashable]) -> Hashable:
     try:
-        return item_key_of(task.record)
+        return key_of(task.record)
     except InvalidRecord as error:
         if task.poison is None:
             task.poison, task.effects = Poison(str(error), type(error).__name__), []
@@ -115,16 +126,17 @@ def _task_of(record: RawRecord, router: Router, sink_of: Mapping[type, int]) -> 
             return None
         change = Change.from_record(record)
     except InvalidRecord as error:
-        return Task(record, [], Poison(str(error), type(error).__name__))
+        return Task(record, event_id_of(record), [], Poison(str(error), type(error).__name__))
     except RecursionError:
         # Comparing images that are nested deeper than DynamoDB allows; raised anywhere else it would stop the shard.
-        return Task(record, [], Poison("nested too deeply to be compared", InvalidRecord.__name__))
+        poison = Poison("nested too deeply to be compared", InvalidRecord.__name__)
+        return Task(record, event_id_of(record), [], poison)
     effects: list[tuple[int, Any]] = []
     for handler in handlers:
-        poison = _call(handler, change, sink_of, effects)
-        if poison is not None:
-            return Task(record, [], poison)
-    return Task(record, effects, None)
+        found = _call(handler, change, sink_of, effects)
+        if found is not None:
+            return Task(record, change.event_id, [], found)
+    return Task(record, change.event_id, effects)
 
 
 def _call(
@@ -135,8 +147,9 @@ def _call(
         result = handler(change)
         if result is None:
             return None
-        if type(result) in sink_of:
-            effects.append((sink_of[type(result)], result))
+        index = sink_of.get(type(result))
+        if index is not None:
+            effects.append((index, result))
         else:
             effects += [(sink_of[type(effect)], effect) for effect in result]
     except InvalidRecord as error:

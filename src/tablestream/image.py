@@ -46,15 +46,30 @@ class Image(Mapping[str, Value]):
     def __init__(self, raw: Mapping[str, Any]) -> None:
         """Take a raw image; it is kept, not copied."""
         self.raw = raw
-        self._values: dict[str, Value] = {}
+        self._values: dict[str, Value] | None = None
         self._parsed: dict[Callable[[Image], Any], Any] | None = None
 
     def __getitem__(self, name: str) -> Value:
-        values = self._values
-        if name in values:
-            return values[name]
+        tagged = self.raw[name]
+        # Text, most of what is read, is not remembered: that would take longer than to look at it again.
+        if type(tagged) is dict and len(tagged) == 1:
+            text = tagged.get("S")
+            if type(text) is str:
+                return text
+        return self._converted(name, tagged)
+
+    def get(self, name: str, default: Value = None) -> Value:
+        """Return an attribute, `default` when it is missing."""
+        # Mapping's own raises and catches a KeyError for each attribute that is missing.
+        return self[name] if name in self.raw else default
+
+    def _converted(self, name: str, tagged: object) -> Value:
+        if self._values is None:
+            self._values = {}
+        elif name in self._values:
+            return self._values[name]
         try:
-            value = values[name] = _convert(self.raw[name], 1)
+            value = self._values[name] = _convert(tagged, 1)
         except InvalidRecord as error:
             raise InvalidRecord(f"attribute {name}: {error}") from None
         return value
@@ -75,8 +90,8 @@ class Image(Mapping[str, Value]):
     def parsed(self, parser: Callable[[Image], T]) -> T:
         """Return `parser(self)`, computed once for each parser, so that several handlers share one parsed item."""
         if self._parsed is None:
-            self._parsed = {}
-        if parser not in self._parsed:
+            self._parsed = {parser: parser(self)}
+        elif parser not in self._parsed:
             self._parsed[parser] = parser(self)
         result: T = self._parsed[parser]
         return result
@@ -131,9 +146,12 @@ def _convert_rare(tag: str, value: object) -> Value:
 def _number(value: object) -> int | Decimal:
     if type(value) is not str:
         raise InvalidRecord(f"wanted a number as text, got {describe(value)}")
-    # Short plain integers, by far the most frequent, need none of the checks below.
-    if len(value) <= MAX_DIGITS and value.isdigit() and value.isascii():
-        return int(value)
+    # Short plain numbers, by far the most frequent, need none of the checks below.
+    if len(value) <= MAX_DIGITS and value.isascii():
+        if value.isdigit():
+            return int(value)
+        if value.replace(".", "", 1).isdigit():
+            return _to_decimal(value)
     if not _NUMBER.fullmatch(value):
         raise InvalidRecord(f"wanted a number, got {describe(value)}")
     digits = value.removeprefix("-")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from tablestream.change import Change, Kind, RawRecord
@@ -17,9 +18,12 @@ Decorator = Callable[[Handler], Handler]
 
 
 @dataclass(frozen=True, slots=True)
-class _Route:
-    handler: Handler
+class _Routes:
+    """Handlers that one condition decides on, in the order of registration."""
+
+    handlers: tuple[Handler, ...]
     changed: tuple[str, ...]
+    """The attributes of which one must differ; none for every change."""
 
 
 class Router:
@@ -40,7 +44,7 @@ class Router:
         """
         self._attribute = entity_attribute
         self._key_prefixes = dict(key_prefixes or {})
-        self._routes: dict[str, dict[str, tuple[_Route, ...]]] = {kind.value: {} for kind in Kind}
+        self._routes: dict[str, dict[str, list[_Routes]]] = {kind.value: {} for kind in Kind}
 
     def on_insert(self, entity: str) -> Decorator:
         """Register the decorated handler for new items of an entity type."""
@@ -62,8 +66,11 @@ class Router:
 
     def _register(self, kind: Kind, entity: str, changed: tuple[str, ...]) -> Decorator:
         def decorate(handler: Handler) -> Handler:
-            routes = self._routes[kind.value]
-            routes[entity] = (*routes.get(entity, ()), _Route(handler, changed))
+            routes = self._routes[kind.value].setdefault(entity, [])
+            if routes and routes[-1].changed == changed:
+                routes[-1] = _Routes((*routes[-1].handlers, handler), changed)
+            else:
+                routes.append(_Routes((handler,), changed))
             return handler
 
         return decorate
@@ -84,8 +91,9 @@ class Router:
         entity = self._entity(image)
         if entity is None:
             return self._without_entity(record)
-        found = routes.get(entity, ())
-        return [route.handler for route in found if not route.changed or _differs(stream, route.changed)]
+        found: Sequence[_Routes] = routes.get(entity, ())
+        wanted = [each.handlers for each in found if not each.changed or _differs(stream, each.changed)]
+        return wanted[0] if len(wanted) == 1 else tuple(chain.from_iterable(wanted))
 
     def _entity(self, image: Mapping[str, Any]) -> str | None:
         tagged = image.get(self._attribute)
@@ -125,6 +133,6 @@ def _differs(stream: Mapping[str, Any], names: tuple[str, ...]) -> bool:
     new, old = stream["NewImage"], stream["OldImage"]
     for name in names:
         one, other = new.get(name), old.get(name)
-        if one != other and not same_value(one, other):
+        if not same_value(one, other):
             return True
     return False

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from tablestream._version import __version__
 from tablestream.batch import Poison, Task
 from tablestream.clock import Clock, Deadline
 from tablestream.dead_letters import DeadLetter, DeadLetters
-from tablestream.effects import Answer, Done, Permanent, Sink, Transient
+from tablestream.effects import DONE, Answer, Done, Permanent, Sink, Transient
 from tablestream.errors import JournalUnavailable
 from tablestream.report import Outcome
+
+Claim = tuple[Task, str, Any]
+"""A record, what the journal calls one of its effects ("" when the journal need not know it), and the effect."""
+
+_ANSWERS = frozenset(get_args(Answer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +51,15 @@ class Waves:
                 task.outcome = Outcome.APPLIED
 
     def _run_sink(self, index: int, sink: Sink, wave: Sequence[Task], deadline: Deadline) -> None:
-        tasks: list[tuple[Task, str]] = []
-        effects: list[Any] = []
-        for task in wave:
-            if task.poison is None and task.outcome is None:
-                for name, effect in _effects_for(task, index, sink):
-                    tasks.append((task, name))
-                    effects.append(effect)
-        if not effects:
+        claims = _claims(wave, index, sink)
+        if not claims:
             return
-        for (task, name), answer in zip(tasks, _answers_of(sink, effects, deadline), strict=True):
-            _settle(task, name, answer, sink)
+        answers = _answers_of(sink, [effect for _, _, effect in claims], deadline)
+        for (task, name, _), answer in zip(claims, answers, strict=True):
+            if answer is not DONE:
+                _settle(task, name, answer, sink)
+            elif name:
+                task.mark_done(name)
 
     def _store_poison(self, tasks: Sequence[Task], deadline: Deadline) -> None:
         if not tasks:
@@ -78,16 +81,28 @@ def effect_name(sink: Sink, ordinal: int) -> str:
     return f"{sink.name}:{ordinal}"
 
 
-def _effects_for(task: Task, index: int, sink: Sink) -> Sequence[tuple[str, Any]]:
-    """Return the effects that a record has for a sink, with their names, less those that the journal knows."""
-    mine = [effect for owner, effect in task.effects if owner == index]
-    if not mine or sink.idempotent:
-        return [("", effect) for effect in mine]
+def _claims(wave: Sequence[Task], index: int, sink: Sink) -> list[Claim]:
+    """Return what the records of a wave want of a sink, less what the journal knows to be done."""
+    ready = [task for task in wave if task.poison is None and task.outcome is None]
+    if sink.idempotent:
+        return [(task, "", effect) for task in ready for owner, effect in task.effects if owner == index]
+    first = effect_name(sink, 0)
+    claims: list[Claim] = []
+    for task in ready:
+        mine = [effect for owner, effect in task.effects if owner == index]
+        if len(mine) == 1 and task.remembered is not None and not task.remembered:  # as nearly always: spare the list
+            claims.append((task, first, mine[0]))
+        elif mine:
+            claims += _unjournalled(task, mine, sink)
+    return claims
+
+
+def _unjournalled(task: Task, effects: Sequence[Any], sink: Sink) -> Sequence[Claim]:
     if task.remembered is None:
         task.fail(JournalUnavailable("the journal could not be read, so the effect may be done already"))
         return ()
-    named = [(effect_name(sink, ordinal), effect) for ordinal, effect in enumerate(mine)]
-    return [(name, effect) for name, effect in named if name not in task.remembered]
+    named = [(task, effect_name(sink, ordinal), effect) for ordinal, effect in enumerate(effects)]
+    return [claim for claim in named if claim[1] not in task.remembered]
 
 
 def _answers_of(sink: Sink, effects: Sequence[Any], deadline: Deadline) -> Sequence[Answer]:
@@ -100,7 +115,7 @@ def _checked(call: Callable[[], Sequence[Answer]], wanted: int) -> Sequence[Answ
         answers = list(call())
     except Exception as error:  # noqa: BLE001 -- a sink is the user's: whatever it raises, its records are redelivered
         return [Transient(error)] * wanted
-    if len(answers) != wanted or not all(isinstance(answer, Answer) for answer in answers):
+    if len(answers) != wanted or not _ANSWERS.issuperset(map(type, answers)):
         got = ", ".join(sorted({type(answer).__name__ for answer in answers}))
         return [Transient(RuntimeError(f"wanted {wanted} answers of the sink, got {len(answers)}: {got}"))] * wanted
     return answers
@@ -108,7 +123,7 @@ def _checked(call: Callable[[], Sequence[Answer]], wanted: int) -> Sequence[Answ
 
 def _settle(task: Task, name: str, answer: Answer, sink: Sink) -> None:
     if isinstance(answer, Done):
-        if not sink.idempotent:
+        if name:
             task.mark_done(name)
     elif isinstance(answer, Transient):
         task.fail(answer.error)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tablestream.batch import Batch, Task, prepare
-from tablestream.change import RawRecord, creation_of, is_sent_again, is_silent
+from tablestream.change import RawRecord, is_sent_again, is_silent, oldest_creation_of
 from tablestream.clock import Clock, Deadline, LambdaContext, SystemClock
 from tablestream.dead_letters import DeadLetters
 from tablestream.effects import Sink
@@ -31,7 +31,6 @@ DEFAULT_MARGIN_SECONDS = 3.0
 _JOURNAL_SHARE = 0.25
 """The part of the margin that is kept for the answer alone: the journal must be written before."""
 _SEVERAL = 2
-_SETTLED = frozenset({Outcome.APPLIED, Outcome.POISONED})
 
 
 def _ignore(_report: Report) -> None:
@@ -65,6 +64,7 @@ class Worker:
         self._router = router
         self._sinks = tuple(sinks)
         self._sink_of = _sink_of(self._sinks)
+        self._journalled = frozenset([index for index, sink in enumerate(self._sinks) if not sink.idempotent])
         self._journal = journal
         self._clock = clock or SystemClock()
         self._waves = Waves(self._sinks, dead_letters, self._clock)
@@ -96,13 +96,17 @@ class Worker:
             return Report(records=_length_of(event), counts={}, error_class=type(refused).__name__), refused
         tasks = [task for lane in batch.lanes for task in lane]
         deadline = Deadline.of(context, self._margin_seconds)
-        self._silence(tasks)
+        sent_by_hand = [task for task in tasks if "redriven" in task.record or "replayed" in task.record]
+        self._silence(sent_by_hand)
         self._recall(tasks, deadline)
         self._waves.run(batch.lanes, deadline)
-        failed = [task for task in tasks if task.outcome not in _SETTLED]
-        journalled = self._remember(tasks, failed, Deadline.of(context, self._margin_seconds * _JOURNAL_SHARE))
+        unsettled = [task for task in tasks if task.outcome is not Outcome.APPLIED]
+        failed = [task for task in unsettled if task.outcome is not Outcome.POISONED]
+        # Where nothing failed, only what is parked or was sent by hand can come again: spare the others the question.
+        asked = tasks if failed else {*unsettled, *sent_by_hand}
+        journalled = self._remember(asked, failed, Deadline.of(context, self._margin_seconds * _JOURNAL_SHARE))
         error = _no_progress(records, failed)
-        return _report(records, batch, tasks, journalled, error), error
+        return _report(records, batch, tasks, unsettled, journalled, error), error
 
     def _silence(self, tasks: Sequence[Task]) -> None:
         """Drop the effects of replayed records that are not idempotent, unless the record asks for them."""
@@ -112,14 +116,14 @@ class Worker:
 
     def _recall(self, tasks: Sequence[Task], deadline: Deadline) -> None:
         """Ask the journal, in one batched read, what is already done of the effects that are not idempotent."""
-        journalled = {index for index, sink in enumerate(self._sinks) if not sink.idempotent}
-        asking = [task for task in tasks if any(index in journalled for index, _ in task.effects)]
+        journalled = self._journalled
+        asking = [task for task in tasks if [index for index, _ in task.effects if index in journalled]]
         if asking:
             found = self._journal.read([task.event_id for task in asking], deadline)
             for task in asking:
                 task.remembered = found.get(task.event_id)
 
-    def _remember(self, tasks: Sequence[Task], failed: Sequence[Task], deadline: Deadline) -> int:
+    def _remember(self, tasks: Iterable[Task], failed: Sequence[Task], deadline: Deadline) -> int:
         """Journal the done effects of records that may come again; return how many, -1 when the journal was down."""
         checkpoint = min((task.sequence for task in failed), default=None)
         done = {
@@ -188,23 +192,27 @@ def _no_progress(records: Sequence[RawRecord], failed: Sequence[Task]) -> NoProg
 
 
 def _report(
-    records: Sequence[RawRecord], batch: Batch, tasks: Sequence[Task], journalled: int, error: TablestreamError | None
+    records: Sequence[RawRecord],
+    batch: Batch,
+    tasks: Sequence[Task],
+    unsettled: Sequence[Task],
+    journalled: int,
+    error: TablestreamError | None,
 ) -> Report:
-    verdicts = tuple(task.verdict() for task in tasks if task.outcome is not Outcome.APPLIED)
-    counts = Counter(verdict.outcome for verdict in verdicts)
+    verdicts = tuple([task.verdict() for task in unsettled])
+    counts = Counter([verdict.outcome for verdict in verdicts])
     counts[Outcome.APPLIED] = len(tasks) - len(verdicts)
     counts[Outcome.SKIPPED] = batch.skipped
     counts[Outcome.DUPLICATE] = batch.duplicates
-    failed = [verdict.sequence_number for verdict in verdicts if verdict.outcome not in _SETTLED]
-    created = [at for record in records if (at := creation_of(record)) is not None]
+    failed = [verdict.sequence_number for verdict in verdicts if verdict.outcome is not Outcome.POISONED]
     return Report(
         records=len(records),
         counts=counts,
         verdicts=verdicts,
-        remembered=sum(len(task.remembered or ()) for task in tasks),
+        remembered=sum([len(task.remembered) for task in tasks if task.remembered]),
         journalled=max(journalled, 0),
         checkpoint=min(failed, key=int, default=None),
-        oldest_creation=min(created, default=None),
+        oldest_creation=oldest_creation_of(records),
         error_class=type(error).__name__ if error is not None else None,
     )
 
