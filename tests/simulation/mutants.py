@@ -68,8 +68,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "mark as done before publishing",
         f"{_ENGINE}/waves.py",
-        "                    tasks.append((task, name))\n",
-        "                    tasks.append((task, name))\n                    task.mark_done(name)\n",
+        "    elif isinstance(answer, Transient):\n        task.fail(answer.error)\n",
+        "    elif isinstance(answer, Transient):\n        task.mark_done(name)\n        task.fail(answer.error)\n",
     ),
     Mutant(
         "ignore PublishBatch's Failed",
@@ -84,9 +84,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "swallow poison",
-        f"{_ENGINE}/batch.py",
-        "            return Task(record, [], poison)\n",
-        "            return None\n",
+        f"{_ENGINE}/dead_letters.py",
+        "self._parallel.run([partial(self._store_one, letter, deadline) for letter in letters])",
+        "[DONE for _ in letters]",
         "poison",
     ),
     _mutant(
