@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +14,20 @@ from shop.effects import Notification
 MAX_BYTES = 262_144
 """What SNS takes in one call, a message or a batch: bodies and attributes together."""
 
-_ENTITY = "Order"
+
+def _plain(value: object) -> object:
+    """Return what JSON has for a value of an image: exact text for a fraction, base64 for bytes, a list for a set."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, frozenset):
+        return sorted(value)
+    raise TypeError(f"a message cannot carry a {type(value).__name__}")
+
+
 # ASCII escapes keep hostile text, lone surrogates included, from breaking the message; one byte is one character.
-_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=_plain).encode
 
 
 class MessageTooLargeError(ValueError):
@@ -38,38 +50,29 @@ def compose(notification: Notification) -> Message:
     A message that would be too large goes without its lines and says so. Raises `MessageTooLargeError` when that is not
     enough.
     """
-    order = notification.order
-    attributes = {"type": notification.type, "entity": _ENTITY, "status": order.status.value}
+    subject = notification.subject
+    attributes = {"type": notification.type, "entity": subject.entity}
+    if subject.status is not None:
+        attributes["status"] = str(subject.status)
     around = sum([len(name) + len("String") + len(value) for name, value in attributes.items()])
     fields = _fields(notification)
     body = _encode(fields)
     if len(body) + around > MAX_BYTES:
-        del fields["lines"]
-        body = _encode(fields | {"linesOmitted": True})
+        body = _encode({name: value for name, value in fields.items() if name != "lines"} | {"linesOmitted": True})
     if len(body) + around > MAX_BYTES:
         raise MessageTooLargeError(f"wanted a message of at most {MAX_BYTES} bytes, got {len(body) + around}")
     return Message(body, attributes, len(body) + around)
 
 
 def _fields(notification: Notification) -> dict[str, Any]:
-    order, previous = notification.order, notification.previous_status
     fields: dict[str, Any] = {
         "type": notification.type,
         "eventId": notification.event_id,
         "sequenceNumber": notification.sequence_number,
-        "orderId": order.order_id,
-        "version": order.version,
-        "status": order.status.value,
-        "previousStatus": None if previous is None else previous.value,
-        "total": _exact(order.total),
-        "lines": [{"productId": product, "quantity": quantity} for product, quantity in order.lines],
-        "reason": order.reason,
+        **notification.subject.fields(),
     }
+    if notification.subject.status is not None:
+        fields["previousStatus"] = notification.previous_status
     if notification.late:
         fields["late"] = True
     return fields
-
-
-def _exact(total: int | Decimal | None) -> str | None:
-    """Write an amount as text, without exponent: a JSON reader may make a binary fraction of a number."""
-    return format(total, "f") if isinstance(total, Decimal) else None if total is None else str(total)

@@ -60,14 +60,14 @@ class SnsSink:
         self._backoff = backoff or Backoff(tries=4)
 
     def apply(self, effects: Sequence[Notification], deadline: Deadline) -> Sequence[Answer]:
-        """Publish; answer for each notification. A later announcement of an order waits for the earlier one."""
+        """Publish; answer for each notification. A later announcement of a change waits for the earlier one."""
         answers: dict[int, Answer] = {}
         stuck: dict[str, Answer] = {}
         for turn in _turns(effects):
-            held_up = {place: stuck[order] for place, order in turn.items() if order in stuck}
+            held_up = {place: stuck[change] for place, change in turn.items() if change in stuck}
             ready = {place: effects[place] for place in turn if place not in held_up}
             answers |= held_up | self._publish_all(ready, deadline)
-            stuck = {order: answers[place] for place, order in turn.items() if isinstance(answers[place], Transient)}
+            stuck = {change: answers[place] for place, change in turn.items() if isinstance(answers[place], Transient)}
         return [answers[place] for place in range(len(effects))]
 
     def _publish_all(self, notifications: Mapping[int, Notification], deadline: Deadline) -> Answers:
@@ -148,15 +148,18 @@ def _final(answer: Answer | None) -> bool:
 
 
 def _turns(effects: Sequence[Notification]) -> list[dict[int, str]]:
-    """Part notifications by whether they are the first, second, … of their order; by place, with the order's id."""
+    """Part notifications by whether they are the first, second, … of their change; by place, with the event id.
+
+    In one wave no two changes concern the same item, so that is all the order there is to keep.
+    """
     turns: list[dict[int, str]] = []
     seen: Counter[str] = Counter()
     for place, effect in enumerate(effects):
-        order = effect.order.order_id
-        if seen[order] == len(turns):
+        change = effect.event_id
+        if seen[change] == len(turns):
             turns.append({})
-        turns[seen[order]][place] = order
-        seen[order] += 1
+        turns[seen[change]][place] = change
+        seen[change] += 1
     return turns
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from itertools import starmap
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tablestream.change import Change
 from tablestream.errors import InvalidRecord, describe
@@ -69,6 +69,26 @@ class Order:
     version: int | None
     reason: str | None
     """Why the order has its status, in words for the customer."""
+
+    @property
+    def entity(self) -> str:
+        """The entity type of an order."""
+        return "Order"
+
+    def fields(self) -> dict[str, Any]:
+        """Return what a notification says of the order: only what a customer may see.
+
+        The total is text without exponent: a reader of JSON may make a binary fraction of a number.
+        """
+        total = self.total
+        return {
+            "orderId": self.order_id,
+            "version": self.version,
+            "status": self.status.value,
+            "total": format(total, "f") if isinstance(total, Decimal) else None if total is None else str(total),
+            "lines": [{"productId": product, "quantity": quantity} for product, quantity in self.lines],
+            "reason": self.reason,
+        }
 
     @classmethod
     def from_image(cls, image: Image) -> Order:

@@ -28,6 +28,4 @@ def order_removed(change: Change) -> Notification:
 
 
 def _announce(kind: str, change: Change, previous: OrderStatus | None = None) -> Notification:
-    order = change.image.parsed(Order.from_image)
-    late = change.redriven or change.replayed
-    return Notification(kind, order, change.event_id, change.sequence_number, previous, late)
+    return Notification.of(change, kind, change.image.parsed(Order.from_image), previous)

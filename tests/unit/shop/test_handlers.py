@@ -132,7 +132,7 @@ def test_both_handlers_share_one_parsed_order() -> None:
     record = inserted(order_item())
     change = Change.from_record(record)
     reserve, notification = [handler(change) for handler in routes().handlers(record)]
-    assert reserve.lines is notification.order.lines
+    assert reserve.lines is notification.subject.lines
 
 
 def test_attributes_that_nobody_reads_may_be_broken() -> None:

@@ -138,7 +138,7 @@ def test_a_message_says_what_a_customer_may_see_and_no_more() -> None:
 
 
 def test_a_redriven_change_is_said_to_be_late() -> None:
-    order = told().order
+    order = told().subject
     assert json.loads(compose(Notification("order.received", order, "e", "1", late=True)).body)["late"] is True
 
 
