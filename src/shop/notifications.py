@@ -169,7 +169,7 @@ def _composed(notifications: Mapping[int, Notification]) -> tuple[Answers, Batch
     for place, notification in notifications.items():
         try:
             messages[place] = compose(notification)
-        except MessageTooLargeError as error:
+        except (MessageTooLargeError, TypeError) as error:
             answers[place] = Permanent(str(error))
     return answers, messages
 

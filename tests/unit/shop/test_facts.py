@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from typing import Any
 
-import pytest
 from shop.effects import Facts, Notification
 from shop.messages import compose
-from tablestream import Change
+from shop.notifications import SnsSink
+from tablestream import Change, Deadline, Permanent
 from tablestream.testing import inserted
 
 LEAD = {"pk": "LEAD#1", "sk": "LEAD#1", "entityType": "Lead", "leadId": "1", "budget": Decimal("10.50")}
@@ -33,7 +34,16 @@ def test_values_of_an_image_can_be_said_as_they_are() -> None:
     assert (body["budget"], body["photo"], body["tags"]) == ("10.50", "AP8=", ["a", "b"])
 
 
-def test_what_json_cannot_hold_is_refused_by_its_type() -> None:
+def test_what_json_cannot_hold_is_a_dead_letter_not_an_endless_retry() -> None:
     change = Change.from_record(inserted(LEAD))
-    with pytest.raises(TypeError, match="cannot carry a Change"):
-        compose(Notification.of(change, "lead.created", Facts("Lead", {"change": change})))
+    notification = Notification.of(change, "lead.created", Facts("Lead", {"change": change}))
+    client: Any = Unreachable()
+    sink = SnsSink(client, "arn:aws:sns:us-east-1:123456789012:topic")
+    assert sink.apply([notification], Deadline.of(None, 0)) == [Permanent("a message cannot carry a Change")]
+
+
+class Unreachable:
+    """A client that must not be called."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"{name} was called")
