@@ -1,4 +1,7 @@
-"""What the handlers want done. The sinks in `inventory` and `notifications` do it."""
+"""What the handlers want done. The sinks in `inventory` and `notifications` do it.
+
+Effects are not frozen: one or two are made for each change, and a frozen dataclass takes five times as long to make.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from shop.orders import OrderKey, OrderLine
 from tablestream.change import Change
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reserve:
     """Take the stock of a new order and confirm the order, or reject it."""
 
@@ -21,7 +24,7 @@ class Reserve:
     """The size of the order's item as the stream gives it; a transaction holds 4 MB of items."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Release:
     """Give back what is held for an order; hold nothing for it from now on."""
 
@@ -61,7 +64,7 @@ class Facts:
         return dict(self.said)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Notification:
     """Announce a change."""
 

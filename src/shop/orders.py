@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from tablestream.change import Change
 from tablestream.errors import InvalidRecord, describe
-from tablestream.image import Image, Value
+from tablestream.image import MAX_DIGITS, Image
 
 MAX_QUANTITY = 1_000_000
 """Units of one line; more is a mistake of whoever wrote the order."""
@@ -35,6 +35,7 @@ class OrderStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+_ATTRIBUTES = len(("productId", "quantity", "price"))
 _STATUSES = {status.value: status for status in OrderStatus}
 
 
@@ -58,7 +59,7 @@ class OrderLine(NamedTuple):
     quantity: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for each change, and a frozen one takes five times as long
 class Order:
     """An order whose lines can be reserved: each product once, every quantity a whole number of units."""
 
@@ -98,18 +99,18 @@ class Order:
         whatever happens to it, as the notification would tell the customer something wrong.
         """
         return cls(
-            order_id=_id(_read(image, "orderId"), "orderId"),
+            order_id=_id(image.get("orderId"), "orderId"),
             status=status_of(image),
-            lines=_lines(_read(image, "items")),
-            total=_total(_read(image, "total")),
-            version=_version(_read(image, "version")),
-            reason=_reason(_read(image, "statusReason")),
+            lines=_plain_lines(image.raw.get("items")) or _lines(image.get("items")),
+            total=_total(image.get("total")),
+            version=_version(image.get("version")),
+            reason=_reason(image.get("statusReason")),
         )
 
 
 def status_of(image: Image) -> OrderStatus:
     """Return an order's status without asking anything else of its image; raises `InvalidRecord` for an unknown one."""
-    value = _read(image, "status")
+    value = image.get("status")
     status = known_status(value)
     if status is None:
         raise InvalidRecord(f"status: wanted one of {', '.join(_STATUSES)}, got {describe(value)}")
@@ -121,9 +122,36 @@ def known_status(value: object) -> OrderStatus | None:
     return _STATUSES.get(value) if type(value) is str else None
 
 
-def _read(image: Image, name: str) -> Value:
-    """Return an attribute, None when it is missing. `Mapping.get` takes several times as long for a missing one."""
-    return image[name] if name in image.raw else None
+def _plain_lines(items: Any) -> tuple[OrderLine, ...] | None:  # noqa: ANN401 -- raw values can be anything that JSON can hold
+    """Read the lines from the raw image if they are as in nearly all orders; None when they need the look of `_lines`.
+
+    The same result in a fourth of the time, and lines are most of what an order costs. So that nothing broken slips
+    through, a line must have these three attributes and no other, each with one type tag and a plain value.
+    """
+    quantities: dict[str, int] = {}
+    try:
+        if len(items) > 1:
+            return None
+        for entry in items["L"]:
+            line = entry["M"]
+            product, units, price = line["productId"], line["quantity"], line["price"]
+            if len(line) > _ATTRIBUTES or len(entry) + len(product) + len(units) + len(price) > _ATTRIBUTES + 1:
+                return None
+            name, quantity = product["S"], _plain_quantity(units["N"], price["N"])
+            if not (0 < len(name) <= MAX_PRODUCT_ID_BYTES and name.isascii() and 0 < quantity <= MAX_QUANTITY):
+                return None
+            quantities[name] = quantities.get(name, 0) + quantity
+    except (AttributeError, KeyError, TypeError):
+        return None
+    return tuple(starmap(OrderLine, quantities.items())) if len(quantities) <= MAX_PRODUCTS else None
+
+
+def _plain_quantity(units: str, price: str) -> int:
+    """Return the quantity; zero unless both are a few digits, the price with a point or without."""
+    text = units + price
+    if text.isascii() and len(text) <= MAX_DIGITS and units.isdigit() and price.replace(".", "", 1).isdigit():
+        return int(units)
+    return 0
 
 
 def _lines(items: object) -> tuple[OrderLine, ...]:

@@ -51,11 +51,14 @@ class Image(Mapping[str, Value]):
 
     def __getitem__(self, name: str) -> Value:
         tagged = self.raw[name]
-        # Text, most of what is read, is not remembered: that would take longer than to look at it again.
+        # Text and whole numbers, most of what is read, are not remembered: looking again takes less time.
         if type(tagged) is dict and len(tagged) == 1:
             text = tagged.get("S")
             if type(text) is str:
                 return text
+            digits = tagged.get("N")
+            if type(digits) is str and digits.isdigit() and digits.isascii() and len(digits) <= MAX_DIGITS:
+                return int(digits)
         return self._converted(name, tagged)
 
     def get(self, name: str, default: Value = None) -> Value:

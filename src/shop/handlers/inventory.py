@@ -6,7 +6,7 @@ from shop.effects import Release, Reserve
 from shop.orders import Order, OrderKey, OrderStatus, status_of
 from tablestream.change import Change
 
-MAY_HOLD_STOCK = frozenset({OrderStatus.PENDING, OrderStatus.CONFIRMED, OrderStatus.CANCELLED})
+MAY_HOLD_STOCK = (OrderStatus.PENDING, OrderStatus.CONFIRMED, OrderStatus.CANCELLED)
 """Last statuses of a removed order whose stock goes back. Shipped units are gone; a rejected order held none."""
 
 

@@ -19,7 +19,7 @@ def status_changed(change: Change) -> Notification:
     """
     order = change.image.parsed(Order.from_image)
     previous = None if change.old is None else known_status(change.old.get("status"))
-    return _announce(f"order.{order.status.value}", change, previous)
+    return _announce("order." + order.status, change, previous)
 
 
 def order_removed(change: Change) -> Notification:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shop.orders import MAX_PRODUCTS, Order, OrderKey, OrderLine, OrderStatus, status_of
 from tablestream.change import Change
@@ -132,3 +135,30 @@ def test_an_order_is_known_by_its_table_key() -> None:
 def test_a_key_that_the_ledger_could_not_hold_is_poison(keys: dict[str, Any], told: str) -> None:
     with pytest.raises(InvalidRecord, match=told):
         OrderKey.of(Change.from_record(inserted(order_item(**keys))))
+
+
+TEXT = st.sampled_from(
+    ["tea", "cup", "", "é", "x" * 2041, LONE_SURROGATE, "3", "0", "-1", "1.5", "2.0", ".5", "1000001", "٣", "1" * 39]
+)
+TAGGED = st.dictionaries(st.sampled_from(["S", "N", "B", "X"]), TEXT | st.none() | st.integers(), max_size=2)
+PRODUCT = st.builds(lambda text: {"S": text}, TEXT) | TAGGED
+NUMBER = st.builds(lambda text: {"N": text}, TEXT) | TAGGED
+LINE: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"productId": PRODUCT, "quantity": NUMBER}, optional={"price": NUMBER, "photo": TAGGED}
+)
+ENTRY = st.builds(lambda line: {"M": line}, LINE) | st.builds(lambda line: {"M": line, "S": "x"}, LINE) | st.none()
+ITEMS = st.builds(lambda lines: {"L": lines}, st.lists(ENTRY, max_size=3)) | TAGGED
+
+
+@given(ITEMS)
+@settings(max_examples=300)
+def test_lines_are_read_alike_by_the_quick_look_and_the_close_one(items: dict[str, Any]) -> None:
+    def read() -> object:
+        try:
+            return parse(items=Raw(items)).lines
+        except InvalidRecord:
+            return "poison"
+
+    with patch("shop.orders._plain_lines", return_value=None):
+        expected = read()
+    assert read() == expected
