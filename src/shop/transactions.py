@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -97,7 +97,8 @@ class Transactor:
         *,
         clock: Clock,
         repeats: Backoff,
-        token: Callable[[], str] = lambda: f"{random.getrandbits(128):032x}",
+        # Of the operating system's randomness: environments restored from one snapshot share the state of `random`.
+        token: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
         """Take a boto3 DynamoDB client; `repeats` is how often a call whose outcome is unknown is sent again."""
         self._client = client

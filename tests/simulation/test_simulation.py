@@ -148,3 +148,21 @@ def test_what_is_needed_to_fail_is_found() -> None:
 def test_every_mutant_can_still_be_planted(mutant: Any) -> None:
     for edit in mutant.edits:
         assert (ROOT / edit.path).read_text(encoding="utf-8").count(edit.old) == 1, edit.path
+
+
+def test_environments_restored_from_one_snapshot_send_different_tokens() -> None:
+    sent: list[str] = []
+    for _ in range(2):
+        world = World(Ours(), CALM, 1, Script((Write(0.0, "place", 0, ((0, 1),)),), (10,)), None)
+        serve = world.aws.dynamodb.transact_write_items
+
+        def noted(serve: Any = serve, **request: Any) -> dict[str, Any]:
+            sent.append(request["ClientRequestToken"])
+            answer: dict[str, Any] = serve(**request)
+            return answer
+
+        # A schedule seeds `random`, as a snapshot keeps its state.
+        world.aws.dynamodb.transact_write_items = noted  # type: ignore[method-assign]  # watches it
+        world.run()
+
+    assert len(sent) == len(set(sent)) == 2
