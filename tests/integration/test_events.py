@@ -9,6 +9,7 @@ import pytest
 
 from local.orders import PRODUCTS
 from shop.orders import OrderKey
+from tablestream import TablestreamError
 from tests.events_table import EVENTS, TABLE, customer_of, ledger_items
 from tests.integration.shop_app import App, shop_app
 from tests.integration.shop_aws import INVENTORY, ORDERS
@@ -34,7 +35,7 @@ def test_a_sample_event_has_this_answer_and_these_effects(name: str, app: App) -
         app.aws.dynamodb.put_item(TableName=INVENTORY, Item=item)
 
     if expected.error:
-        with pytest.raises(Exception) as caught:
+        with pytest.raises(TablestreamError) as caught:
             app.send(event)
         assert type(caught.value).__name__ == expected.error
     else:

@@ -9,6 +9,7 @@ import pytest
 from tablestream import (
     DONE,
     ConfigurationError,
+    Done,
     InvalidEvent,
     NoProgress,
     Outcome,
@@ -184,7 +185,7 @@ def test_sinks_and_dead_letters_get_the_same_deadline_and_the_journal_a_later_on
             seen["read"] = deadline.remaining()
             return MemoryJournal.read(self, event_ids, deadline)
 
-        def record(self, done: Any, deadline: Any) -> None:
+        def record(self, done: Any, deadline: Any) -> None:  # noqa: ARG002 -- the protocol's
             seen["record"] = deadline.remaining()
 
         def store(self, letters: Any, deadline: Any) -> Any:
@@ -254,6 +255,14 @@ def test_of_several_mails_of_a_record_only_the_missing_one_is_repeated() -> None
     bench.mail.answer = failing()
     assert checkpoint_of(bench.send(whole)) is None
     assert bench.sent == ["1", "3", "2"]
+
+
+def test_a_sink_may_make_its_own_answers() -> None:
+    bench = Bench()
+    bench.mail.answer = lambda effect: failing("b")(effect) if effect.what == "b" else Done()
+    whole = event(made("z"), made("b", "mail:b"), made("c", "mail:c"))
+    bench.send(whole)
+    assert bench.journal.entries == {ids(whole)[2]: frozenset({"mail:0"})}
 
 
 def test_what_was_remembered_stays_remembered_when_it_fails_again() -> None:
