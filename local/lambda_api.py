@@ -1,0 +1,77 @@
+"""Lambda's Invoke API for the functions that run on this machine, on a port of its own.
+
+The embedded AWS takes one request at a time, and a function calls it while it is invoked: so this is another server,
+with a thread for each request. Point boto3's Lambda client at it with AWS_ENDPOINT_URL_LAMBDA.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.wrappers import Request, Response
+
+from local.actions import Throttled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from local.runtime import Invocation, Runtime
+
+_PATH = re.compile(r"/2015-03-31/functions/([^/]+)/(invocations|configuration)")
+
+
+class LambdaApi:
+    """Serves `runtimes` (by function name) on `host`:`port` (0: a free port) while the with block runs."""
+
+    def __init__(self, runtimes: Mapping[str, Runtime], host: str = "127.0.0.1", port: int = 0) -> None:
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        self._runtimes = runtimes
+        self._server: BaseWSGIServer = make_server(host, port, Request.application(self._respond), threaded=True)
+        self._thread = threading.Thread(target=self._serve, name="lambda-api", daemon=True)
+
+    @property
+    def endpoint(self) -> str:
+        """The URL for programs on this machine."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def _serve(self) -> None:
+        self._server.serve_forever(poll_interval=0.05)
+
+    def _respond(self, request: Request) -> Response:
+        match = _PATH.fullmatch(request.path)
+        # A function is named by its name or by its ARN.
+        runtime = self._runtimes.get(match[1].rpartition(":")[2]) if match else None
+        if match is None or runtime is None:
+            return _json({"message": "Function not found"}, 404, {"x-amzn-ErrorType": "ResourceNotFoundException"})
+        if match[2] == "configuration":
+            return _json({"FunctionName": runtime.function.name, "Timeout": int(runtime.function.timeout)})
+        return _answer(runtime.invoke(json.loads(request.get_data() or b"null")))
+
+
+def _answer(invocation: Invocation) -> Response:
+    if isinstance(invocation.outcome, Throttled):
+        return _json({"message": "Rate exceeded"}, 429, {"x-amzn-ErrorType": "TooManyRequestsException"})
+    if invocation.error is not None:
+        return _json(invocation.error, headers={"X-Amz-Function-Error": "Unhandled"})
+    return _json(invocation.payload)
+
+
+def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:  # noqa: ANN401 - JSON
+    return Response(json.dumps(content), status, headers, content_type="application/json")

@@ -1,0 +1,65 @@
+"""Discarding: objects moved aside for good, with a log of who did it and why."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+from ops.bucket import FailuresBucket
+from ops.parked import Parked
+from tablestream.chunks import chunks
+from tablestream.clock import Clock
+
+DISCARDED = "discarded/"
+_TOGETHER = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """An object to be discarded."""
+
+    key: str
+    etag: str
+    kind: str
+    reason: str
+    records: int
+
+    @classmethod
+    def of(cls, parked: Parked) -> Doomed:
+        """Return what is needed of an object."""
+        return cls(parked.key, parked.etag, parked.kind.value, parked.reason, len(parked.records))
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Moves objects to `discarded/`, having written down which and why."""
+
+    bucket: FailuresBucket
+    clock: Clock
+    owner: str
+
+    def run(self, doomed: Sequence[Doomed], why: str, advanced: Callable[[int], None]) -> int:
+        """Discard objects; return how many were moved. Those that somebody has changed meanwhile stay."""
+        self._log(doomed, why)
+        moved = 0
+        for part in chunks(doomed, _TOGETHER):
+            done = self.bucket.parallel.run([partial(self.bucket.move, one.key, one.etag, DISCARDED) for one in part])
+            moved += sum(done)
+            advanced(len(part))
+        return moved
+
+    def _log(self, doomed: Iterable[Doomed], why: str) -> None:
+        """Write the log first: what is moved is in it even if the tool is killed."""
+        at = datetime.fromtimestamp(self.clock.now(), UTC)
+        entry = {
+            "time": at.isoformat(timespec="milliseconds"),
+            "by": self.owner,
+            "why": why,
+            "objects": [asdict(one) for one in doomed],
+        }
+        key = f"{DISCARDED}log/{at:%Y-%m-%dT%H.%M.%S}-{uuid.uuid4()}.json"
+        self.bucket.write(key, json.dumps(entry, indent=1).encode(), new=True)

@@ -1,0 +1,180 @@
+"""`python -m ops replay query | scan | export`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ops.arguments import add_resources, add_sending, aws_of, positive
+from ops.aws import Aws
+from ops.bucket import FailuresBucket
+from ops.errors import StoppedError, UsageError
+from ops.guard import guarded
+from ops.interrupt import interruptible
+from ops.items import Maker
+from ops.lease import Lease
+from ops.owner import owner
+from ops.pace import Pace
+from ops.replaying import FAILED, PASSED_OVER, SENT, Replaying
+from ops.sending import Result, Sender
+from ops.sources import Export, Query, Scan, Source, Table
+from ops.state import State
+from ops.view import progress, say
+from tablestream._version import __version__
+from tablestream.clock import Deadline, SystemClock
+from tablestream.dead_letters import DeadLetter, S3DeadLetters
+from tablestream.effects import Done
+
+INCOMPLETE = 1
+_SLACK = 5.0
+_PUT_SECONDS = 60.0
+_UNIT_BYTES = 4096
+"""A strongly consistent read unit; an eventually consistent read costs half (DynamoDB developer guide)."""
+_CLOCK = SystemClock()
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the commands."""
+    commands = parser.add_subparsers(dest="command", required=True)
+    query = commands.add_parser("query", help="the items of one partition")
+    query.add_argument("--key", required=True, metavar="VALUE", help="of the partition key")
+    query.add_argument("--sort-prefix", metavar="TEXT", help="only sort keys that begin so")
+    scan = commands.add_parser("scan", help="all items, in segments side by side")
+    scan.add_argument("--segments", type=positive, default=4, metavar="N", help="default: %(default)s")
+    export = commands.add_parser("export", help="a full export to S3 in DynamoDB JSON")
+    export.add_argument("folder", metavar="s3://BUCKET/…/AWSDynamoDB/ID", help="where its manifests are")
+    for command in (query, scan, export):
+        _add_common(command)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    add_resources(parser, "table", "function", "bucket")
+    add_sending(parser)
+    parser.add_argument("--entity", action="append", default=[], help="only this entity type; may be repeated")
+    parser.add_argument("--notify", action="store_true", help="also effects that are not idempotent: notifications")
+    parser.add_argument("--name", metavar="RUN", help="the run's name; under one name nobody is notified twice")
+    parser.add_argument("--state", type=Path, metavar="FILE", help="how far it has come (default: replay-TABLE.json)")
+    parser.add_argument("--dry-run", action="store_true", help="say about how much it would be, and read no item")
+    parser.set_defaults(run=run)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    source: Source
+    table: Table
+    about: dict[str, Any]
+    """What tells this replay from another."""
+    items: int | None
+    threads: int
+
+
+def _job(given: argparse.Namespace, aws: Aws) -> _Job:
+    threads = given.segments if given.command == "scan" else 4
+    client = aws.client("dynamodb", max_pool_connections=threads)
+    table = Table.described(client, aws.table)
+    about: dict[str, Any] = {"table": table.arn, "kind": given.command, "entities": sorted(given.entity)}
+    if given.command == "scan":
+        about["segments"] = given.segments
+        return _Job(Scan(client, table.name, given.segments), table, about, table.items, threads)
+    if given.command == "query":
+        about |= {"key": given.key, "sort prefix": given.sort_prefix}
+        return _Job(Query(client, table, given.key, given.sort_prefix), table, about, None, 1)
+    bucket, _, folder = given.folder.removeprefix("s3://").partition("/")
+    if not given.folder.startswith("s3://") or not folder:
+        raise UsageError(f"wanted s3://BUCKET/FOLDER, got {given.folder}")
+    export = Export(aws.s3(threads), bucket, folder.rstrip("/"))
+    return _Job(export, table, {**about, "folder": given.folder.rstrip("/")}, export.check(), threads)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Replay."""
+    aws = aws_of(given)
+    job = _job(given, aws)
+    if given.dry_run:
+        _estimate(job, given)
+        return 0
+    state = _state(given, job)
+    bucket = FailuresBucket(aws.s3(job.threads), aws.bucket)
+    lease = Lease(bucket, _CLOCK, owner(), aws.timeout() + _SLACK, lambda text: say(text, error=True))
+    with lease.held(), interruptible() as stop, progress("replaying", job.items) as advanced:
+        send = guarded(aws.invoker(job.threads), lease, Pace(given.rate, _CLOCK), stop)
+        replaying = Replaying(
+            source=job.source,
+            state=state,
+            maker=Maker(job.table.arn, job.table.keys, state.run, state.at, state.notify),
+            sender=lambda: Sender(send, given.patience),
+            park=Parking(bucket),
+            advanced=advanced,
+            entities=frozenset(given.entity),
+            batch_size=given.batch_size,
+            threads=job.threads,
+        )
+        return _carried_out(replaying, state)
+
+
+def _state(given: argparse.Namespace, job: _Job) -> State:
+    path = given.state or Path(f"replay-{job.table.name}.json")
+    now = _CLOCK.now()
+    name = given.name or f"{given.command}-{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H:%M:%S}"
+    state = State.opened(path, job.about, name, float(int(now)), notify=given.notify)
+    if given.name not in {None, state.run}:
+        raise UsageError(f"{path} is the state of the run {state.run}: name another file with --state, or delete it")
+    if state.counts:
+        say(f"going on with the run {state.run}, as {path} has it")
+    return state
+
+
+def _estimate(job: _Job, given: argparse.Namespace) -> None:
+    """Say about how much it would be."""
+    if job.items is None:
+        say("a query: DynamoDB does not tell beforehand how many items it has")
+        return
+    say(f"about {job.items} items: {-(-job.items // given.batch_size)} invocations or more")
+    if given.rate:
+        say(f"at {given.rate:g} records a second: {job.items / given.rate / 60:.0f} min or more")
+    if given.command == "scan":
+        units = job.table.size / _UNIT_BYTES / 2
+        say(f"about {job.table.size / 1e6:.0f} MB to be read: {units:.0f} read units")
+
+
+@dataclass(frozen=True, slots=True)
+class Parking:
+    """Puts what the worker fails for into the failures bucket, as dead letters that a redrive sends again."""
+
+    bucket: FailuresBucket
+
+    def __call__(self, results: Sequence[Result]) -> None:
+        """Store a dead letter for each result. Raises `StoppedError`."""
+        letters = [_letter(result) for result in results]
+        store = S3DeadLetters(self.bucket.client, self.bucket.name)
+        answers = store.store(letters, Deadline(lambda: _PUT_SECONDS)) if letters else ()
+        if not all(isinstance(answer, Done) for answer in answers):
+            raise StoppedError("what failed could not be written to the failures bucket")
+
+
+def _letter(result: Result) -> DeadLetter:
+    event_id, _ = result.parcel.identity
+    return DeadLetter(
+        record=result.parcel.record,
+        event_id=event_id,
+        sequence_number=result.parcel.record["dynamodb"]["SequenceNumber"],
+        reason=result.detail or "the worker failed for it during a replay",
+        error_class=result.error or "HeldBack",
+        handler=None,
+        time=_CLOCK.now(),
+        worker_version=__version__,
+    )
+
+
+def _carried_out(replaying: Replaying, state: State) -> int:
+    try:
+        counts = replaying.run()
+    finally:
+        done = {name: state.counts.get(name, 0) for name in (SENT, FAILED, PASSED_OVER)}
+        say(f"{done[SENT]} items sent, {done[PASSED_OVER]} passed over, {done[FAILED]} failed and parked for a redrive")
+    say(f"finished: {state.path} can be deleted")
+    return INCOMPLETE if counts.get(FAILED) else 0

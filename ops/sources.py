@@ -1,0 +1,167 @@
+"""Where the items of a replay come from: a query, a scan in segments, an export. Page by page, in constant memory."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol
+
+from ops.errors import UsageError
+from ops.items import Item, as_json, as_key
+
+Client = Any
+"""boto3 builds its classes at run time; the stubs know only services that are named literally."""
+Cursor = Any
+"""Where to go on, as JSON; None is the beginning, and what follows the last page."""
+
+_LINES = 1000
+_WHOLE = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some items, and where to go on after them; None after the last."""
+
+    items: Sequence[Item]
+    after: Cursor
+
+
+class Source(Protocol):
+    """Items in units that can be read side by side; no item is in two."""
+
+    def units(self) -> Sequence[str]:
+        """Return the names of the units; always the same."""
+        ...
+
+    def pages(self, unit: str, cursor: Cursor) -> Iterator[Page]:
+        """Yield the pages of a unit from a cursor on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What DescribeTable tells."""
+
+    name: str
+    arn: str
+    keys: tuple[str, ...]
+    """The attributes of the primary key, the partition key first."""
+    types: Mapping[str, str]
+    """Their types: S, N or B."""
+    items: int
+    """About how many items there are; DynamoDB counts every six hours."""
+    size: int
+    """Likewise, bytes."""
+
+    @classmethod
+    def described(cls, client: Client, name: str) -> Table:
+        """Ask for a table's description."""
+        table = client.describe_table(TableName=name)["Table"]
+        schema = sorted(table["KeySchema"], key=lambda part: str(part["KeyType"]))  # HASH before RANGE
+        return cls(
+            name=name,
+            arn=table["TableArn"],
+            keys=tuple(part["AttributeName"] for part in schema),
+            types={one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]},
+            items=table.get("ItemCount", 0),
+            size=table.get("TableSizeBytes", 0),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """All items of a table, in segments."""
+
+    client: Client
+    table: str
+    segments: int
+
+    def units(self) -> Sequence[str]:
+        """Return the segments."""
+        return [f"{segment}/{self.segments}" for segment in range(self.segments)]
+
+    def pages(self, unit: str, cursor: Cursor) -> Iterator[Page]:
+        """Yield the pages of a segment, of up to 1 MB each."""
+        where = {"Segment": int(unit.partition("/")[0]), "TotalSegments": self.segments}
+        return _pages(self.client.scan, {"TableName": self.table, **where}, cursor)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The items of one partition, of all sort keys or of those that begin with a prefix."""
+
+    client: Client
+    table: Table
+    partition: str
+    prefix: str | None
+
+    def units(self) -> Sequence[str]:
+        """Return the only unit."""
+        return ["query"]
+
+    def pages(self, unit: str, cursor: Cursor) -> Iterator[Page]:  # noqa: ARG002 -- there is only one
+        """Yield the pages of the query."""
+        names = {"#p": self.table.keys[0]}
+        values = {":p": {self.table.types[self.table.keys[0]]: self.partition}}
+        condition = "#p = :p"
+        if self.prefix is not None:
+            names["#s"], values[":s"] = self.table.keys[1], {"S": self.prefix}
+            condition += " AND begins_with(#s, :s)"
+        request = {
+            "TableName": self.table.name,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
+        }
+        return _pages(self.client.query, request, cursor)
+
+
+def _pages(call: Any, request: Mapping[str, Any], cursor: Cursor) -> Iterator[Page]:  # noqa: ANN401 -- a method of boto3
+    while True:
+        begin = {} if cursor is None else {"ExclusiveStartKey": as_key(cursor)}
+        answer = call(**request, **begin)
+        last = answer.get("LastEvaluatedKey")
+        cursor = as_json(last) if last else None
+        yield Page(answer["Items"], cursor)
+        if cursor is None:
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A full export to S3 in DynamoDB JSON: a unit is one of its files."""
+
+    client: Client
+    bucket: str
+    folder: str
+    """`…/AWSDynamoDB/<export id>`, where the manifests are."""
+
+    def units(self) -> Sequence[str]:
+        """Return the keys of the data files, as the manifest lists them."""
+        lines = self._object(f"{self.folder}/manifest-files.json").decode().splitlines()
+        return [json.loads(line)["dataFileS3Key"] for line in lines if line.strip()]
+
+    def check(self) -> int:
+        """Return how many items the export has. Raises `UsageError` where it is not a full one in DynamoDB JSON."""
+        summary = json.loads(self._object(f"{self.folder}/manifest-summary.json"))
+        kind, form = summary.get("exportType", "FULL_EXPORT"), summary.get("outputFormat", "DYNAMODB_JSON")
+        if not kind.lower().startswith(_WHOLE) or form != "DYNAMODB_JSON":
+            raise UsageError(f"wanted a full export in DYNAMODB_JSON, got {kind} in {form}")
+        return int(summary.get("itemCount", 0))
+
+    def pages(self, unit: str, cursor: Cursor) -> Iterator[Page]:
+        """Yield the lines of a file by thousands; to go on, those that are done are read past."""
+        body = self.client.get_object(Bucket=self.bucket, Key=unit)["Body"]
+        done = int(cursor or 0)
+        with gzip.open(body) as lines:
+            rest = islice(lines, done, None)
+            while part := [json.loads(line)["Item"] for line in islice(rest, _LINES)]:
+                done += len(part)
+                yield Page(part, done if len(part) == _LINES else None)
+
+    def _object(self, key: str) -> bytes:
+        body: bytes = self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return body

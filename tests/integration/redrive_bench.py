@@ -1,0 +1,145 @@
+"""A stack in the embedded AWS whose worker can be invoked, and something set aside in its bucket."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from local.actions import Condition, Discard
+from local.clients import Clients
+from local.cloud import Cloud
+from local.destinations import FailureContext, failure_object, object_key
+from local.inbox import Inbox
+from local.lambda_api import LambdaApi
+from local.letters import Letter, letters
+from local.orders import Order, Shop, decode, encode
+from local.runtime import Runtime
+from tablestream.clock import Deadline
+from tablestream.dead_letters import DeadLetter, S3DeadLetters
+from tablestream.testing import CREATED, Record, inserted, modified
+
+TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+STOCK = 1000
+
+
+@dataclass(frozen=True)
+class Bench:
+    cloud: Cloud
+    shop: Shop
+    inbox: Inbox
+    lambda_endpoint: str
+    logs: list[str]
+
+    @property
+    def bucket(self) -> str:
+        return self.cloud.outputs["FailuresBucketName"]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What an operator exports to work on this stack."""
+        return {**self.cloud.aws_environment(), "AWS_ENDPOINT_URL_LAMBDA": self.lambda_endpoint}
+
+    def begin(self) -> None:
+        """Empty the bucket, the tables and the inbox, and fill the shelves."""
+        s3, dynamodb = self.cloud.client("s3"), self.cloud.client("dynamodb")
+        for entry in s3.list_objects_v2(Bucket=self.bucket).get("Contents", ()):
+            s3.delete_object(Bucket=self.bucket, Key=entry["Key"])
+        for name in ("TableName", "InventoryTableName", "JournalTableName"):
+            table = self.cloud.outputs[name]
+            for item in dynamodb.scan(TableName=table)["Items"]:
+                key = {part: item[part] for part in ("pk", "sk") if part in item}
+                dynamodb.delete_item(TableName=table, Key=key)
+        self.shop.stock({"tea": STOCK})
+        self.inbox.take()
+        self.logs.clear()
+
+    def placed(self, order_id: str, number: int, quantity: Any = 1) -> Record:
+        """Place an order, and return the record of it."""
+        order = Order(order_id, [("tea", quantity)])
+        self.shop.place(order)
+        return self._addressed(inserted(decode(order.item()), sequence_number=_sequence(number), at=CREATED))
+
+    def cancelled(self, order_id: str, number: int) -> Record:
+        """Cancel an order, and return the record of it."""
+        old = Order(order_id, [("tea", 1)])
+        self.shop.set_status(old.key, "cancelled")
+        new = replace(old, status="cancelled")
+        record = modified(decode(old.item()), decode(new.item()), sequence_number=_sequence(number), at=CREATED)
+        return self._addressed(record)
+
+    def _addressed(self, record: Record) -> Record:
+        return {**record, "eventSourceARN": self.cloud.outputs["TableStreamArn"]}
+
+    def park(self, record: Record, error: str = "KeyError", reason: str = "'email'", at: float = CREATED + 60) -> str:
+        """Set a record aside as the worker does, for an error that has been mended since."""
+        sequence = record["dynamodb"]["SequenceNumber"]
+        letter = DeadLetter(record, record["eventID"], sequence, reason, error, "shop.handlers.x", at, "0")
+        store = S3DeadLetters(self.cloud.client("s3"), self.bucket)
+        store.store([letter], Deadline(lambda: 60.0))
+        return store.key(letter)
+
+    def give_up(self, records: Sequence[Record], at: float = CREATED + 60) -> str:
+        """Set a batch aside as Lambda does."""
+        discard = Discard(0, records, Condition.RETRY_ATTEMPTS_EXHAUSTED, 101, 1, None, "shardId-1", self.stream_arn)
+        body = failure_object(discard, FailureContext("r-1", "arn:worker"), at)
+        key = object_key("0f0e", "shardId-1", at, records[0]["eventID"])
+        self.cloud.client("s3").put_object(Bucket=self.bucket, Key=key, Body=json.dumps(body).encode())
+        return key
+
+    @property
+    def stream_arn(self) -> str:
+        return self.cloud.outputs["TableStreamArn"]
+
+    def letters(self, prefix: str = "") -> list[Letter]:
+        return letters(self.cloud.client("s3"), self.bucket, prefix)
+
+    def keys(self, prefix: str = "") -> list[str]:
+        return [letter.key for letter in self.letters(prefix)]
+
+    def left(self) -> list[str]:
+        """Return what is still set aside."""
+        return self.keys("dead-letters/") + self.keys("aws/lambda/")
+
+    def announced(self) -> Counter[str]:
+        """Return how often each event was announced since the last time."""
+        return Counter(message["eventId"] for message in self.inbox.take())
+
+    def held(self) -> int:
+        """Return the units that the ledger holds."""
+        return sum(int(entry["lines"]["tea"]) for entry in self.shop.ledger() if entry["state"] == "RESERVED")
+
+    def status(self, order_id: str) -> str:
+        order = self.shop.order(Order(order_id, []).key)
+        return str(order["status"]) if order else "gone"
+
+    def repair(self, order_id: str, attributes: Mapping[str, Any]) -> None:
+        item = self.cloud.client("dynamodb").get_item(
+            TableName=self.cloud.outputs["TableName"], Key=Order(order_id, []).key
+        )["Item"]
+        self.cloud.client("dynamodb").put_item(
+            TableName=self.cloud.outputs["TableName"], Item={**item, **encode(attributes)}
+        )
+
+
+def _sequence(number: int) -> int:
+    return 100_000_000_000_000_000_000 + number
+
+
+@contextmanager
+def bench() -> Iterator[Bench]:
+    """Start everything; the worker runs in a process of its own, as `make local` runs it."""
+    logs: list[str] = []
+    with Cloud(TEMPLATE) as cloud, Inbox(Clients(cloud.endpoint), cloud.outputs["TopicArn"]) as inbox:
+        function = cloud.functions["Worker"]
+        runtime = Runtime(function, logs.append)
+        try:
+            with LambdaApi({function.name: runtime}) as api:
+                shop = Shop(cloud.client("dynamodb"), cloud.outputs)
+                yield Bench(cloud, shop, inbox, api.endpoint, logs)
+        finally:
+            runtime.close()
