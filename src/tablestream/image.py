@@ -22,6 +22,8 @@ Value = Any
 
 T = TypeVar("T")
 
+_MISSING = object()
+
 MAX_DIGITS = 38
 MAX_DEPTH = 32
 _MAX_INTEGER_LENGTH = 126
@@ -50,21 +52,24 @@ class Image(Mapping[str, Value]):
         self._parsed: dict[Callable[[Image], Any], Any] | None = None
 
     def __getitem__(self, name: str) -> Value:
-        tagged = self.raw[name]
-        # Text and whole numbers, most of what is read, are not remembered: looking again takes less time.
-        if type(tagged) is dict and len(tagged) == 1:
-            text = tagged.get("S")
-            if type(text) is str:
-                return text
-            digits = tagged.get("N")
-            if type(digits) is str and digits.isdigit() and digits.isascii() and len(digits) <= MAX_DIGITS:
-                return int(digits)
-        return self._converted(name, tagged)
+        if name not in self.raw:
+            raise KeyError(name)
+        return self.get(name)
 
     def get(self, name: str, default: Value = None) -> Value:
         """Return an attribute, `default` when it is missing."""
-        # Mapping's own raises and catches a KeyError for each attribute that is missing.
-        return self[name] if name in self.raw else default
+        tagged = self.raw.get(name, _MISSING)
+        # Text and whole numbers, most of what is read, are not remembered: looking again takes less time.
+        if type(tagged) is dict and len(tagged) == 1:
+            if "S" in tagged:
+                text = tagged["S"]
+                if type(text) is str:
+                    return text
+            elif "N" in tagged:
+                digits = tagged["N"]
+                if type(digits) is str and digits.isdigit() and digits.isascii() and len(digits) <= MAX_DIGITS:
+                    return int(digits)
+        return default if tagged is _MISSING else self._converted(name, tagged)
 
     def _converted(self, name: str, tagged: object) -> Value:
         if self._values is None:

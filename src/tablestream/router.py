@@ -88,8 +88,9 @@ class Router:
         image = stream.get("OldImage" if name == "REMOVE" else "NewImage")
         if type(image) is not dict or (name == "MODIFY" and type(stream.get("OldImage")) is not dict):
             raise InvalidRecord(f"{name} without the images that the view type NEW_AND_OLD_IMAGES gives it")
-        entity = self._entity(image)
-        if entity is None:
+        tagged = image.get(self._attribute)
+        entity = tagged.get("S") if type(tagged) is dict and len(tagged) == 1 else None
+        if type(entity) is not str:
             return self._without_entity(record)
         found: Sequence[_Routes] = routes.get(entity, ())
         wanted = [each.handlers for each in found if not each.changed or _differs(stream, each.changed)]
