@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Any
@@ -173,7 +172,7 @@ class Judge:
                 figures.lost += len(list(self._unapplied(each))) if each.event_id not in parked else 0
                 figures.good_parked += each.event_id in parked or each.event_id in queued
 
-    def after_redrive(self, figures: Figures, explained: Mapping[str, AbstractSet[str]]) -> None:
+    def after_redrive(self, figures: Figures, explained: Mapping[str, Mapping[str, float]]) -> None:
         """Count what is wrong in the end."""
         wanted = {each.event_id: each for each in wanted_of(self._records)}
         for each in wanted.values():
@@ -199,7 +198,7 @@ class Judge:
             yield "release"
 
     def _judge_messages(
-        self, figures: Figures, wanted: Mapping[str, Wanted], explained: Mapping[str, AbstractSet[str]]
+        self, figures: Figures, wanted: Mapping[str, Wanted], explained: Mapping[str, Mapping[str, float]]
     ) -> None:
         latest: dict[tuple[str, str], int] = {}
         seen: set[str] = set()
@@ -209,7 +208,8 @@ class Judge:
                 figures.wrong += 1
             elif message.event_id in seen:
                 figures.repeated += 1
-                figures.unexplained += not explained.get(message.event_id)
+                causes = explained.get(message.event_id, {}).values()
+                figures.unexplained += not any(since <= message.at for since in causes)
             else:
                 seen.add(message.event_id)
                 late = cause.number < latest.get(cause.order, -1)

@@ -37,7 +37,7 @@ class Outcomes:
     figures: Figures
     script: Script
     faults: Mapping[int, Fault]
-    explained: Mapping[str, set[str]]
+    explained: Mapping[str, Mapping[str, float]]
     world: World
 
 
@@ -75,7 +75,8 @@ class World:
         shards = rng.choice((1, 1, 2))
         first = _LONGER - rng.choice((3, 8, 20, 10**6))
         self.random = rng
-        self.explained: dict[str, set[str]] = {}
+        self.explained: dict[str, dict[str, float]] = {}
+        """By event id, what may have its notification repeated, and since when."""
         self.log = Log()
         self.scheduler = Scheduler(BEGINS)
         self.plan = Plan(regime.rate, random.Random(rng.random()), faults)
@@ -188,7 +189,7 @@ class World:
 
     def _explain(self, event_ids: Iterable[str], reason: str) -> None:
         for event_id in event_ids:
-            self.explained.setdefault(event_id, set()).add(reason)
+            self.explained.setdefault(event_id, {}).setdefault(reason, self.scheduler.now)
 
 
 def _shifted(outage: Outage) -> Outage:

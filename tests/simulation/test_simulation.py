@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from tests.simulation.__main__ import part
-from tests.simulation.aws import Aws
 from tests.simulation.baselines import Powertools, ThrowOnError
 from tests.simulation.candidates import Log, Ours
 from tests.simulation.faults import REGIMES, Fault, Regime
@@ -72,26 +70,35 @@ def _runs_at_once(world: World) -> bool:
     return world.aws.dynamodb.conflicts > 0
 
 
-def test_a_repeated_transaction_carries_its_first_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    sent: list[Mapping[str, Any]] = []
-    serve = Aws(lambda: 0.0).dynamodb.__class__.transact_write_items
-
-    def noted(self: Any, **request: Any) -> dict[str, Any]:
-        sent.append(request)
-        return serve(self, **request)
-
-    monkeypatch.setattr("tests.simulation.dynamodb.DynamoDB.transact_write_items", noted)
+def test_a_repeated_transaction_carries_its_first_token() -> None:
     script = Script((Write(0.0, "place", 0, ((0, 1),)),), (10,))
+    repeated = 0
     for draw in range(1, 8):
         for seed in range(6):
-            run(Ours(), CALM, seed, script=script, faults={draw: Fault.NO_ANSWER})
-    tokens: dict[str, set[str]] = {}
-    for request in sent:
-        tokens.setdefault(repr(request["TransactItems"]), set()).add(request["ClientRequestToken"])
+            world = World(Ours(), CALM, seed, script, {draw: Fault.NO_ANSWER})
+            sent = _requests(world)
+            tokens: dict[str, set[str]] = {}
+            for request in sent:
+                # The time is in it, so requests of two invocations differ.
+                tokens.setdefault(repr(request["TransactItems"]), set()).add(request["ClientRequestToken"])
+            repeated += len(sent) - len(tokens)
+            assert all(len(same) == 1 for same in tokens.values())
 
-    repeated = len(sent) - len({request["ClientRequestToken"] for request in sent})
     assert repeated > 0
-    assert all(len(same) == 1 for same in tokens.values())
+
+
+def _requests(world: World) -> list[dict[str, Any]]:
+    """Run a schedule and return its transactions, as they were sent."""
+    sent: list[dict[str, Any]] = []
+    serve = world.aws.dynamodb.transact_write_items
+
+    def noted(**request: Any) -> dict[str, Any]:
+        sent.append(request)
+        return serve(**request)
+
+    world.aws.dynamodb.transact_write_items = noted  # type: ignore[method-assign]  # watches it
+    world.run()
+    return sent
 
 
 def test_a_baseline_that_throws_loses_what_stands_behind_a_bad_record() -> None:
@@ -151,18 +158,8 @@ def test_every_mutant_can_still_be_planted(mutant: Any) -> None:
 
 
 def test_environments_restored_from_one_snapshot_send_different_tokens() -> None:
-    sent: list[str] = []
-    for _ in range(2):
-        world = World(Ours(), CALM, 1, Script((Write(0.0, "place", 0, ((0, 1),)),), (10,)), None)
-        serve = world.aws.dynamodb.transact_write_items
+    script = Script((Write(0.0, "place", 0, ((0, 1),)),), (10,))
+    # A schedule seeds `random`, as a snapshot keeps its state.
+    first, second = (_requests(World(Ours(), CALM, 1, script, None)) for _ in range(2))
 
-        def noted(serve: Any = serve, **request: Any) -> dict[str, Any]:
-            sent.append(request["ClientRequestToken"])
-            answer: dict[str, Any] = serve(**request)
-            return answer
-
-        # A schedule seeds `random`, as a snapshot keeps its state.
-        world.aws.dynamodb.transact_write_items = noted  # type: ignore[method-assign]  # watches it
-        world.run()
-
-    assert len(sent) == len(set(sent)) == 2
+    assert [request["ClientRequestToken"] for request in first] != [request["ClientRequestToken"] for request in second]
