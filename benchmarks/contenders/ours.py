@@ -8,6 +8,7 @@ from typing import Any
 from shop.effects import Notification, Release, Reserve
 from shop.handlers import routes
 from tablestream.clock import Deadline
+from tablestream.collector import spare_batches
 from tablestream.dead_letters import DeadLetter
 from tablestream.effects import DONE, Answer
 from tablestream.worker import Worker
@@ -48,3 +49,4 @@ handler = Worker(
     dead_letters=_Nowhere(),
     table_name="orders",
 )
+spare_batches()

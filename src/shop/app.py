@@ -12,6 +12,7 @@ from shop.assembly import Clients, assemble
 from shop.config import Config
 from shop.metrics import Recorder
 from tablestream.clock import SystemClock
+from tablestream.collector import spare_batches
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -33,6 +34,8 @@ if os.environ.get("POWERTOOLS_TRACE_DISABLED", "true").lower() not in {"true", "
     from aws_lambda_powertools import Tracer
 
     Tracer(patch_modules=("botocore",))
+
+spare_batches()
 
 
 def handler(event: object, context: LambdaContext) -> Response:

@@ -1,0 +1,43 @@
+"""The collector lets a batch pass and still collects."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from tablestream.collector import YOUNG_OBJECTS, spare_batches
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    before = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*before)
+
+
+def collections() -> int:
+    return sum(generation["collections"] for generation in gc.get_stats())
+
+
+def test_a_large_batch_is_not_looked_through() -> None:
+    spare_batches()
+    before = collections()
+    batch = [{} for _ in range(YOUNG_OBJECTS // 2)]  # type: ignore[var-annotated] -- that they are containers is all
+    assert (len(batch), collections()) == (YOUNG_OBJECTS // 2, before)
+
+
+def test_cycles_are_still_collected_in_the_end() -> None:
+    class Node:
+        """Refers to itself."""
+
+        def __init__(self) -> None:
+            self.me = self
+
+    spare_batches()
+    lost = weakref.ref(Node())
+    kept = [[] for _ in range(YOUNG_OBJECTS + 1)]  # type: ignore[var-annotated] -- likewise
+    assert (lost(), len(kept)) == (None, YOUNG_OBJECTS + 1)
