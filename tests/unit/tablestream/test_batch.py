@@ -62,6 +62,13 @@ def test_two_records_that_share_only_an_event_id_are_two() -> None:
     assert (batch.duplicates, len(batch.lanes)) == (0, 2)
 
 
+def test_two_changes_of_an_item_that_share_only_a_sequence_number_are_two() -> None:
+    one, other = event(made("a", "mail:1"), altered("a", "mail:2", sequence_number=5))["Records"]
+    one["dynamodb"]["SequenceNumber"] = other["dynamodb"]["SequenceNumber"]
+    batch = prepare([one, other], router(), SINK_OF)
+    assert (batch.duplicates, [len(lane) for lane in batch.lanes]) == (0, [2])
+
+
 def test_a_handler_can_return_nothing_one_effect_or_several() -> None:
     for result, effects in (
         (None, []),

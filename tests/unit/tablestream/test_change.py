@@ -182,6 +182,15 @@ ARNS = st.sampled_from(["arn:aws:dynamodb:eu-west-1:1:table/orders/stream/x"] * 
 
 @given(st.lists(st.tuples(ARNS, KEYS), min_size=1, max_size=6))
 @example([("orders", {"pk": {"S": "a"}, "sk": "broken"})])
+@example([("orders", {"pk": {"S": "a"}, "sk": {"S": "b"}}), ("orders", {"pk": {"S": "a"}, "sk": {"S": "c"}})])
+@example([("orders", {"pk": {"S": "a"}, "sk": {"S": "b"}}), ("users", {"pk": {"S": "a"}, "sk": {"S": "b"}})])
+@example(
+    [
+        ("orders", {"pk": {"S": "a"}, "sk": {"S": "b"}}),
+        ("orders", {"pk": {"S": "a"}, "sk": {"S": "b"}, "third": {"S": "c"}}),
+    ]
+)
+@example([("orders", {"pk": {"S": "a"}, "sk": {"S": "b"}}), ("orders", {"pk": {"S": "a", "N": "1"}, "sk": {"S": "b"}})])
 @example([("orders", {"pk": {"S": "a"}, "sk": {"S": "b"}}), ("orders", {"sk": {"S": "b"}, "pk": {"S": "a"}})])
 def test_the_quick_way_to_an_identity_tells_the_same_items_apart(rows: list[tuple[str | None, object]]) -> None:
     records = [{"eventSourceARN": arn, "dynamodb": {"Keys": keys}} for arn, keys in rows]

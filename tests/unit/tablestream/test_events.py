@@ -64,11 +64,18 @@ def test_a_sequence_number_is_digits(number: object) -> None:
     assert "Jane" not in str(caught.value)
 
 
-def test_the_second_record_is_checked_too() -> None:
+@pytest.mark.parametrize("number", [None, "", "12a", 12, "1" * 129])
+def test_the_second_record_is_checked_too(number: object) -> None:
     whole = event(inserted(ITEM), inserted(ITEM))
-    del whole["Records"][1]["dynamodb"]["SequenceNumber"]
+    whole["Records"][1]["dynamodb"]["SequenceNumber"] = number
     with pytest.raises(InvalidEvent, match="record 1"):
         records_of(whole)
+
+
+def test_one_foreign_record_among_ours_is_found() -> None:
+    foreign = {**inserted(ITEM), "eventSource": "aws:sqs"}
+    with pytest.raises(InvalidEvent, match="record 1 comes from aws:sqs"):
+        records_of({"Records": [inserted(ITEM), foreign, inserted(ITEM)]})
 
 
 def test_records_of_another_table_are_refused_by_its_name() -> None:

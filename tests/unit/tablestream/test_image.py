@@ -83,6 +83,8 @@ HOSTILE: list[Any] = [
     {"N": "Infinity"},
     {"N": "-Infinity"},
     {"N": "twelve"},
+    {"N": "1.2.3"},
+    {"N": "."},
     {"N": "1_000"},
     {"N": " 1"},
     {"N": "1\n"},

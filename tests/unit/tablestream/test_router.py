@@ -70,6 +70,13 @@ def test_without_named_attributes_every_modification_counts(routes: Router) -> N
     assert names(routes, modified(LEAD, {**LEAD, "note": "y"})) == ["on_lead"]
 
 
+def test_handlers_with_different_conditions_are_asked_each(routes: Router) -> None:
+    routes.on_modify("Lead")(on_lead)
+    routes.on_modify("Lead", changed=("note",))(on_gone)
+    assert names(routes, modified(LEAD, {**LEAD, "stage": "won"})) == ["on_won", "on_lead"]
+    assert names(routes, modified(LEAD, {**LEAD, "stage": "won", "note": "y"})) == ["on_won", "on_lead", "on_gone"]
+
+
 def test_a_single_text_is_refused_where_names_are_wanted(routes: Router) -> None:
     with pytest.raises(ConfigurationError, match="changed wants a sequence of attribute names, got the text 'stage'"):
         routes.on_modify("Lead", changed="stage")

@@ -260,7 +260,8 @@ def test_of_several_mails_of_a_record_only_the_missing_one_is_repeated() -> None
 def test_a_sink_may_make_its_own_answers() -> None:
     bench = Bench()
     bench.mail.answer = lambda effect: failing("b")(effect) if effect.what == "b" else Done()
-    whole = event(made("z"), made("b", "mail:b"), made("c", "mail:c"))
+    bench.stock.answer = lambda _effect: Done()
+    whole = event(made("z"), made("b", "mail:b"), made("c", "mail:c"), made("d", "stock:d"))
     bench.send(whole)
     assert bench.journal.entries == {ids(whole)[2]: frozenset({"mail:0"})}
 
