@@ -14,7 +14,7 @@ from functools import partial
 from tests.simulation.baselines import BASELINES
 from tests.simulation.candidates import Candidate, Ours
 from tests.simulation.faults import REGIMES, Regime
-from tests.simulation.judge import Figures
+from tests.simulation.figures import Figures
 from tests.simulation.schedule import run
 from tests.simulation.shrink import describe, shrink
 

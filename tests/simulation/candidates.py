@@ -18,7 +18,7 @@ from shop.config import Config
 from tests.simulation.aws import BUCKET, INVENTORY, JOURNAL, TOPIC
 from tests.simulation.invocation import Handler
 from tests.simulation.network import Client, Network
-from tests.simulation.scheduler import SimulatedClock, SimulatedParallel
+from tests.simulation.seams import SimulatedClock, SimulatedParallel
 from tests.simulation.stream import TABLE
 
 MARGIN_SECONDS = 3.0

@@ -10,15 +10,14 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.simulation.aws import JOURNAL, Aws
+from tests.simulation.aws import Aws
 from tests.simulation.errors import cancelled, client_error, no_answer
 from tests.simulation.faults import ANYWHERE, OF_OPERATION, Fault, Plan
 from tests.simulation.invocation import Invocation
 from tests.simulation.scheduler import Killed, Scheduler
+from tests.simulation.wire import PUBLISHING, event_ids, is_hot, journalled, refusal, retryable, service, split
 
 Serve = Callable[..., dict[str, Any]]
-_RETRYABLE = frozenset({"ThrottlingException", "InternalServerError", "ServiceUnavailable", "SlowDown", "Throttled"})
-_PUBLISHING = frozenset({"Publish", "PublishBatch"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +58,10 @@ class Network:
             attempts -= 1
             try:
                 answer = self._attempt(operation, serve, request)
-                self._invocation().unjournalled.difference_update(_journalled(request))
+                self._invocation().unjournalled.difference_update(journalled(request))
             except (ClientError, BotoCoreError) as error:
-                if attempts <= 0 or not _retryable(error):
-                    self._invocation().unjournalled.update(_journalled(request))
+                if attempts <= 0 or not retryable(error):
+                    self._invocation().unjournalled.update(journalled(request))
                     raise
             else:
                 return answer
@@ -72,15 +71,14 @@ class Network:
         invocation = self._invocation()
         self.calls += 1
         there, back = self._latency(), self._latency()
-        service = _service(operation, request)
-        if self.is_on(service):
+        if self.is_on(service(operation, request)):
             self.scheduler.sleep(there + back)
             raise client_error("ServiceUnavailable", operation, status=503)
         if operation == "PublishBatch" and self.is_on("entries"):
             return self._without_some_orders(serve, request)
-        if operation == "TransactWriteItems" and self.is_on("hot") and any(map(_is_hot, request["TransactItems"])):
+        if operation == "TransactWriteItems" and self.is_on("hot") and any(map(is_hot, request["TransactItems"])):
             self.scheduler.sleep(there + back)
-            codes = ["TransactionConflict" if _is_hot(action) else "None" for action in request["TransactItems"]]
+            codes = ["TransactionConflict" if is_hot(action) else "None" for action in request["TransactItems"]]
             raise cancelled([{"Code": code} for code in codes])
         fault = self.plan.draw(OF_OPERATION.get(operation, ANYWHERE))
         if fault is None:
@@ -110,13 +108,13 @@ class Network:
         if fault is Fault.PARTIAL:
             return self._partial(operation, serve, request)
         self.scheduler.sleep(there + self._latency())
-        raise _refusal(fault, operation, request, self.random)
+        raise refusal(fault, operation, request, self.random)
 
     def _unanswered(self, operation: str, serve: Serve, request: dict[str, Any]) -> dict[str, Any]:
         """Mostly the request is carried out, at times late, at times never; half of the time the client asks again."""
         fate = self.random.random()
-        if operation in _PUBLISHING:
-            self.explain(_event_ids(operation, request), "no answer of the topic")
+        if operation in PUBLISHING:
+            self.explain(event_ids(operation, request), "no answer of the topic")
         if fate < 0.8:
             self._send(serve, request, self._latency() + (self.random.uniform(0.5, 20) if fate < 0.2 else 0))
         self.scheduler.sleep(self.random.uniform(0.02, 1.5))
@@ -125,7 +123,7 @@ class Network:
         raise no_answer(self.random.randrange(3))
 
     def _partial(self, operation: str, serve: Serve, request: dict[str, Any]) -> dict[str, Any]:
-        kept, dropped = _split(operation, request, self.random)
+        kept, dropped = split(operation, request, self.random)
         answer = self._exchange(serve, kept, self._latency(), self._latency()) if kept else {}
         if operation == "PublishBatch":
             return {"Successful": answer.get("Successful", []), "Failed": self._refused(dropped)}
@@ -135,7 +133,7 @@ class Network:
             return {"Responses": found, "UnprocessedKeys": {table: {**part, "Keys": dropped}}}
         if self._invocation().remaining() < self._invocation().margin:
             # There may be no time left for another try.
-            self._invocation().unjournalled.update(_journalled({"RequestItems": {table: dropped}}))
+            self._invocation().unjournalled.update(journalled({"RequestItems": {table: dropped}}))
         return {"UnprocessedItems": {table: dropped}}
 
     def _without_some_orders(self, serve: Serve, request: dict[str, Any]) -> dict[str, Any]:
@@ -184,67 +182,6 @@ class Network:
         if task is None or not isinstance(task.group, Invocation):
             raise RuntimeError("a call outside of an invocation")
         return task.group
-
-
-def _retryable(error: Exception) -> bool:
-    return not isinstance(error, ClientError) or error.response["Error"]["Code"] in _RETRYABLE
-
-
-def _is_hot(action: dict[str, Any]) -> bool:
-    ((_, request),) = action.items()
-    return bool(request.get("Key", {}).get("pk") == {"S": "PRODUCT#p0"})
-
-
-def _service(operation: str, request: dict[str, Any]) -> str:
-    if operation in _PUBLISHING:
-        return "topic"
-    if operation == "PutObject":
-        return "s3"
-    return "journal" if JOURNAL in request.get("RequestItems", {}) else "dynamodb"
-
-
-def _journalled(request: dict[str, Any]) -> list[str]:
-    """The event ids that a request writes to the journal."""
-    puts = request.get("RequestItems", {}).get(JOURNAL, ())
-    return [put["PutRequest"]["Item"]["pk"]["S"] for put in puts] if isinstance(puts, list) else []
-
-
-def _event_ids(operation: str, request: dict[str, Any]) -> list[str]:
-    entries: Sequence[dict[str, Any]] = (
-        request["PublishBatchRequestEntries"] if operation == "PublishBatch" else (request,)
-    )
-    return [json.loads(entry["Message"])["eventId"] for entry in entries]
-
-
-def _split(operation: str, request: dict[str, Any], rng: random.Random) -> tuple[dict[str, Any], list[Any]]:
-    """Part the entries of a request into those that are served and those that are not: at least one of these."""
-    if operation == "PublishBatch":
-        entries = request["PublishBatchRequestEntries"]
-        kept, dropped = _halves(entries, rng)
-        return ({**request, "PublishBatchRequestEntries": kept} if kept else {}), dropped
-    ((table, part),) = request["RequestItems"].items()
-    kept, dropped = _halves(part["Keys"] if operation == "BatchGetItem" else part, rng)
-    rest = {**part, "Keys": kept} if operation == "BatchGetItem" else kept
-    return ({"RequestItems": {table: rest}} if kept else {}), dropped
-
-
-def _halves(entries: Sequence[Any], rng: random.Random) -> tuple[list[Any], list[Any]]:
-    certain = rng.randrange(len(entries))
-    dropped = {index for index in range(len(entries)) if index == certain or rng.random() < 0.5}
-    return [e for i, e in enumerate(entries) if i not in dropped], [e for i, e in enumerate(entries) if i in dropped]
-
-
-def _refusal(fault: Fault, operation: str, request: dict[str, Any], rng: random.Random) -> ClientError:
-    if operation == "TransactWriteItems":
-        actions = request["TransactItems"]
-        code = "TransactionConflict" if fault is Fault.CONFLICT else "ThrottlingError"
-        if fault is Fault.CONFLICT or rng.random() < 0.5:
-            met = rng.randrange(len(actions))
-            return cancelled([{"Code": code if index == met else "None"} for index in range(len(actions))])
-    code = (
-        "SlowDown" if operation == "PutObject" else "Throttled" if operation in _PUBLISHING else "ThrottlingException"
-    )
-    return client_error(code, operation, "Rate exceeded")
 
 
 class Client:

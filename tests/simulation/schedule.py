@@ -15,10 +15,12 @@ from local.actions import Answered, Outcome
 from tests.simulation.aws import Aws
 from tests.simulation.candidates import MARGIN_SECONDS, Candidate, Log
 from tests.simulation.faults import Fault, Plan, Regime
-from tests.simulation.judge import Figures, Judge
+from tests.simulation.figures import Figures
+from tests.simulation.judge import Judge
 from tests.simulation.network import Network, Outage
-from tests.simulation.scheduler import Scheduler, SimulatedClock
+from tests.simulation.scheduler import Scheduler
 from tests.simulation.script import Script, Shop, draw
+from tests.simulation.seams import SimulatedClock
 from tests.simulation.stream import Stream
 from tests.simulation.trigger import Trigger
 

@@ -235,29 +235,3 @@ class Scheduler:
         if self._failure is None:
             for native in self._threads:
                 native.join(timeout=10)
-
-
-class SimulatedClock:
-    """The worker's clock, on the scheduler's time."""
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
-
-    def now(self) -> float:
-        return self._scheduler.now
-
-    def sleep(self, seconds: float) -> None:
-        self._scheduler.sleep(seconds)
-
-
-class SimulatedParallel:
-    """The worker's side-by-side calls, as tasks of the scheduler."""
-
-    def __init__(self, scheduler: Scheduler, limit: int) -> None:
-        self._scheduler = scheduler
-        self._limit = limit
-
-    def run(self, calls: Sequence[Callable[[], T]]) -> list[T]:
-        if len(calls) <= 1:
-            return [call() for call in calls]
-        return self._scheduler.together(calls, self._limit)

@@ -4,7 +4,8 @@ from functools import partial
 
 import pytest
 
-from tests.simulation.scheduler import Deadlock, Killed, Scheduler, SimulatedClock, SimulatedParallel
+from tests.simulation.scheduler import Deadlock, Killed, Scheduler
+from tests.simulation.seams import SimulatedClock, SimulatedParallel
 
 
 class Process:

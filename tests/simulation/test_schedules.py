@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.simulation.candidates import Ours
 from tests.simulation.faults import Regime
-from tests.simulation.judge import Figures
+from tests.simulation.figures import Figures
 from tests.simulation.network import Outage
 from tests.simulation.schedule import run
 from tests.simulation.script import Script, Write

@@ -10,12 +10,13 @@ from tests.simulation.__main__ import part
 from tests.simulation.baselines import Powertools, ThrowOnError
 from tests.simulation.candidates import Log, Ours
 from tests.simulation.faults import REGIMES, Fault, Regime
-from tests.simulation.judge import Figures
-from tests.simulation.mutants import MUTANTS, ROOT
+from tests.simulation.figures import Figures
+from tests.simulation.mutants import ROOT
 from tests.simulation.network import Outage
 from tests.simulation.schedule import World, run
 from tests.simulation.script import Script, Write
 from tests.simulation.shrink import describe, shrink, smaller
+from tests.simulation.slips import MUTANTS
 
 SHARE = 40
 CALM = Regime("calm", 0.0)

@@ -1,0 +1,127 @@
+"""Calls that the AWS in memory and moto have to answer alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tests.simulation.aws import INVENTORY
+
+Call = tuple[str, Mapping[str, Any]]
+
+
+def key(pk: str, sk: str = "S") -> dict[str, Any]:
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def item(pk: str, units: int) -> dict[str, Any]:
+    return {**key(pk), "available": {"N": str(units)}}
+
+
+def put(pk: str, units: int, **more: Any) -> dict[str, Any]:
+    return {"TableName": INVENTORY, "Item": item(pk, units), **more}
+
+
+def move(pk: str, expression: str, units: int, test: str | None = None, **more: Any) -> dict[str, Any]:
+    request = {
+        "TableName": INVENTORY,
+        "Key": key(pk),
+        "UpdateExpression": expression,
+        "ExpressionAttributeValues": {":units": {"N": str(units)}},
+        **more,
+    }
+    return request if test is None else {**request, "ConditionExpression": test}
+
+
+TAKE, GIVE, ENOUGH = "SET available = available - :units", "ADD available :units", "available >= :units"
+SHOWN = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+NEW = {"ConditionExpression": "attribute_not_exists(pk)", **SHOWN}
+
+
+def transact(*actions: Mapping[str, Any], token: str | None = None) -> Call:
+    extra = {} if token is None else {"ClientRequestToken": token}
+    return "transact_write_items", {"TransactItems": list(actions), **extra}
+
+
+CASES: Mapping[str, Sequence[Call]] = {
+    "put and get": [("put_item", put("a", 1)), ("get_item", {"TableName": INVENTORY, "Key": key("a")})],
+    "get what is not there": [("get_item", {"TableName": INVENTORY, "Key": key("a")})],
+    "put if new": [
+        ("put_item", put("a", 1)),
+        ("put_item", put("a", 2, ConditionExpression="attribute_not_exists(pk)")),
+    ],
+    "take": [("put_item", put("a", 3)), ("update_item", move("a", TAKE, 2, ENOUGH))],
+    "take too much": [("put_item", put("a", 1)), ("update_item", move("a", TAKE, 2, ENOUGH))],
+    "too much, shown": [("put_item", put("a", 1)), ("update_item", move("a", TAKE, 2, ENOUGH, **SHOWN))],
+    "take of nothing": [("update_item", move("a", TAKE, 2, ENOUGH))],
+    "take of nothing, unconditionally": [("update_item", move("a", TAKE, 2))],
+    "give": [("put_item", put("a", 3)), ("update_item", move("a", GIVE, 2))],
+    "give what is not there": [("update_item", move("a", GIVE, 2))],
+    "delete": [("put_item", put("a", 3)), ("delete_item", {"TableName": INVENTORY, "Key": key("a")})],
+    "a missing version counts from zero": [
+        ("put_item", put("a", 3)),
+        (
+            "update_item",
+            {
+                **move("a", "SET version = if_not_exists(version, :zero) + :units", 1),
+                "ExpressionAttributeValues": {":units": {"N": "1"}, ":zero": {"N": "0"}},
+            },
+        ),
+    ],
+    "names and words": [
+        ("put_item", put("a", 3)),
+        (
+            "update_item",
+            {
+                "TableName": INVENTORY,
+                "Key": key("a"),
+                "UpdateExpression": "SET #state = :new, note = :new",
+                "ConditionExpression": "attribute_exists(pk) AND (#state = :new OR NOT attribute_exists(#state))",
+                "ExpressionAttributeNames": {"#state": "state"},
+                "ExpressionAttributeValues": {":new": {"S": "x"}},
+            },
+        ),
+    ],
+    "all of a transaction": [transact({"Put": put("a", 1, **NEW)}, {"Put": put("b", 2, **NEW)})],
+    "nothing of a transaction": [
+        ("put_item", put("a", 1)),
+        transact({"Put": put("b", 2, **NEW)}, {"Update": move("a", TAKE, 2, ENOUGH, **SHOWN)}),
+    ],
+    "two reasons": [
+        ("put_item", put("a", 1)),
+        transact({"Put": put("a", 2, **NEW)}, {"Update": move("b", TAKE, 2, ENOUGH, **SHOWN)}, {"Put": put("c", 1)}),
+    ],
+    "an item that is not shown": [
+        ("put_item", put("a", 1)),
+        transact({"Put": put("a", 2, ConditionExpression="attribute_not_exists(pk)")}),
+    ],
+    "an item twice in a transaction": [transact({"Put": put("a", 1)}, {"Put": put("a", 2)})],
+    "read many": [
+        ("put_item", put("a", 1)),
+        ("batch_get_item", {"RequestItems": {INVENTORY: {"Keys": [key("a"), key("b")], "ConsistentRead": True}}}),
+    ],
+    "read one twice": [("batch_get_item", {"RequestItems": {INVENTORY: {"Keys": [key("a"), key("a")]}}})],
+    "read too many": [
+        ("batch_get_item", {"RequestItems": {INVENTORY: {"Keys": [key(str(n)) for n in range(101)]}}}),
+    ],
+    "write many": [
+        (
+            "batch_write_item",
+            {"RequestItems": {INVENTORY: [{"PutRequest": {"Item": item(str(n), n)}} for n in range(25)]}},
+        ),
+    ],
+    "write too many": [
+        (
+            "batch_write_item",
+            {"RequestItems": {INVENTORY: [{"PutRequest": {"Item": item(str(n), n)}} for n in range(26)]}},
+        ),
+    ],
+    "write one twice": [
+        ("batch_write_item", {"RequestItems": {INVENTORY: [{"PutRequest": {"Item": item("a", n)}} for n in range(2)]}}),
+    ],
+    "no such table": [("get_item", {"TableName": "nothing", "Key": key("a")})],
+    "a value that is not used": [("update_item", move("a", "SET available = :new", 2))],
+    "a value too many": [
+        ("update_item", {**move("a", GIVE, 2), "ExpressionAttributeValues": {":units": {"N": "1"}, ":x": {"N": "1"}}}),
+    ],
+}

@@ -1,0 +1,115 @@
+"""The handlers' effects in plain boto3 calls, for the baselines.
+
+Written with care for what can be had without a ledger: stock that was taken is given back when the order turns out to
+be short or decided already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from shop.effects import Notification, Release, Reserve
+from shop.handlers import routes
+from shop.messages import compose
+from shop.orders import OrderKey, OrderLine
+from tablestream.change import Change
+from tests.simulation.aws import INVENTORY, TOPIC
+from tests.simulation.candidates import Log, client
+from tests.simulation.network import Network
+from tests.simulation.stream import TABLE
+
+
+class PlainEffects:
+    """The handlers' effects, one call after the other, as tutorials write them."""
+
+    def __init__(self, network: Network, log: Log) -> None:
+        # boto3's defaults: ten attempts for DynamoDB, five elsewhere.
+        self._dynamodb = client(network, "dynamodb", 10)
+        self._sns = client(network, "topic", 5)
+        self._router = routes()
+        self._log = log
+
+    def process(self, record: Mapping[str, Any]) -> None:
+        """Carry out what a record leads to; raises whatever goes wrong."""
+        handlers = self._router.handlers(record)
+        if not handlers:
+            return
+        change = Change.from_record(record)
+        # All handlers first: a bad record has no effect.
+        for effect in [handler(change) for handler in handlers]:
+            if isinstance(effect, Reserve):
+                self._reserve(effect)
+            elif isinstance(effect, Release):
+                self._release(effect, change)
+            elif isinstance(effect, Notification):
+                self._publish(effect)
+
+    def _reserve(self, reserve: Reserve) -> None:
+        taken: list[OrderLine] = []
+        status = "confirmed"
+        for line in reserve.lines:
+            if not self._move(line, "SET available = available - :units", "available >= :units"):
+                status = "rejected"
+                break
+            taken.append(line)
+        decided = self._decide(reserve.order, status)
+        if status == "rejected" or not decided:
+            for line in taken:
+                self._move(line, "ADD available :units")
+        self._log.applied.add((reserve.event_id, "reserve"))
+
+    def _release(self, release: Release, change: Change) -> None:
+        before = change.old or change.image
+        if before["status"] == "confirmed":
+            for line in _lines(before):
+                self._move(line, "ADD available :units")
+        self._log.applied.add((release.event_id, "release"))
+
+    def _move(self, line: OrderLine, update: str, condition: str | None = None) -> bool:
+        request: dict[str, Any] = {
+            "TableName": INVENTORY,
+            "Key": {"pk": {"S": f"PRODUCT#{line.product_id}"}, "sk": {"S": "STOCK"}},
+            "UpdateExpression": update,
+            "ExpressionAttributeValues": {":units": {"N": str(line.quantity)}},
+        }
+        if condition is not None:
+            request["ConditionExpression"] = condition
+        return self._update(request)
+
+    def _decide(self, order: OrderKey, status: str) -> bool:
+        return self._update(
+            {
+                "TableName": TABLE,
+                "Key": {"pk": {"S": order.pk}, "sk": {"S": order.sk}},
+                "UpdateExpression": "SET #status = :status, version = version + :one",
+                "ConditionExpression": "#status = :pending",
+                "ExpressionAttributeNames": {"#status": "status"},
+                "ExpressionAttributeValues": {
+                    ":status": {"S": status},
+                    ":pending": {"S": "pending"},
+                    ":one": {"N": "1"},
+                },
+            }
+        )
+
+    def _update(self, request: dict[str, Any]) -> bool:
+        """Return False when the condition does not hold."""
+        try:
+            self._dynamodb.update_item(**request)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
+
+    def _publish(self, notification: Notification) -> None:
+        message = compose(notification)
+        attributes = {name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()}
+        self._sns.publish(TopicArn=TOPIC, Message=message.body, MessageAttributes=attributes)
+
+
+def _lines(image: Mapping[str, Any]) -> list[OrderLine]:
+    return [OrderLine(line["productId"], line["quantity"]) for line in image["items"]]

@@ -1,0 +1,204 @@
+"""The slips that are planted, each with what has to notice it: the schedules of a regime, or a test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A replacement in a file; the text stands there exactly once."""
+
+    path: str
+    old: str
+    new: str
+
+    def apply(self, root: Path) -> None:
+        """Change the file; raises `ValueError` when the text is not there, or not once."""
+        file = root / self.path
+        text = file.read_text(encoding="utf-8")
+        if text.count(self.old) != 1:
+            raise ValueError(f"wanted {self.old!r} once in {self.path}, found it {text.count(self.old)} times")
+        file.write_text(text.replace(self.old, self.new), encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A slip, and what has to notice it: the schedules of a regime, or a test."""
+
+    slip: str
+    edits: tuple[Edit, ...]
+    regime: str = "harsh"
+    test: str = ""
+
+
+def _mutant(slip: str, path: str, old: str, new: str, regime: str = "harsh", test: str = "") -> Mutant:
+    return Mutant(slip, (Edit(path, old, new),), regime, test)
+
+
+_ENGINE, _SHOP = "src/tablestream", "src/shop"
+_SCHEDULES = "tests/simulation/test_schedules.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    _mutant(
+        "go on with an item after a failure",
+        f"{_ENGINE}/waves.py",
+        "len(lane) > position and lane[position - 1].outcome is not Outcome.FAILED",
+        "len(lane) > position",
+        test=f"{_SCHEDULES}::test_an_item_does_not_go_on_behind_its_failure",
+    ),
+    _mutant(
+        "mark as done before publishing",
+        f"{_ENGINE}/waves.py",
+        "    elif isinstance(answer, Transient):\n        task.fail(answer.error)\n",
+        "    elif isinstance(answer, Transient):\n        task.mark_done(name)\n        task.fail(answer.error)\n",
+    ),
+    Mutant(
+        "ignore PublishBatch's Failed",
+        (
+            Edit(
+                f"{_SHOP}/notifications.py",
+                'DONE for entry in response.get("Successful", ())}',
+                'DONE for entry in (*response.get("Successful", ()), *response.get("Failed", ()))}',
+            ),
+            Edit(f"{_SHOP}/notifications.py", 'for entry in response.get("Failed", ()):', "for entry in ():"),
+        ),
+    ),
+    _mutant(
+        "swallow poison",
+        f"{_ENGINE}/dead_letters.py",
+        "self._parallel.run([partial(self._store_one, letter, deadline) for letter in letters])",
+        "[DONE for _ in letters]",
+        "poison",
+    ),
+    _mutant(
+        "compare sequence numbers as text",
+        f"{_ENGINE}/worker.py",
+        "min(failed, key=int, default=None)",
+        "min(failed, default=None)",
+        test=f"{_SCHEDULES}::test_sequence_numbers_that_grow_longer_are_in_order",
+    ),
+    Mutant(
+        "forget the version of the order",
+        (
+            Edit(f"{_SHOP}/steps.py", " version = if_not_exists(version, :zero) + :one,", ""),
+            Edit(f"{_SHOP}/steps.py", '            ":zero": {"N": "0"},\n            ":one": {"N": "1"},\n', ""),
+        ),
+        "none",
+    ),
+    Mutant(
+        "release what the image says",
+        (
+            Edit(
+                f"{_SHOP}/effects.py",
+                "    order: OrderKey\n    event_id: str\n\n",
+                "    order: OrderKey\n    event_id: str\n    lines: tuple[OrderLine, ...] = ()\n\n",
+            ),
+            Edit(
+                f"{_SHOP}/handlers/inventory.py",
+                "CANCELLED:\n        return None\n    return Release(OrderKey.of(change), change.event_id)",
+                "CANCELLED:\n        return None\n"
+                "    return Release(OrderKey.of(change), change.event_id, change.image.parsed(Order.from_image).lines)",
+            ),
+            Edit(
+                f"{_SHOP}/releases.py",
+                "release.order, release.event_id, entry.lines)",
+                "release.order, release.event_id, release.lines or entry.lines)",
+            ),
+        ),
+        "none",
+    ),
+    _mutant(
+        "no condition on the ledger",
+        f"{_SHOP}/steps.py",
+        'UNDECIDED = "attribute_not_exists(pk)"',
+        'UNDECIDED = "attribute_not_exists(undecided)"',
+    ),
+    _mutant(
+        "no condition on the release",
+        f"{_SHOP}/steps.py",
+        'STILL_RESERVED = "#state = :reserved"',
+        'STILL_RESERVED = "#state = :reserved OR attribute_exists(pk)"',
+        test=f"{_SCHEDULES}::test_two_releases_at_once_give_back_once",
+    ),
+    _mutant(
+        "confirm an order that is not pending any more",
+        f"{_SHOP}/steps.py",
+        'STILL_PENDING = "attribute_exists(pk) AND #status = :pending"',
+        'STILL_PENDING = "attribute_exists(pk) OR #status = :pending"',
+    ),
+    _mutant(
+        "take stock that is not there",
+        f"{_SHOP}/steps.py",
+        'IN_STOCK = "available >= :units"',
+        'IN_STOCK = "attribute_exists(available)"',
+        "none",
+    ),
+    _mutant(
+        "retry with another token",
+        f"{_SHOP}/transactions.py",
+        "            outcome = self._send(request, targets)\n",
+        '            outcome = self._send({**request, "ClientRequestToken": self._token()}, targets)\n',
+        test="tests/simulation/test_simulation.py::test_a_repeated_transaction_carries_its_first_token",
+    ),
+    _mutant(
+        "journal after the answer, when the process is frozen",
+        f"{_ENGINE}/worker.py",
+        "            self._journal.record(done, deadline)\n",
+        "            pass\n",
+        test=f"{_SCHEDULES}::test_a_neighbours_failure_repeats_nothing",
+    ),
+    _mutant(
+        "checkpoint the highest failure",
+        f"{_ENGINE}/worker.py",
+        "min(failed, key=int, default=None)",
+        "max(failed, key=int, default=None)",
+    ),
+    _mutant(
+        "skip the deadline",
+        f"{_ENGINE}/clock.py",
+        "return cls(lambda: left() / 1000 - margin_seconds)",
+        'return cls(lambda: max(left() / 1000 - margin_seconds, float("inf")))',
+        test=f"{_SCHEDULES}::test_a_slow_day_does_not_run_into_the_timeout",
+    ),
+    _mutant(
+        "drop unprocessed items",
+        f"{_ENGINE}/journal.py",
+        'wanted = self._client.batch_write_item(RequestItems=wanted).get("UnprocessedItems")',
+        'wanted = self._client.batch_write_item(RequestItems=wanted).get("Nothing")',
+    ),
+    _mutant(
+        "take an unreadable journal for an empty one",
+        f"{_ENGINE}/journal.py",
+        'unread = {key["pk"]["S"] for key in keys}',
+        "unread: set[str] = set()",
+        test=f"{_SCHEDULES}::test_what_an_unreadable_journal_may_know_is_not_published_again",
+    ),
+    _mutant(
+        "treat a conflict as poison",
+        f"{_SHOP}/aws_errors.py",
+        '"TransactionConflict": ErrorKind.CONFLICT',
+        '"TransactionConflict": ErrorKind.INVALID',
+    ),
+    _mutant(
+        "take a dead letter for stored that is not",
+        f"{_ENGINE}/waves.py",
+        "            if isinstance(answer, Done):\n                task.outcome = Outcome.POISONED",
+        "            if isinstance(answer, Done | Transient):\n                task.outcome = Outcome.POISONED",
+    ),
+    _mutant(
+        "do not say that a message is late",
+        f"{_SHOP}/messages.py",
+        "    if notification.late:\n",
+        "    if notification.late and not fields:\n",
+        "chaos",
+    ),
+    _mutant(
+        "journal only the record of the checkpoint",
+        f"{_ENGINE}/worker.py",
+        "task.sequence >= checkpoint",
+        "task.sequence == checkpoint",
+        test=f"{_SCHEDULES}::test_a_neighbours_failure_repeats_nothing",
+    ),
+)
