@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops import redrive_command, replay_command
-from ops.arguments import add_filters, add_resources, add_sending, positive
+from ops.arguments import add_filters, add_resources, add_sending
 from ops.errors import StoppedError, UsageError
 from ops.view import say
 
@@ -81,12 +81,6 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would be sent, and send nothing")
     parser.add_argument(
         "--out-of-order", action="store_true", help="also records behind an earlier change that is not selected"
-    )
-    parser.add_argument(
-        "--lease-seconds",
-        type=positive,
-        metavar="N",
-        help="how long an invocation may take at most (default: the function's timeout and 5)",
     )
     parser.set_defaults(run=redrive_command.run)
 

@@ -66,6 +66,12 @@ def add_sending(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="stop after so many failed records in a row (default: %(default)s)",
     )
+    parser.add_argument(
+        "--lease-seconds",
+        type=positive,
+        metavar="N",
+        help="how long an invocation may take at most (default: the function's timeout and 5)",
+    )
 
 
 def positive(text: str) -> int:

@@ -15,6 +15,7 @@ from ops.invoking import Invoker
 
 _LONGEST = 900.0
 _SLACK = 30.0
+_SPARE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,9 @@ class Aws:
         return self.client("s3", max_pool_connections=threads, retries={"mode": "standard", "total_max_attempts": 5})
 
     def timeout(self) -> float:
-        """Return how many seconds an invocation may take at most."""
+        """Return how many seconds an invocation may take at most, with some to spare."""
         configuration = self.client("lambda").get_function_configuration(FunctionName=self.function)
-        return float(configuration["Timeout"])
+        return float(configuration["Timeout"]) + _SPARE
 
     def invoker(self, connections: int = 1) -> Invoker:
         """Return what invokes the worker: it waits longer than any function may run, and never repeats a call."""

@@ -29,8 +29,6 @@ from tablestream.parallel import ThreadParallel
 
 THREADS = 8
 INCOMPLETE = 1
-_SLACK = 5.0
-"""Seconds between the end of an invocation and the end of its lease."""
 _DISCARD_SECONDS = 120.0
 _CLOCK = SystemClock()
 
@@ -135,7 +133,7 @@ def run(given: argparse.Namespace) -> int:
     """Redrive what is selected."""
     aws = aws_of(given)
     bucket, function = _bucket(aws), aws.function
-    lease = Lease(bucket, _CLOCK, owner(), given.lease_seconds or aws.timeout() + _SLACK, _warn)
+    lease = Lease(bucket, _CLOCK, owner(), given.lease_seconds or aws.timeout(), _warn)
     if given.dry_run:
         _announce(_planned(bucket, given), given.batch_size, function)
         return 0

@@ -30,7 +30,6 @@ from tablestream.dead_letters import DeadLetter, S3DeadLetters
 from tablestream.effects import Done
 
 INCOMPLETE = 1
-_SLACK = 5.0
 _PUT_SECONDS = 60.0
 _UNIT_BYTES = 4096
 """A strongly consistent read unit; an eventually consistent read costs half (DynamoDB developer guide)."""
@@ -99,7 +98,7 @@ def run(given: argparse.Namespace) -> int:
         return 0
     state = _state(given, job)
     bucket = FailuresBucket(aws.s3(job.threads), aws.bucket)
-    lease = Lease(bucket, _CLOCK, owner(), aws.timeout() + _SLACK, lambda text: say(text, error=True))
+    lease = Lease(bucket, _CLOCK, owner(), given.lease_seconds or aws.timeout(), lambda text: say(text, error=True))
     with lease.held(), interruptible() as stop, progress("replaying", job.items) as advanced:
         send = guarded(aws.invoker(job.threads), lease, Pace(given.rate, _CLOCK), stop)
         replaying = Replaying(
@@ -123,7 +122,7 @@ def _state(given: argparse.Namespace, job: _Job) -> State:
     state = State.opened(path, job.about, name, float(int(now)), notify=given.notify)
     if given.name not in {None, state.run}:
         raise UsageError(f"{path} is the state of the run {state.run}: name another file with --state, or delete it")
-    if state.counts:
+    if state.resumed:
         say(f"going on with the run {state.run}, as {path} has it")
     return state
 

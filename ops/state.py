@@ -31,18 +31,22 @@ class State:
     """Where to go on, for each unit that has begun."""
     done: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=dict)
+    resumed: bool = False
+    """Whether the file was there."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def opened(cls, path: Path, source: Mapping[str, Any], run: str, at: float, *, notify: bool) -> State:
-        """Read a file, or begin one. Raises `UsageError` for the file of another replay."""
+        """Read a file, or write a first one. Raises `UsageError` for the file of another replay."""
         if not path.exists():
-            return cls(path, source, run, at, notify)
+            state = cls(path, source, run, at, notify)
+            state._write()
+            return state
         try:
             known = json.loads(path.read_text(encoding="utf-8"))
             same = known["source"] == dict(source) and known["notify"] == notify
             state = cls(path, source, known["run"], known["at"], notify, known["cursors"], set(known["done"]))
-            state.counts = known["counts"]
+            state.counts, state.resumed = known["counts"], True
         except (ValueError, KeyError, TypeError):
             raise UsageError(f"{path} is not the state of a replay: name another file with --state") from None
         if not same:
