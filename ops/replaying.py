@@ -61,6 +61,7 @@ class Replaying:
                 self.advanced(len(page.items))
                 if stop.is_set():
                     return
+            self.state.advance(unit, None, {})
         except BaseException:
             stop.set()
             raise

@@ -1,0 +1,152 @@
+"""What is sent, in which order, in which batches."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ops.parked import Parked, Stored, UnreadableError, read
+from ops.planning import Plan, Planner, batches
+from ops.selection import Selection, time_of
+from tablestream.testing import Record, inserted
+
+
+def record(item: str, number: int, **attributes: Any) -> Record:
+    return inserted({"pk": item, "sk": "A", "entityType": "Order", **attributes}, sequence_number=10**20 + number)
+
+
+def letter(one: Record, key: str = "", error: str = "KeyError", time: str = "2026-01-01T00:00:00.000+00:00") -> Parked:
+    content = {"record": one, "error_class": error, "handler": "a.b", "time": time, "reason": "secret"}
+    return read(Stored(key or f"dead-letters/{one['eventID']}.json", '"1"', json.dumps(content).encode()))
+
+
+def given_up(*records: Record, key: str = "aws/lambda/1") -> Parked:
+    content = {
+        "requestContext": {"condition": "RetryAttemptsExhausted"},
+        "timestamp": "2026-01-01T00:00:00.000Z",
+        "payload": {"Records": list(records)},
+    }
+    return read(Stored(key, '"2"', json.dumps(content).encode()))
+
+
+def plan(*selected: Parked, left: tuple[Parked, ...] = (), out_of_order: bool = False) -> Plan:
+    planner = Planner(out_of_order=out_of_order)
+    for parked in selected:
+        planner.add(parked, selected=True)
+    for parked in left:
+        planner.add(parked, selected=False)
+    return planner.plan()
+
+
+def numbers(made: Plan) -> list[int]:
+    return [entry.sequence - 10**20 for entry in made.entries]
+
+
+def test_sequence_numbers_are_compared_as_integers_across_objects_of_both_kinds() -> None:
+    short = inserted({"pk": "a", "sk": "A"}, sequence_number="9" * 21)
+    long = inserted({"pk": "a", "sk": "A"}, sequence_number="1" + "0" * 21)
+    made = plan(given_up(long), letter(short))
+    assert [len(str(entry.sequence)) for entry in made.entries] == [21, 22]
+
+
+def test_a_record_in_two_objects_is_sent_once_and_known_to_lie_in_both() -> None:
+    shared = record("a", 1)
+    made = plan(letter(shared), given_up(shared, record("b", 2)))
+    assert numbers(made) == [1, 2]
+    assert len(made.entries[0].places) == 2
+
+
+def test_a_record_stored_again_by_a_redrive_is_still_the_same() -> None:
+    shared = record("a", 1)
+    assert numbers(plan(letter({**shared, "redriven": True}), given_up(shared))) == [1]
+
+
+def test_one_waits_for_an_earlier_change_of_its_item_that_is_left_behind() -> None:
+    made = plan(letter(record("a", 2)), letter(record("b", 2)), left=(letter(record("a", 1)), letter(record("b", 3))))
+    assert [entry.item for entry in made.entries] == [plan(letter(record("b", 2))).entries[0].item]
+    assert made.waiting == 1
+    assert plan(letter(record("a", 2)), left=(letter(record("a", 1)),), out_of_order=True).waiting == 0
+
+
+def test_an_object_one_of_whose_records_waits_is_not_settled_as_a_whole() -> None:
+    made = plan(given_up(record("a", 2), record("b", 3)), left=(letter(record("a", 1)),))
+    source = made.sources["aws/lambda/1"]
+    assert (source.total, source.waiting) == (2, {1})
+
+
+def test_batches_keep_to_both_limits() -> None:
+    entries = plan(*[letter(record(str(n), n, text="x" * 100)) for n in range(10)]).entries
+    assert [len(batch) for batch in batches(entries, 4)] == [4, 4, 2]
+    size = entries[0].size
+    assert [len(batch) for batch in batches(entries, 100, 3 * size + 3)] == [3, 3, 3, 1]
+    assert [len(batch) for batch in batches(entries, 100, 1)] == [1] * 10
+
+
+def test_a_batch_is_no_larger_than_it_was_planned() -> None:
+    entries = plan(*[letter(record(str(n), n, text="é\ud800" * 50)) for n in range(3)]).entries
+    sent = [{**record(str(n), n, text="é\ud800" * 50), "redriven": True} for n in range(3)]
+    whole = json.dumps({"Records": sent}, separators=(",", ":"))
+    assert len(whole) <= sum(entry.size + 1 for entry in entries) + len('{"Records":[]}')
+
+
+@pytest.mark.parametrize(
+    ("selection", "takes"),
+    [
+        (Selection(), True),
+        (Selection(reasons=frozenset({"KeyError", "X"})), True),
+        (Selection(reasons=frozenset({"TypeError"})), False),
+        (Selection(entities=frozenset({"Order"})), True),
+        (Selection(entities=frozenset({"Customer"})), False),
+        (Selection(since=1767225600.0), True),
+        (Selection(since=1767225601.0), False),
+        (Selection(until=1767225600.0), False),
+        (Selection(prefix="dead-letters/"), True),
+        (Selection(prefix="aws/"), False),
+        (Selection(keys=frozenset({"dead-letters/k"})), True),
+        (Selection(keys=frozenset({"dead-letters/other"})), False),
+        (Selection(reasons=frozenset({"KeyError"}), prefix="aws/"), False),
+    ],
+)
+def test_filters_all_have_to_hold(selection: Selection, takes: bool) -> None:
+    assert selection.takes(letter(record("a", 1), key="dead-letters/k")) is takes
+
+
+def test_an_object_without_a_time_is_in_no_range() -> None:
+    timeless = letter(record("a", 1), time="yesterday")
+    assert Selection().takes(timeless)
+    assert not Selection(since=0.0).takes(timeless)
+
+
+def test_times_are_absolute_or_ago() -> None:
+    assert time_of("2h", now=10_000.0) == 2_800.0
+    assert time_of("2026-01-01", 0.0) == time_of("2026-01-01T01:00+01:00", 0.0) == 1767225600.0
+    with pytest.raises(ValueError, match="wanted a time like"):
+        time_of("tomorrow", 0.0)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"[" * 100_000,
+        b'{"record": {"dynamodb": {}}}',
+        b'{"record": {"dynamodb": {"SequenceNumber": "x"}}}',
+        b'{"requestContext": 1}',
+        b'{"requestContext": {"condition": "RetryAttemptsExhausted"}}',
+        b'{"requestContext": {}, "payload": {"Records": []}}',
+        b'{"requestContext": {}, "payload": {"Records": ["secret"]}}',
+    ],
+)
+def test_what_is_nothing_that_can_be_sent_is_told_without_quoting_it(body: bytes) -> None:
+    with pytest.raises(UnreadableError) as told:
+        read(Stored("k", "", body))
+    assert "secret" not in str(told.value)
+
+
+def test_classes_are_told_only_if_they_look_like_one() -> None:
+    parked = letter(record("a", 1, entityType="Jane Doe, 1 Main St"), error="no such customer: Jane")
+    assert (parked.reason, dict(parked.entities)) == ("-", {"-": 1})
