@@ -13,6 +13,8 @@ from shop.handlers import routes
 from shop.inventory import InventorySink
 from shop.notifications import SnsSink
 from shop.steps import Tables
+from shop.wire import write_form_once, write_json
+from tablestream._version import __version__
 from tablestream.clock import Clock, SystemClock
 from tablestream.dead_letters import S3DeadLetters
 from tablestream.journal import DynamoDBJournal
@@ -51,9 +53,9 @@ class Clients:
         quick = _settings(config.concurrency, attempts=1, read_seconds=max(0.5, seconds - 2 * _CONNECT_SECONDS))
         patient = _settings(config.concurrency, attempts=2, read_seconds=max(0.5, seconds / 2 - _CONNECT_SECONDS))
         return cls(
-            inventory=boto3.client("dynamodb", config=quick),
-            journal=boto3.client("dynamodb", config=patient),
-            topic=boto3.client("sns", config=quick),
+            inventory=write_json(boto3.client("dynamodb", config=quick)),
+            journal=write_json(boto3.client("dynamodb", config=patient)),
+            topic=write_form_once(boto3.client("sns", config=quick)),
             failures=boto3.client("s3", config=patient),
         )
 
@@ -66,6 +68,8 @@ def _settings(connections: int, *, attempts: int, read_seconds: float) -> Client
         read_timeout=read_seconds,
         # What is sent is built here, from checked values; checking it again takes longer than sending it.
         parameter_validation=False,
+        # botocore's own is put together anew for each call, twice.
+        user_agent=f"tablestream/{__version__}",
     )
 
 

@@ -26,7 +26,7 @@ def collections() -> int:
 def test_a_large_batch_is_not_looked_through() -> None:
     spare_batches()
     before = collections()
-    batch = [{} for _ in range(YOUNG_OBJECTS // 2)]  # type: ignore[var-annotated] -- that they are containers is all
+    batch: list[object] = [{} for _ in range(YOUNG_OBJECTS // 2)]
     assert (len(batch), collections()) == (YOUNG_OBJECTS // 2, before)
 
 
@@ -39,5 +39,5 @@ def test_cycles_are_still_collected_in_the_end() -> None:
 
     spare_batches()
     lost = weakref.ref(Node())
-    kept = [[] for _ in range(YOUNG_OBJECTS + 1)]  # type: ignore[var-annotated] -- likewise
+    kept: list[object] = [[] for _ in range(YOUNG_OBJECTS + 1)]
     assert (lost(), len(kept)) == (None, YOUNG_OBJECTS + 1)

@@ -1,0 +1,52 @@
+"""Request bodies written here instead of by botocore's serializers, which take most of the CPU of a large call.
+
+What is sent is built by this package, in the shape of the wire already, and checking and copying it value by value says
+nothing new. Everything else stays botocore's: endpoint, signature, connections, retries, reading the answer. Both hooks
+are botocore's extension points (`provide-client-params` and `before-call`, botocore's topic guide "Extensibility").
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sns import SNSClient
+
+_PAYLOAD = "tablestream_payload"
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+DYNAMODB_OPERATIONS = ("BatchGetItem", "BatchWriteItem", "TransactWriteItems")
+"""What the worker calls. Its requests hold no binary values, which would have to be base64 text on the wire."""
+
+
+def write_json(client: DynamoDBClient) -> DynamoDBClient:
+    """Let a client send the parameters of these operations as they are; return the client."""
+    events: Any = client.meta.events  # its type says that no handler returns anything; this one's answer is used
+    for operation in DYNAMODB_OPERATIONS:
+        events.register(f"provide-client-params.dynamodb.{operation}", _set_aside)
+        events.register(f"before-call.dynamodb.{operation}", _send_what_was_set_aside)
+    return client
+
+
+def write_form_once(client: SNSClient) -> SNSClient:
+    """Let a client encode its form once, not twice (to sign it and to send it); return the client."""
+    client.meta.events.register("before-call.sns.PublishBatch", _encode_form)
+    return client
+
+
+def _set_aside(params: Mapping[str, Any], context: dict[str, Any], **_: object) -> dict[str, Any]:
+    """Leave botocore parameters of the same kind with nothing in them: it would look through all for table ARNs."""
+    context[_PAYLOAD] = params
+    return {name: type(value)() for name, value in params.items()}
+
+
+def _send_what_was_set_aside(params: dict[str, Any], context: Mapping[str, Any], **_: object) -> None:
+    params["body"] = _encode(context[_PAYLOAD]).encode()
+
+
+def _encode_form(params: dict[str, Any], **_: object) -> None:
+    params["body"] = urlencode(params["body"]).encode()
