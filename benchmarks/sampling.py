@@ -50,6 +50,6 @@ def in_turn(contenders: Mapping[str, Callable[[], Mapping[str, float]]], rounds:
 
 
 def exponent(points: Sequence[tuple[float, float]]) -> float:
-    """Return how a cost grows with a size, 1 for linear: the slope of the least squares line through their logarithms."""
+    """Return how a cost grows with a size, 1 for linear: the slope of the line through their logarithms."""
     logs = [(math.log(size), math.log(cost)) for size, cost in points]
     return statistics.linear_regression([x for x, _ in logs], [y for _, y in logs]).slope
