@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tablestream.change import Change, RawRecord, event_id_of, item_keys_of, key_hash_of
-from tablestream.errors import InvalidRecord, SystemicFailure
+from tablestream.errors import InvalidRecord
 from tablestream.report import Outcome, Verdict
 from tablestream.router import Handler, Router
+from tablestream.systemic import Suspicion
 
-SYSTEMIC_FLOOR = 10
-"""From how many handled records on a majority of unexpected errors is taken for the code's fault."""
+_NOTHING: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,6 @@ class Poison:
     error_class: str
     handler: str | None = None
     unexpected: bool = False
-
-
-_NOTHING: frozenset[str] = frozenset()
 
 
 class Task:
@@ -82,7 +79,7 @@ class Batch:
     duplicates: int
 
 
-def prepare(records: Sequence[RawRecord], router: Router, sink_of: Mapping[type, int]) -> Batch:
+def prepare(records: Sequence[RawRecord], router: Router, sink_of: Mapping[type, int], suspicion: Suspicion) -> Batch:
     """Call the handlers of every record and lay out the lanes.
 
     `sink_of` maps the class of an effect to its sink. Raises `SystemicFailure` when most handlers raised unexpectedly.
@@ -96,7 +93,7 @@ def prepare(records: Sequence[RawRecord], router: Router, sink_of: Mapping[type,
             taken += 1
             lanes.setdefault(_lane_of(task, key_of), []).append(task)
     ordered = [lane if len(lane) == 1 else _in_order(lane) for lane in lanes.values()]
-    _check_systemic(ordered)
+    _judge(ordered, suspicion)
     return Batch(ordered, len(records) - taken, taken - sum(map(len, ordered)))
 
 
@@ -173,11 +170,12 @@ def _reason_of(error: Exception) -> str:
     return f"{error}{where}"
 
 
-def _check_systemic(lanes: Sequence[Sequence[Task]]) -> None:
+def _judge(lanes: Sequence[Sequence[Task]], suspicion: Suspicion) -> None:
     tasks = [task for lane in lanes for task in lane]
-    raised = [task.poison for task in tasks if task.poison is not None and task.poison.unexpected]
-    if len(tasks) >= SYSTEMIC_FLOOR and len(raised) * 2 > len(tasks):
-        places = sorted({f"{poison.error_class} in {poison.handler}" for poison in raised})
-        raise SystemicFailure(
-            f"handlers raised for {len(raised)} of {len(tasks)} records, nothing was stored: {', '.join(places[:5])}"
-        )
+    raised = {
+        task.event_id: f"{task.poison.error_class} in {task.poison.handler}"
+        for task in tasks
+        if task.poison is not None and task.poison.unexpected
+    }
+    if raised or suspicion.lasts:
+        suspicion.judge(raised, [task.event_id for task in tasks if task.event_id not in raised])

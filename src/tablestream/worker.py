@@ -19,6 +19,7 @@ from tablestream.events import records_of
 from tablestream.journal import Journal
 from tablestream.report import Outcome, Report, Verdict
 from tablestream.router import Router
+from tablestream.systemic import Suspicion
 from tablestream.waves import Waves
 
 logger = logging.getLogger("tablestream")
@@ -65,6 +66,7 @@ class Worker:
         self._sinks = tuple(sinks)
         self._sink_of = _sink_of(self._sinks)
         self._journalled = frozenset([index for index, sink in enumerate(self._sinks) if not sink.idempotent])
+        self._suspicion = Suspicion()
         self._journal = journal
         self._clock = clock or SystemClock()
         self._waves = Waves(self._sinks, dead_letters, self._clock)
@@ -91,7 +93,7 @@ class Worker:
         """Process an event and return what became of it, with the error that the invocation ends with, if any."""
         try:
             records = records_of(event, self._table_name)
-            batch = prepare(records, self._router, self._sink_of)
+            batch = prepare(records, self._router, self._sink_of, self._suspicion)
         except TablestreamError as refused:
             return Report(records=_length_of(event), counts={}, error_class=type(refused).__name__), refused
         tasks = [task for lane in batch.lanes for task in lane]

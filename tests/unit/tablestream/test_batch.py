@@ -9,6 +9,7 @@ import pytest
 
 from tablestream import Change, InvalidRecord, Router, SystemicFailure
 from tablestream.batch import Batch, Task, prepare
+from tablestream.systemic import Suspicion
 from tablestream.testing import Record, event, inserted
 from tests.unit.tablestream.kit import Mail, Stock, altered, made, router
 
@@ -16,7 +17,7 @@ SINK_OF: dict[type, int] = {Stock: 0, Mail: 1}
 
 
 def batch_of(*records: Record, routes: Router | None = None) -> Batch:
-    return prepare(event(*records)["Records"], routes or router(), SINK_OF)
+    return prepare(event(*records)["Records"], routes or router(), SINK_OF, Suspicion())
 
 
 def only_task(batch: Batch) -> Task:
@@ -58,14 +59,14 @@ def test_a_record_that_stands_twice_is_taken_once() -> None:
 
 def test_two_records_that_share_only_an_event_id_are_two() -> None:
     records = [{**record, "eventID": "same"} for record in event(made("a", "mail:1"), made("b", "mail:2"))["Records"]]
-    batch = prepare(records, router(), SINK_OF)
+    batch = prepare(records, router(), SINK_OF, Suspicion())
     assert (batch.duplicates, len(batch.lanes)) == (0, 2)
 
 
 def test_two_changes_of_an_item_that_share_only_a_sequence_number_are_two() -> None:
     one, other = event(made("a", "mail:1"), altered("a", "mail:2", sequence_number=5))["Records"]
     one["dynamodb"]["SequenceNumber"] = other["dynamodb"]["SequenceNumber"]
-    batch = prepare([one, other], router(), SINK_OF)
+    batch = prepare([one, other], router(), SINK_OF, Suspicion())
     assert (batch.duplicates, [len(lane) for lane in batch.lanes]) == (0, [2])
 
 
@@ -133,14 +134,14 @@ def test_records_without_usable_keys_are_poison_in_a_lane_each(keys: Any) -> Non
     records = event(made("a", "mail:1"), made("a", "mail:2"))["Records"]
     for record in records:
         record["dynamodb"]["Keys"] = keys
-    batch = prepare(records, router(), SINK_OF)
+    batch = prepare(records, router(), SINK_OF, Suspicion())
     assert [[(task.effects, task.poison is not None) for task in lane] for lane in batch.lanes] == [[([], True)]] * 2
 
 
 def test_the_first_reason_stays_when_the_keys_are_bad_as_well() -> None:
     record = event(made("a", "invalid:first"))["Records"][0]
     record["dynamodb"]["Keys"] = {}
-    assert only_task(prepare([record], router(), SINK_OF)).poison.reason == "first"  # type: ignore[union-attr]  # it is poison
+    assert only_task(prepare([record], router(), SINK_OF, Suspicion())).poison.reason == "first"  # type: ignore[union-attr]  # it is poison
 
 
 def test_images_too_deep_to_be_compared_are_poison_and_no_recursion_error() -> None:
@@ -155,7 +156,7 @@ def test_images_too_deep_to_be_compared_are_poison_and_no_recursion_error() -> N
     record = event(altered("a"))["Records"][0]
     record["dynamodb"]["OldImage"]["status"] = bottomless()
     record["dynamodb"]["NewImage"]["status"] = bottomless()
-    task = only_task(prepare([record], routes, SINK_OF))
+    task = only_task(prepare([record], routes, SINK_OF, Suspicion()))
     assert task.poison is not None
     assert (task.poison.reason, task.poison.error_class) == ("nested too deeply to be compared", "InvalidRecord")
 
