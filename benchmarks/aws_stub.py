@@ -1,7 +1,8 @@
 """DynamoDB and SNS as far as new orders need them, each answer held back for some milliseconds. A process of its own.
 
-`python -m benchmarks.aws_stub` prints its port. `POST /control` sets the delay and the state, and returns what was counted
-since: calls, write units (two for each kilobyte of a transaction's item, also when it is cancelled), decisions.
+`python -m benchmarks.aws_stub` prints its port. `POST /control` sets the delay and the state, and returns what was
+counted until then: calls, write units (two for each kilobyte of a transaction's item, also when it is cancelled),
+decisions.
 """
 
 from __future__ import annotations

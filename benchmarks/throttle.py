@@ -1,4 +1,4 @@
-"""A part of a core, as Lambda gives it with less than 1769 MB of memory: a process is stopped when its share is used up."""
+"""A part of a core, as Lambda gives it with less than 1769 MB: a process is stopped when its share is used up."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _LOOK_SECONDS = 0.0005
 def share_of_a_core(pid: int, share: float) -> Iterator[None]:
     """Let a process use this share of one core, counted in periods of 20 ms as the kernel's own limit counts it.
 
-    Waiting costs nothing. What a process uses too much, as it is looked at only every half millisecond, is taken off its
-    next period. A share of one or more is no limit.
+    Waiting costs nothing. What a process uses too much, as it is looked at only every half millisecond, is taken off
+    its next period. A share of one or more is no limit.
     """
     if share >= 1:
         yield

@@ -5,7 +5,6 @@ A JSON line names a file with an event; the answer is the wall and the CPU secon
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
@@ -23,8 +22,10 @@ def ours() -> Handler:
     """Return the function as it is deployed; what it logs goes nowhere."""
     from shop.app import handler  # noqa: PLC0415 -- reads the environment
 
+    context: Any = FakeContext()
+
     def handle(event: Any) -> None:  # noqa: ANN401 -- Lambda's event
-        answer = handler(event, FakeContext())
+        answer = handler(event, context)
         assert answer == {"batchItemFailures": []}, answer
 
     return handle
@@ -59,7 +60,7 @@ def threads() -> Handler:
 
 def main() -> None:
     """Answer until the pipe is closed."""
-    answers, sys.stdout = sys.stdout, io.StringIO()
+    answers = sys.stdout
     sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- for as long as the process lives
     handle = {"ours": ours, "one_by_one": one_by_one, "threads": threads}[sys.argv[1]]()
     for line in sys.stdin:

@@ -33,7 +33,7 @@ class Plain:
         except ClientError as error:
             self._refused(order, error)
         message = {"type": "order.received", "orderId": order["orderId"], "total": str(order["total"])}
-        attributes = {"type": {"DataType": "String", "StringValue": "order.received"}}
+        attributes: Any = {"type": {"DataType": "String", "StringValue": "order.received"}}
         self._sns.publish(TopicArn=self._topic, Message=json.dumps(message), MessageAttributes=attributes)
 
     def _refused(self, order: Any, error: ClientError) -> None:  # noqa: ANN401 -- an item
