@@ -72,20 +72,21 @@ class Plan:
     fired: dict[int, Fault] = field(default_factory=dict)
     quiet: bool = False
     """Whether nothing goes wrong any more."""
-    draws: int = 0
+    offered: list[Sequence[Fault]] = field(default_factory=list)
+    """What could have gone wrong at each draw, the first at index 0."""
 
     def draw(self, kinds: Sequence[Fault]) -> Fault | None:
         """Return what goes wrong at this point, if anything."""
-        self.draws += 1
         if self.quiet:
             return None
+        self.offered.append(kinds)
         fault = self._given(kinds) if self.given is not None else self._drawn(kinds)
         if fault is not None:
-            self.fired[self.draws] = fault
+            self.fired[len(self.offered)] = fault
         return fault
 
     def _given(self, kinds: Sequence[Fault]) -> Fault | None:
-        fault = (self.given or {}).get(self.draws)
+        fault = (self.given or {}).get(len(self.offered))
         return fault if fault in kinds else None
 
     def _drawn(self, kinds: Sequence[Fault]) -> Fault | None:

@@ -128,23 +128,20 @@ class World:
 
         Where the on-failure destination has no payload, records are read from the stream, which keeps them 24 hours.
         """
-        poison: set[str] = set()
+        redriven: set[str] = set()
         for round_ in range(_ROUNDS):
-            records = [record for record in self._set_aside() if record["eventID"] not in poison]
+            # What the worker parked again after a redrive is bad for good.
+            records = [record for record, parked in self._set_aside() if not (parked and record["eventID"] in redriven)]
             if not records:
                 return
             # In the last rounds nothing goes wrong, so that there is an end.
             self.plan.quiet = round_ >= _ROUNDS // 2
             self.random.shuffle(records)
-            # A bad record is bad again: it is redriven once.
-            poison.update(record["eventID"] for record in records)
+            redriven.update(record["eventID"] for record in records)
             self._discard_stored(records)
-            self.scheduler.at(
-                self.scheduler.now + self.random.uniform(1, 5) * _HOUR, partial(self._send, records, _TRIES)
-            )
+            begins = self.scheduler.now + self.random.uniform(1, 5) * _HOUR
+            self.scheduler.at(begins, partial(self._send, records, _TRIES))
             self.scheduler.run()
-            if not self.plan.quiet:
-                poison.clear()
 
     def _send(self, records: Sequence[Mapping[str, Any]], tries: int) -> None:
         """Invoke the function with the next records, until they succeed."""
@@ -162,15 +159,15 @@ class World:
 
         self.trigger.start(batch, ended)
 
-    def _set_aside(self) -> list[Mapping[str, Any]]:
-        """Return the records of the bucket and the queue, each once."""
-        found: dict[str, Mapping[str, Any]] = {}
-        for body in self.aws.bucket.objects.values():
+    def _set_aside(self) -> list[tuple[Mapping[str, Any], bool]]:
+        """Return the records of the bucket and the queue, each once, and whether the worker itself parked them."""
+        found: dict[str, tuple[Mapping[str, Any], bool]] = {}
+        for key, body in self.aws.bucket.objects.items():
             content = json.loads(body)
             records = content["payload"]["Records"] if "payload" in content else [content["record"]]
-            found |= {record["eventID"]: record for record in records}
+            found |= {record["eventID"]: (record, key.startswith("dead-letters/")) for record in records}
         queued = {event_id for message in self.aws.queue for event_id in message["eventIds"]}
-        found |= {record["eventID"]: record for record in self.stream.records if record["eventID"] in queued}
+        found |= {record["eventID"]: (record, False) for record in self.stream.records if record["eventID"] in queued}
         return list(found.values())
 
     def _discard_stored(self, records: Sequence[Mapping[str, Any]]) -> None:

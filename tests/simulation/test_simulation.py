@@ -18,7 +18,7 @@ from tests.simulation.script import Script, Write
 from tests.simulation.shrink import describe, shrink, smaller
 from tests.simulation.slips import MUTANTS
 
-SHARE = 40
+SHARE = 30
 CALM = Regime("calm", 0.0)
 
 
@@ -124,7 +124,7 @@ def test_nothing_goes_wrong_in_a_baseline_when_nothing_fails() -> None:
 
 
 def _together(candidate: ThrowOnError | Powertools, regime: str) -> Figures:
-    figures, _ = part(candidate, REGIMES[regime], range(25))
+    figures, _ = part(candidate, REGIMES[regime], range(12))
     return figures
 
 
