@@ -70,11 +70,12 @@ def _load(handler_path: str) -> Handler:
 
 def _invoke(handler: Handler, request: dict[str, Json]) -> dict[str, Json]:
     os.environ["_X_AMZN_TRACE_ID"] = f"Root={request['request_id']};Sampled=0"
+    began = time.time()
     try:
         # Serialised here, because an answer that JSON cannot hold is an error of the function.
-        return {"payload": json.dumps(handler(request["event"], Context(request)))}
+        return {"began": began, "payload": json.dumps(handler(request["event"], Context(request)))}
     except Exception as error:  # noqa: BLE001 - as Lambda does: any exception is the invocation's error
-        return {"error": describe(error)}
+        return {"began": began, "error": describe(error)}
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

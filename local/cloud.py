@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 
 from moto.cloudformation.parsing import get_model_map
@@ -21,14 +22,15 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from local.faults import Faults
-    from local.stack import FunctionSpec, StreamMapping
+    from local.functions import FunctionSpec, StreamMapping
 
 
 class Cloud:
     """Create the stack of `template` in an embedded AWS on `host`:`port` (port 0: a free one).
 
-    `parameters` override the template's defaults. With `dynamodb_endpoint` the tables live on that DynamoDB instead.
-    Only one Cloud may be open in a process. Raises TemplateError.
+    `parameters` replace the template's defaults, and so do `overrides` (of samconfig.toml), where there is a parameter
+    of that name. With `dynamodb_endpoint` the tables live on that DynamoDB instead. Only one Cloud may be open in a
+    process. Raises TemplateError.
     """
 
     def __init__(
@@ -38,29 +40,30 @@ class Cloud:
         host: str = "127.0.0.1",
         port: int = 0,
         parameters: Mapping[str, str] | None = None,
+        overrides: Mapping[str, str] | None = None,
         dynamodb_endpoint: str | None = None,
     ) -> None:
         self._template = template
         self._address = (host, port)
         self._parameters = dict(parameters or {})
+        self._overrides = dict(overrides or {})
         self.dynamodb_endpoint = dynamodb_endpoint
 
     def __enter__(self) -> Self:
-        translated = translate(self._template, self._parameters, frozenset(get_model_map()))
-        self._server = Server(*self._address)
-        self._clients = Clients(self.endpoint, self.dynamodb_endpoint)
-        try:
-            self._stack = stacks.create(translated, self._parameters, self._clients.embedded)
+        translated = translate(self._template, self._parameters, frozenset(get_model_map()), self._overrides)
+        with ExitStack() as owned:
+            scratch = owned.enter_context(TemporaryDirectory(prefix="tablestream-"))
+            self._server = owned.enter_context(closing(Server(*self._address)))
+            self._clients = Clients(self.endpoint, self.dynamodb_endpoint)
+            self._stack = stacks.create(translated, Path(scratch), self._clients.embedded)
             self._streams = self._mirrored()
-        except BaseException:
-            self._server.close()
-            raise
+            self._owned = owned.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.close()
+        self._owned.close()
 
     @property
     def endpoint(self) -> str:

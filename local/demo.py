@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from local.functions import FunctionSpec
     from local.observations import Observation
-    from local.stack import FunctionSpec
 
 POLL_INTERVAL = 0.05  # seconds; nobody wants to wait for the documented rate here
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from local.cloud import Cloud
-    from local.stack import FunctionSpec, StreamMapping
+    from local.functions import FunctionSpec, StreamMapping
 
     Observe = Callable[[Observation], None]
 

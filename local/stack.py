@@ -6,7 +6,8 @@ import io
 import json
 import zipfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from moto.cloudformation.models import Stack as MotoStack
 from moto.cloudformation.models import cloudformation_backends
@@ -14,42 +15,19 @@ from moto.cloudformation.parsing import clean_json
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from local.clients import REGION
+from local.code import CODE_BUCKET, CODE_KEY, Code
 from local.errors import TemplateError
-from local.translate import CODE_BUCKET, CODE_KEY, Json, Translated
+from local.functions import FunctionSpec, StreamMapping, read_function, read_mappings
+from local.translate import Json, Translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from local.clients import Client
 
 STACK = "tablestream"
-DEFAULT_TIMEOUT_SECONDS = 3  # Lambda's own defaults
-DEFAULT_MEMORY_MB = 128
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionSpec:
-    """A function as the template configures it: `code` is a directory, `timeout` in seconds, `memory` in MB."""
-
-    logical_id: str
-    name: str
-    arn: str
-    handler: str
-    code: Path
-    environment: Mapping[str, str]
-    timeout: float = DEFAULT_TIMEOUT_SECONDS
-    memory: int = DEFAULT_MEMORY_MB
-
-
-@dataclass(frozen=True, slots=True)
-class StreamMapping:
-    """An event source mapping of a stream: `properties` are CloudFormation's, resolved; `function` a logical id."""
-
-    logical_id: str
-    function: str
-    stream_arn: str
-    properties: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +40,40 @@ class Stack:
     notes: tuple[str, ...]
 
 
-def create(translated: Translated, parameters: Mapping[str, str], client: Callable[[str], Client]) -> Stack:
-    """Create the stack and resolve what the trigger needs. Raises TemplateError if a resource cannot be created."""
+def create(translated: Translated, scratch: Path, client: Callable[[str], Client]) -> Stack:
+    """Create the stack and resolve what the trigger needs; inline code is written to a folder in `scratch`.
+
+    Raises TemplateError if a resource cannot be created, or a stream invokes a function that cannot run here.
+    """
     _upload_empty_code(client("s3"))
-    stack = _create(translated, parameters, client("cloudformation"))
+    stack = _create(translated, client("cloudformation"))
     _enable_ttl(translated, stack, client("dynamodb"))
-    mappings, notes = _mappings(translated, stack)
+    created = set(stack.resource_map.resources)
+    resolve = partial(_resolve, stack=stack)
+    resources = translated.template["Resources"]
+    functions = {
+        name: read_function(name, resources[name], code, scratch, resolve)
+        for name, code in translated.code.items()
+        if name in created and code.unsupported is None
+    }
+    wanted = {name: one for name, one in translated.mappings.items() if _holds(one.get("Condition"), stack)}
+    mappings, notes = read_mappings(wanted, functions, translated.code, resolve)
     return Stack(
         outputs=_outputs(client("cloudformation")),
-        functions={
-            name: _function(name, translated, stack) for name in translated.code if name in stack.resource_map.resources
-        },
+        functions=functions,
         mappings=tuple(mappings),
-        notes=(*translated.notes, *notes),
+        notes=(*translated.notes, *notes, *_function_notes(translated.code, {m.function for m in mappings})),
     )
+
+
+def _function_notes(code: Mapping[str, Code], invoked: AbstractSet[str]) -> list[str]:
+    """What is missing in the functions that streams invoke, and which functions are left out."""
+    notes = [f"{name}: {note}" for name in sorted(invoked) for note in code[name].notes]
+    return notes + [f"{name}: {one.unsupported}" for name, one in code.items() if one.unsupported]
+
+
+def _holds(condition: str | None, stack: MotoStack) -> bool:
+    return condition is None or bool(stack.resource_map.lazy_condition_map[condition])
 
 
 def _upload_empty_code(s3: Client) -> None:
@@ -86,8 +84,8 @@ def _upload_empty_code(s3: Client) -> None:
     s3.put_object(Bucket=CODE_BUCKET, Key=CODE_KEY, Body=archive.getvalue())
 
 
-def _create(translated: Translated, parameters: Mapping[str, str], cloudformation: Client) -> MotoStack:
-    given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
+def _create(translated: Translated, cloudformation: Client) -> MotoStack:
+    given = [{"ParameterKey": key, "ParameterValue": value} for key, value in translated.parameters.items()]
     try:
         created = cloudformation.create_stack(
             StackName=STACK,
@@ -121,54 +119,3 @@ def _enable_ttl(translated: Translated, stack: MotoStack, dynamodb: Client) -> N
 
 def _resolve(value: Json, stack: MotoStack) -> Json:
     return clean_json(value, stack.resource_map)
-
-
-def _function(logical_id: str, translated: Translated, stack: MotoStack) -> FunctionSpec:
-    properties = _resolve(translated.template["Resources"][logical_id]["Properties"], stack)
-    if "Handler" not in properties:
-        raise TemplateError(f"{logical_id} has no Handler")
-    variables = properties.get("Environment", {}).get("Variables", {})
-    return FunctionSpec(
-        logical_id=logical_id,
-        name=_resolve({"Ref": logical_id}, stack),
-        arn=_resolve({"Fn::GetAtt": [logical_id, "Arn"]}, stack),
-        handler=properties["Handler"],
-        code=translated.code[logical_id],
-        environment={key: _text(value) for key, value in variables.items()},
-        timeout=float(properties.get("Timeout", DEFAULT_TIMEOUT_SECONDS)),
-        memory=int(properties.get("MemorySize", DEFAULT_MEMORY_MB)),
-    )
-
-
-def _text(value: Json) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _mappings(translated: Translated, stack: MotoStack) -> tuple[list[StreamMapping], list[str]]:
-    mappings: list[StreamMapping] = []
-    notes: list[str] = []
-    for name, resource in translated.mappings.items():
-        if (condition := resource.get("Condition")) and not stack.resource_map.lazy_condition_map[condition]:
-            continue
-        properties = _resolve(resource["Properties"], stack)
-        arn = str(properties.get("EventSourceArn", "none"))
-        if ":dynamodb:" not in arn:
-            notes.append(f"{name} reads {arn}: only DynamoDB streams are delivered here")
-        elif str(properties.get("Enabled", True)).lower() == "false":
-            notes.append(f"{name} is disabled in the template")
-        else:
-            function = _function_named(resource["Properties"]["FunctionName"], translated)
-            mappings.append(StreamMapping(name, function, arn, properties))
-    return mappings, notes
-
-
-def _function_named(reference: Json, translated: Translated) -> str:
-    name = reference.get("Ref") if isinstance(reference, dict) else None
-    alias = translated.template["Resources"].get(name, {})
-    if alias.get("Type") == "AWS::Lambda::Alias":
-        return _function_named(alias["Properties"]["FunctionName"], translated)
-    if name not in translated.code:
-        raise TemplateError(
-            f"an event source mapping names the function {json.dumps(reference)}, which the template does not define"
-        )
-    return str(name)

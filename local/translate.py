@@ -1,9 +1,9 @@
 """From a SAM template to what the embedded AWS can create.
 
 The SAM translator is the one AWS runs, so globals, defaults and generated resources come out as they do on deployment.
-Two things are changed on the way: code is not uploaded (the functions run from their source directory, so `CodeUri`
-becomes an object that exists in the embedded S3), and event source mappings are taken out and kept aside (moto would
-push records to them on every write and empty the stream; `local/trigger.py` reads the stream instead).
+Changed on the way: code is not uploaded (see `local.code`), event source mappings are taken out and kept aside (moto
+would push records to them on every write and empty the stream; `local/trigger.py` reads the stream instead), and what
+cannot be emulated becomes a stand-in that is named (see `local.stand_ins`).
 """
 
 from __future__ import annotations
@@ -20,47 +20,54 @@ from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
 from local.clients import REGION
+from local.code import CODE_BUCKET, CODE_KEY, Code, take_code
 from local.errors import TemplateError
+from local.parameters import parameter_values
+from local.stand_ins import stand_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-CODE_BUCKET = "local-function-code"
-CODE_KEY = "empty.zip"
-FUNCTIONS = ("AWS::Serverless::Function", "AWS::Lambda::Function")
 Json = Any  # what a template or a JSON document holds
 MAPPING = "AWS::Lambda::EventSourceMapping"
+_UPLOADED = ("ContentUri", "DefinitionUri", "SchemaUri")  # `sam deploy` uploads what they name
 
 
 @dataclass(frozen=True, slots=True)
 class Translated:
     """A template ready for the embedded AWS.
 
-    `template` is plain CloudFormation; `mappings` are the event source mapping resources taken out of it, by logical
-    id; `code` is each function's source directory; `notes` say what was left out.
+    `template` is plain CloudFormation, to be created with `parameters`; `mappings` are the event source mapping
+    resources taken out of it, by logical id; `code` is each function's; `notes` say what is not done here.
     """
 
     template: dict[str, Any]
     mappings: Mapping[str, dict[str, Any]]
-    code: Mapping[str, Path]
+    code: Mapping[str, Code]
+    parameters: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=())
 
 
 def translate(
-    path: Path, parameters: Mapping[str, str] | None = None, supported: frozenset[str] | None = None
+    path: Path,
+    parameters: Mapping[str, str] | None = None,
+    supported: frozenset[str] | None = None,
+    overrides: Mapping[str, str] | None = None,
 ) -> Translated:
     """Translate the SAM or CloudFormation template at `path`.
 
-    `parameters` override the template's defaults. `supported` are the resource types the embedded AWS can create (None:
-    all); any other is replaced by a stand-in, so that references to it still resolve. Raises TemplateError.
+    `parameters` (of the command line) and `overrides` (of samconfig.toml) replace the template's defaults. `supported`
+    are the resource types the embedded AWS can create (None: all). Raises TemplateError.
     """
     source = _load(path)
-    code = _take_code(source, path.parent)
-    plain = _translate(source, dict(parameters or {}))
+    values = parameter_values(source, parameters or {}, overrides or {})
+    code = take_code(source, path.parent)
+    _forget_uploads(source)
+    plain = _translate(source, values)
     mappings = _take_mappings(plain)
-    notes = _stand_in(plain, supported) if supported is not None else []
-    return Translated(plain, mappings, code, tuple(notes))
+    notes = stand_in(plain, supported) if supported is not None else []
+    return Translated(plain, mappings, code, values, tuple(notes))
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -75,40 +82,21 @@ def _load(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def _take_code(template: dict[str, Any], root: Path) -> dict[str, Path]:
-    shared = template.get("Globals", {}).get("Function", {})
-    code: dict[str, Path] = {}
-    for logical_id, resource in template["Resources"].items():
-        if isinstance(resource, dict) and resource.get("Type") in FUNCTIONS:
-            properties = resource.setdefault("Properties", {})
-            code[logical_id] = root / _code_of(logical_id, {**shared, **properties})
-            _point_at_empty_zip(resource["Type"], properties)
-    shared.pop("CodeUri", None)
-    return code
-
-
-def _code_of(logical_id: str, properties: Mapping[str, Any]) -> str:
-    for unsupported in ("ImageUri", "InlineCode"):
-        if unsupported in properties:
-            raise TemplateError(f"{logical_id}: {unsupported} is not supported here, only a directory in CodeUri")
-    uri = properties.get("CodeUri", properties.get("Code"))
-    if not isinstance(uri, str) or uri.startswith("s3://"):
-        raise TemplateError(f"{logical_id}: CodeUri is {json.dumps(uri)}, wanted the path of a directory")
-    return uri
-
-
-def _point_at_empty_zip(kind: str, properties: dict[str, Any]) -> None:
-    if kind == "AWS::Serverless::Function":
-        properties["CodeUri"] = {"Bucket": CODE_BUCKET, "Key": CODE_KEY}
-    else:
-        properties["Code"] = {"S3Bucket": CODE_BUCKET, "S3Key": CODE_KEY}
+def _forget_uploads(template: dict[str, Any]) -> None:
+    for resource in template["Resources"].values():
+        properties = resource.get("Properties") if isinstance(resource, dict) else None
+        if not isinstance(properties, dict):
+            continue
+        for name in _UPLOADED:
+            if isinstance(properties.get(name), str) and not properties[name].startswith("s3://"):
+                properties[name] = {"Bucket": CODE_BUCKET, "Key": CODE_KEY}
 
 
 def _translate(source: dict[str, Any], parameters: dict[str, str]) -> dict[str, Any]:
     session = boto3.Session(region_name=REGION, aws_access_key_id="local", aws_secret_access_key="local")
     translator = Translator(managed_policy_map={}, sam_parser=Parser(), boto_session=session)
     try:
-        translated = translator.translate(copy.deepcopy(source), parameters)
+        translated = translator.translate(copy.deepcopy(source), dict(parameters))
     except InvalidDocumentException as error:
         causes = "; ".join(str(cause.message) for cause in error.causes)
         raise TemplateError(f"the SAM translator refuses the template: {causes}") from error
@@ -140,17 +128,3 @@ def _forget_dependencies(resource: dict[str, Any], taken: Mapping[str, Any]) -> 
         resource["DependsOn"] = kept
     else:
         resource.pop("DependsOn", None)
-
-
-def _stand_in(template: dict[str, Any], supported: frozenset[str]) -> list[str]:
-    notes = []
-    for name, resource in template["Resources"].items():
-        if (kind := resource["Type"]) not in supported:
-            notes.append(f"{name} ({kind}) is not emulated")
-            condition = {"Condition": resource["Condition"]} if "Condition" in resource else {}
-            template["Resources"][name] = {
-                "Type": "AWS::SSM::Parameter",
-                "Properties": {"Name": f"stand-in-{name}", "Type": "String", "Value": kind},
-                **condition,
-            }
-    return notes

@@ -10,9 +10,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.cloud import Cloud
-from local.errors import TemplateError
+from local.errors import TemplateError, UsageError
 from local.faults import Fault
 from local.orders import PRODUCTS, Order, Shop, encode
+from local.parameters import parameter_values
+from local.samconfig import parameter_overrides
 from local.settings import read_mapping
 from local.translate import translate
 
@@ -112,23 +114,6 @@ def write_template(folder: Path, resources: dict[str, Any], **sections: Any) -> 
     return path
 
 
-FUNCTION = {
-    "Type": "AWS::Serverless::Function",
-    "Properties": {"CodeUri": "code", "Handler": "app.handler", "Runtime": "python3.13"},
-}
-
-
-@pytest.mark.parametrize(
-    ("properties", "complaint"),
-    [({"ImageUri": "x"}, "ImageUri is not supported"), ({"CodeUri": "s3://b/k"}, "wanted the path of a directory")],
-)
-def test_code_that_is_not_here_is_refused_by_name(tmp_path: Path, properties: dict[str, Any], complaint: str) -> None:
-    function = {**FUNCTION, "Properties": {**FUNCTION["Properties"], **properties}}  # type: ignore[dict-item]  # a JSON value
-    with pytest.raises(TemplateError, match=complaint) as raised:
-        translate(write_template(tmp_path, {"Task": function}))
-    assert "Task" in str(raised.value)
-
-
 def test_what_is_no_template_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("[1, 2")
     with pytest.raises(TemplateError, match="not a YAML or JSON template"):
@@ -141,10 +126,57 @@ def test_what_is_no_template_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_resource_the_embedded_aws_cannot_create_has_a_stand_in(tmp_path: Path) -> None:
-    unknown = {"Type": "AWS::Unheard::Of", "Properties": {"Of": {"Ref": "Task"}}}
-    found = translate(
-        write_template(tmp_path, {"Task": FUNCTION, "New": unknown}, Outputs={"New": {"Value": {"Ref": "New"}}}),
-        supported=frozenset({"AWS::Lambda::Function", "AWS::IAM::Role"}),
+    unknown = {"Type": "AWS::Unheard::Of", "Properties": {"Of": {"Ref": "Queue"}}}
+    outputs = {"Ref": {"Value": {"Ref": "New"}}, "Arn": {"Value": {"Fn::GetAtt": ["New", "Arn"]}}}
+    outputs["Sub"] = {"Value": {"Fn::Sub": "<${New.Arn}>"}}
+    path = write_template(tmp_path, {"Queue": {"Type": "AWS::SQS::Queue"}, "New": unknown}, Outputs=outputs)
+    with Cloud(path) as made:
+        assert made.notes == ("New (AWS::Unheard::Of) is not emulated",)
+        assert made.outputs == {"Ref": "stand-in-New", "Arn": "stand-in-New-Arn", "Sub": "<stand-in-New-Arn>"}
+
+
+DECLARED = {"Size": {"Type": "Number", "MinValue": 2, "MaxValue": 5}, "Stage": {"Default": "dev"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"Size": "3", "Sise": "1"}, "the template has no parameter Sise, but Size, Stage"),
+        ({}, "the parameter Size has no default: wanted --parameter Size=VALUE"),
+        ({"Size": "1"}, "the parameter Size is '1': MinValue is 2"),
+        ({"Size": "many"}, "the parameter Size is 'many': MinValue is 2"),
+    ],
+)
+def test_parameters_are_checked_as_cloudformation_does(given: dict[str, str], complaint: str) -> None:
+    with pytest.raises(TemplateError, match=complaint):
+        parameter_values({"Parameters": DECLARED}, given, {})
+
+
+def test_the_command_line_wins_over_samconfig_whose_unknown_names_are_left_out() -> None:
+    overrides = {"Size": "3", "Stage": "test", "Other": "1"}
+    values = parameter_values({"Parameters": DECLARED}, {"Size": "4"}, overrides)
+    assert values == {"Size": "4", "Stage": "test"}
+
+
+@pytest.mark.parametrize(
+    "written", ["\"A=1 B='x y'\"", '["A=1", "B=x y"]', "\"ParameterKey=A,ParameterValue=1 B='x y'\""]
+)
+def test_overrides_are_read_in_each_form_the_sam_cli_takes(tmp_path: Path, written: str) -> None:
+    (tmp_path / "samconfig.toml").write_text(
+        f"version = 0.1\n[local.global.parameters]\nparameter_overrides = {written}"
     )
-    assert found.template["Resources"]["New"]["Type"] == "AWS::SSM::Parameter"
-    assert found.notes == ("New (AWS::Unheard::Of) is not emulated",)
+    assert parameter_overrides(tmp_path / "template.yaml") == {"A": "1", "B": "x y"}
+    assert parameter_overrides(tmp_path / ".aws-sam" / "build" / "template.yaml") == {"A": "1", "B": "x y"}
+
+
+def test_an_environment_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert parameter_overrides(tmp_path / "template.yaml") == {}
+    (tmp_path / "samconfig.toml").write_text("[prod.deploy.parameters]\nparameter_overrides = 1")
+    with pytest.raises(UsageError, match="no environment 'stage': wanted one of prod"):
+        parameter_overrides(tmp_path / "template.yaml", "stage")
+    with pytest.raises(UsageError, match="parameter_overrides is 1: wanted text or a list"):
+        parameter_overrides(tmp_path / "template.yaml", "prod")
+
+
+def test_our_local_environment_waits_for_no_batching_window() -> None:
+    assert parameter_overrides(TEMPLATE)["BatchWindow"] == "0"

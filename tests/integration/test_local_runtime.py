@@ -11,7 +11,7 @@ import pytest
 
 from local.actions import Answered, FunctionError, TimedOut
 from local.runtime import Runtime
-from local.stack import FunctionSpec
+from local.functions import FunctionSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

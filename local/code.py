@@ -1,0 +1,99 @@
+"""Where a template's functions have their code, and which of them cannot run here.
+
+Nothing is uploaded: a function runs from its source directory, so its code in the template becomes an object that
+exists in the embedded S3.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+CODE_BUCKET = "local-function-code"
+CODE_KEY = "empty.zip"
+SERVERLESS = "AWS::Serverless::Function"
+FUNCTIONS = (SERVERLESS, "AWS::Lambda::Function")
+INLINE_MODULE = "index.py"  # what Lambda calls the file of inline code
+_CODE = ("CodeUri", "Code", "InlineCode", "ImageUri", "ImageConfig", "PackageType")
+_NOT_EMULATED = ("Layers", "FileSystemConfigs", "VpcConfig")  # what they name need not exist here
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One function's code: a directory, or the source of one module, or the reason why it cannot run here.
+
+    `notes` are what the function would have in Lambda and has not here.
+    """
+
+    directory: Path | None = None
+    inline: str | None = None
+    unsupported: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def take_code(template: dict[str, Any], root: Path) -> dict[str, Code]:
+    """Each function's code by logical id; `template` is changed so that it can be created without any."""
+    shared = (template.get("Globals") or {}).get("Function") or {}
+    code: dict[str, Code] = {}
+    for logical_id, resource in template["Resources"].items():
+        if isinstance(resource, dict) and resource.get("Type") in FUNCTIONS:
+            properties = resource.setdefault("Properties", {})
+            code[logical_id] = _code({**shared, **properties}, root)
+            _point_at_empty_zip(resource, runs=code[logical_id].unsupported is None)
+    for name in (*_CODE, *_NOT_EMULATED):
+        shared.pop(name, None)
+    return code
+
+
+def _code(properties: Mapping[str, Any], root: Path) -> Code:
+    notes = tuple(_notes(properties))
+    if reason := _unsupported(properties):
+        return Code(unsupported=reason)
+    inline = properties.get("InlineCode", _mapping(properties.get("Code")).get("ZipFile"))
+    if inline is not None:
+        return Code(inline=str(inline), notes=notes)
+    uri = properties.get("CodeUri", properties.get("Code"))
+    if not isinstance(uri, str) or uri.startswith("s3://"):
+        return Code(unsupported=f"CodeUri is {json.dumps(uri)}, wanted the path of a directory")
+    if not (root / uri).is_dir():
+        return Code(unsupported=f"CodeUri is {json.dumps(uri)}, and {root / uri} is no directory")
+    return Code(directory=root / uri, notes=notes)
+
+
+def _unsupported(properties: Mapping[str, Any]) -> str | None:
+    if properties.get("PackageType") == "Image" or "ImageUri" in properties:
+        return "an image function (ImageUri, PackageType Image) cannot run here, only Python code in a directory"
+    runtime = properties.get("Runtime")
+    if isinstance(runtime, str) and not runtime.startswith("python"):
+        return f"Runtime is {runtime}: only Python functions run here"
+    return None
+
+
+def _notes(properties: Mapping[str, Any]) -> list[str]:
+    notes = []
+    if properties.get("Layers"):
+        notes.append("Layers are not loaded: what they hold must be installed where this runs")
+    if properties.get("FileSystemConfigs"):
+        notes.append("FileSystemConfigs: no file system is mounted")
+    return notes
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _point_at_empty_zip(resource: dict[str, Any], *, runs: bool) -> None:
+    properties = resource["Properties"]
+    for name in (*_CODE, *_NOT_EMULATED):
+        properties.pop(name, None)
+    if resource["Type"] == SERVERLESS:
+        properties["CodeUri"] = {"Bucket": CODE_BUCKET, "Key": CODE_KEY}
+    else:
+        properties["Code"] = {"S3Bucket": CODE_BUCKET, "S3Key": CODE_KEY}
+    if not runs:
+        properties |= {"Handler": "none.none", "Runtime": "python3.13"}
