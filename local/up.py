@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from local.cloud import Cloud
 from local.errors import UsageError
 from local.events import Advanced, Delivered
+from local.lambda_api import LambdaApi
 from local.letters import PARKED
 from local.observations import GivenUp, Step
 from local.orders import Order, Shop
 from local.recording import Recording, read
 from local.running import Options, Running
 from local.signals import stop_signals
+from local.stack import STACK
 from local.state import announced
 from local.view import View, changes, console, table
 
@@ -64,7 +66,10 @@ def up(options: UpOptions) -> int:
         running = stack.enter_context(Running(cloud, observe, Options(reload=options.reload)))
         stack.enter_context(announced(cloud.endpoint, options.dynamodb_endpoint, cloud.outputs))
         bystander = _Bystander(cloud, output)
-        _greet(output, cloud, running)
+        runtimes = [running.runtime(name) for name in cloud.functions]
+        api = LambdaApi({runtime.function.name: runtime for runtime in runtimes}, options.host)
+        stack.enter_context(api)
+        _greet(output, cloud, running, api)
         if options.replay is not None:
             _replay(options.replay, cloud, running, output)
         while not stop.is_set():
@@ -131,7 +136,7 @@ class _Bystander:
         self._parked = parked
 
 
-def _greet(output: Console, cloud: Cloud, running: Running) -> None:
+def _greet(output: Console, cloud: Cloud, running: Running, api: LambdaApi) -> None:
     output.print(f"Embedded AWS at {cloud.endpoint}", style="bold", soft_wrap=True)
     output.print(table("Stack", ["output", "value"], sorted(cloud.outputs.items())))
     for name, settings in running.settings.items():
@@ -146,6 +151,10 @@ def _greet(output: Console, cloud: Cloud, running: Running) -> None:
         output.print(note, style="yellow", soft_wrap=True)
     if "TableName" in cloud.outputs:
         output.print(f"\nFrom another terminal:\n  make order\n  {_aws_line(cloud)}", soft_wrap=True)
+        exports = cloud.aws_environment() | {"AWS_ENDPOINT_URL_LAMBDA": api.endpoint}
+        output.print("\nThe operator's tools, and any AWS SDK, with:", soft_wrap=True)
+        output.print("  export " + " ".join(f"{name}={value}" for name, value in exports.items()), soft_wrap=True)
+        output.print(f"  python -m ops redrive list --stack {STACK}", soft_wrap=True)
     output.print("\nCtrl-C ends it.\n")
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _AHEAD = 32
 """Objects that are read side by side; each may hold some megabytes."""
-_MISSING = {"404", "NoSuchKey", "NotFound"}
-_CHANGED = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
+MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
+_CHANGED = frozenset({"412", "PreconditionFailed", "ConditionalRequestConflict"})
 
 
 class FailuresBucket:
@@ -49,7 +49,7 @@ class FailuresBucket:
         try:
             found = self.client.get_object(Bucket=self.name, Key=key, **wanted)
         except ClientError as error:
-            if _code(error) in _MISSING | _CHANGED:
+            if code_of(error) in MISSING | _CHANGED:
                 return None
             raise
         return Stored(key, found["ETag"], found["Body"].read())
@@ -62,7 +62,7 @@ class FailuresBucket:
         try:
             return self.client.head_object(Bucket=self.name, Key=key)["ETag"]
         except ClientError as error:
-            if _code(error) in _MISSING:
+            if code_of(error) in MISSING:
                 return None
             raise
 
@@ -77,7 +77,7 @@ class FailuresBucket:
                 Bucket=self.name, Key=key, Body=body, ContentType="application/json", **condition
             )
         except ClientError as error:
-            if _code(error) in _MISSING | _CHANGED:
+            if code_of(error) in MISSING | _CHANGED:
                 return None
             raise
         return made["ETag"]
@@ -93,7 +93,7 @@ class FailuresBucket:
             )
             self.client.delete_object(Bucket=self.name, Key=key, IfMatch=etag)
         except ClientError as error:
-            if _code(error) in _MISSING | _CHANGED:
+            if code_of(error) in MISSING | _CHANGED:
                 return False
             raise
         return True
@@ -103,9 +103,10 @@ class FailuresBucket:
         try:
             self.client.delete_object(Bucket=self.name, Key=key, IfMatch=etag)
         except ClientError as error:
-            if _code(error) not in _MISSING | _CHANGED:
+            if code_of(error) not in MISSING | _CHANGED:
                 raise
 
 
-def _code(error: ClientError) -> str:
+def code_of(error: ClientError) -> str:
+    """Return the error code that S3 gave."""
     return str(error.response.get("Error", {}).get("Code", ""))

@@ -18,7 +18,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ops.bucket import FailuresBucket
+from ops.bucket import MISSING, FailuresBucket, code_of
 from ops.errors import OutcomeUnknownError, StoppedError
 from tablestream.clock import Clock
 
@@ -73,8 +73,10 @@ class Lease:
         """Return who holds the lease, and for how many seconds yet; a lease that has run out is removed."""
         try:
             found: Any = self.bucket.client.get_object(Bucket=self.bucket.name, Key=KEY)
-        except ClientError:
-            return "", 0.0  # given back meanwhile; another problem shows when it is written
+        except ClientError as error:
+            if code_of(error) in MISSING:
+                return "", 0.0  # given back meanwhile
+            raise
         content = json.loads(found["Body"].read())
         told = found["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
         now: datetime = parsedate_to_datetime(told) if told else datetime.fromtimestamp(self.clock.now()).astimezone()

@@ -178,7 +178,8 @@ def _carried_out(redrive: Redrive) -> int:
 
 
 def _sum_up(tally: Tally) -> None:
-    say(f"{tally.applied} records applied; their objects are now under redriven/")
+    if tally.applied:
+        say(f"{tally.applied} records applied; they are now under redriven/")
     if tally.poison:
         say(f"{tally.poison} records are poison again; their dead letters have the new reason")
     for error, count in sorted(tally.failed.items()):

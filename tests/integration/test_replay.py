@@ -101,6 +101,16 @@ def test_a_query_replays_one_partition_and_one_prefix(fresh: Bench, replay: Ops)
     assert fresh.shop.available() == {"tea": STOCK - 1}
 
 
+def test_an_order_whose_data_was_wrong_is_corrected_and_replayed(fresh: Bench, replay: Ops) -> None:
+    record = fresh.placed("bad", 1, -1)
+    fresh.park(record)
+    fresh.repair("bad", {"items": [{"productId": "tea", "quantity": 2, "price": 5}]})
+    assert main(["redrive", "run", *STACK]) == 1  # the dead letter holds the order as it was
+    assert fresh.status("bad") == "pending"
+    assert replay("query", "--key", "USER#ada", "--sort-prefix", "ORDER#bad") == 0
+    assert (fresh.status("bad"), fresh.shop.available()) == ("confirmed", {"tea": STOCK - 2})
+
+
 def test_other_entities_are_passed_over_when_one_is_named(
     fresh: Bench, replay: Ops, capsys: pytest.CaptureFixture[str]
 ) -> None:
