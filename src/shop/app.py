@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tablestream.worker import Response
 
+spare_batches()
 _config = Config.from_env(os.environ)
 _SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "tablestream-shop")
 _NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Tablestream")
@@ -34,8 +35,6 @@ if os.environ.get("POWERTOOLS_TRACE_DISABLED", "true").lower() not in {"true", "
     from aws_lambda_powertools import Tracer
 
     Tracer(patch_modules=("botocore",))
-
-spare_batches()
 
 
 def handler(event: object, context: LambdaContext) -> Response:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
-import boto3
+import botocore.session
 from botocore.config import Config as ClientConfig
 
 from shop.handlers import routes
@@ -52,12 +53,32 @@ class Clients:
         seconds = config.deadline_margin_seconds
         quick = _settings(config.concurrency, attempts=1, read_seconds=max(0.5, seconds - 2 * _CONNECT_SECONDS))
         patient = _settings(config.concurrency, attempts=2, read_seconds=max(0.5, seconds / 2 - _CONNECT_SECONDS))
+        # What boto3.client does, without importing what boto3 has for resources and file transfers.
+        make: Any = botocore.session.Session().create_client
+        failures: Any = MadeWhenUsed(lambda: make("s3", config=patient))
         return cls(
-            inventory=write_json(boto3.client("dynamodb", config=quick)),
-            journal=write_json(boto3.client("dynamodb", config=patient)),
-            topic=write_form_once(boto3.client("sns", config=quick)),
-            failures=boto3.client("s3", config=patient),
+            inventory=write_json(make("dynamodb", config=quick)),
+            journal=write_json(make("dynamodb", config=patient)),
+            topic=write_form_once(make("sns", config=quick)),
+            failures=failures,
         )
+
+
+class MadeWhenUsed:
+    """Stands for a client that most execution environments never use: its model takes a tenth of a cold start."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        """Take what makes the client."""
+        self._make = make
+        self._lock = Lock()
+        self._made: object = None
+
+    def __getattr__(self, name: str) -> object:
+        """Return what the client has under this name; several threads may be the first to ask."""
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+        return getattr(self._made, name)
 
 
 def _settings(connections: int, *, attempts: int, read_seconds: float) -> ClientConfig:

@@ -9,12 +9,10 @@ YOUNG_OBJECTS = 200_000
 
 
 def spare_batches() -> None:
-    """Keep the collector from looking through each batch while it is parsed and processed; call it at the end of init.
+    """Keep the collector from looking through each batch while it is parsed and processed; call it in init.
 
     By default it looks whenever 2000 more containers were made than freed, some hundred times for a large batch, and
-    finds nothing: a parsed event and its changes have no cycles and are freed by their reference counts. What init made
-    stays for ever and is set aside. Cycles that clients leave behind are still collected, only later.
+    finds nothing: a parsed event and its changes have no cycles and are freed by their reference counts. Cycles are
+    still collected, only later.
     """
-    gc.collect()
-    gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 20, 100)

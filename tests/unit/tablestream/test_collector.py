@@ -15,7 +15,6 @@ from tablestream.collector import YOUNG_OBJECTS, spare_batches
 def _as_before() -> Iterator[None]:
     before = gc.get_threshold()
     yield
-    gc.unfreeze()
     gc.set_threshold(*before)
 
 
