@@ -15,10 +15,14 @@ Record = Mapping[str, Any]
 
 
 class Condition(StrEnum):
-    """Why a batch was given up, as the on-failure message spells it (rules 24 and 25)."""
+    """Why a batch was given up, as the on-failure message spells it (rules 24 and 25).
+
+    RECORDS_TRIMMED is ours: the records reached the stream's retention while they waited, and no message is sent.
+    """
 
     RETRY_ATTEMPTS_EXHAUSTED = "RetryAttemptsExhausted"
     RECORD_AGE_EXCEEDED = "RecordAgeExceeded"
+    RECORDS_TRIMMED = "RecordsTrimmed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class Invoke:
 class Discard:
     """Give these records up: send one message to the on-failure destination, if there is one. Needs no answer.
 
+    What was trimmed (see `Condition`) is only lost.
     `invoke_count` is how often the batch was invoked (throttles not counted); `invoke_id` the last invocation, None if
     there was none; `function_error` is "Unhandled" after an exception or a timeout, None after a bad answer.
     """

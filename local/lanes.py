@@ -141,10 +141,17 @@ class Lane:
         return 0.0 if self.gathering.closed else self.window.end + self._context.settings.window_grace
 
     def _drop_expired(self, batch: Batch, now: float) -> list[Action]:
-        """Rule 22 (R, Kinesis): before each attempt the expired prefix goes, as one message."""
-        max_age = self._context.settings.max_age
-        expired = batch.take_expired(now - max_age) if max_age >= 0 else ()
-        return [self._discard(expired, Condition.RECORD_AGE_EXCEEDED, batch, now)] if expired else []
+        """Rule 22 (R, Kinesis): before each attempt the expired prefix goes, as one message.
+
+        Without an age limit Lambda retries until the stream's retention ends (D). That it loses what it was retrying
+        then, and sends no message, is inferred (I).
+        """
+        settings = self._context.settings
+        limit, condition = settings.max_age, Condition.RECORD_AGE_EXCEEDED
+        if not 0 <= limit <= settings.retention:
+            limit, condition = settings.retention, Condition.RECORDS_TRIMMED
+        expired = batch.take_expired(now - limit)
+        return [self._discard(expired, condition, batch, now)] if expired else []
 
     def _give_up(self, batch: Batch, now: float) -> list[Action]:
         """Rule 17 (P): all that is left of the batch. A window's final invocation has no records to send (I)."""

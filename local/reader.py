@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from local.delivery import ShardDelivery
-from local.shards import Begin, ShardPlan
+from local.shards import Begin, Progress, ShardPlan
 from local.source import After, IteratorExpired, Position, RecordsTrimmed, StreamGone, StreamSource, TrimHorizon
 
 if TYPE_CHECKING:
@@ -35,20 +35,33 @@ class Reading:
 
 @dataclass(slots=True)
 class StreamReader:
-    """Polls a stream into its shards' deliveries. `poll_interval` in seconds per shard; `correct` sees every page."""
+    """Polls a stream into its shards' deliveries. `poll_interval` in seconds per shard; `correct` sees every page.
+
+    With the `resume` of an earlier reader's `progress` it goes on behind what that one has finished (rule 4).
+    """
 
     source: StreamSource
     settings: MappingSettings
     poll_interval: float
     correct: Callable[[Sequence[Record]], Sequence[Record]]
     trouble: Callable[[str], None]
+    resume: Progress | None = None
     readings: dict[str, Reading] = field(default_factory=dict)
     _plan: ShardPlan = field(init=False)
     _next_listing: float = 0.0
+    _listed: bool = False
 
     def __post_init__(self) -> None:
-        """Begin where the settings say."""
-        self._plan = ShardPlan(self.settings.starting_position)
+        """Begin where the settings, or the progress of an earlier reader, say."""
+        self._plan = ShardPlan(self.settings.starting_position, self.resume)
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the stream is done; None if it was never listed, so that nothing has begun."""
+        for shard_id, reading in self.readings.items():
+            if (checkpoint := reading.delivery.checkpoint) is not None:
+                self._plan.checkpointed(shard_id, checkpoint)
+        return self._plan.progress if self._listed else self.resume
 
     def poll(self, now: float) -> None:
         """Read every shard whose turn has come, and look for new shards."""
@@ -74,13 +87,17 @@ class StreamReader:
         self._next_listing = now + RELIST_SECONDS
         try:
             self._begin(self._plan.update(self.source.shards()), now)
+            self._listed = True
         except StreamGone:
             self.trouble(f"there is no stream {self.source.stream_arn}")
 
     def _begin(self, begins: Sequence[Begin], now: float) -> None:
         for begin in begins:
+            start = self._start(begin)
+            if isinstance(start, After):  # under LATEST too: whoever resumes begins here, not at what was there before
+                self._plan.checkpointed(begin.shard_id, start.sequence_number)
             delivery = ShardDelivery(self.settings, begin.shard_id, self.source.stream_arn, checkpoint=begin.checkpoint)
-            self.readings[begin.shard_id] = Reading(delivery, self._start(begin), now)
+            self.readings[begin.shard_id] = Reading(delivery, start, now)
 
     def _start(self, begin: Begin) -> Position:
         if begin.checkpoint is not None:

@@ -53,6 +53,8 @@ class Running:
             self.triggers[mapping.logical_id] = Trigger(self._wiring(mapping))
         for trigger in self.triggers.values():
             trigger.start()
+        for runtime in self.runtimes.values():
+            runtime.warm()
         return self
 
     def __exit__(
@@ -101,8 +103,9 @@ class Running:
         )
 
     def _source(self, mapping: StreamMapping) -> StreamSource:
-        source = BotoSource(self.cloud.client("dynamodbstreams"), mapping.stream_arn)
-        return source if self.cloud.dynamodb_endpoint else ConfirmedSource(source)
+        client, elsewhere = self.cloud.client("dynamodbstreams"), self.cloud.dynamodb_endpoint is not None
+        source = BotoSource(client, mapping.stream_arn, follow=elsewhere)
+        return source if elsewhere else ConfirmedSource(source)
 
     def _log(self, function: str) -> Callable[[str], None]:
         return lambda line: self.observe(Logged(function, line))

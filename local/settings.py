@@ -60,6 +60,7 @@ class MappingSettings:
 
     Raises InvalidSettings when a value is outside the service's limits, InvalidFilterPattern for a bad filter.
     `window_grace` is how long a tumbling window waits for late records after its end (D: "up to 2 minutes").
+    `retention` is how long the stream keeps a record (rule 36, D).
     `notes` are things the template says that change nothing locally, or need attention in AWS.
     """
 
@@ -77,6 +78,7 @@ class MappingSettings:
     destination: Destination | None = None
     backoff: Callable[[int], float] = field(default_factory=Backoff)
     window_grace: float = 120.0
+    retention: float = 86_400.0
     enabled: bool = True
     notes: tuple[str, ...] = ()
 

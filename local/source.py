@@ -83,14 +83,16 @@ class StreamSource(Protocol):
 class BotoSource:
     """A stream behind a boto3 `dynamodbstreams` client: moto, DynamoDB Local or AWS.
 
-    Every read takes a fresh AFTER_SEQUENCE_NUMBER iterator, because moto can show a record that was never committed on
-    an iterator that stays open. `latest` reads the shard through once, for the same reason. Made for emulators: on AWS
-    a page can be empty although more follows, which a fresh iterator would ask for again and again.
+    With `follow`, the iterator of an empty page is used for the next read of that position: on AWS a page can be empty
+    although more follows, which a fresh iterator would ask for again and again. moto needs a fresh iterator every time,
+    as one that stays open can show a record that was never committed, and misses what is written after that.
     """
 
-    def __init__(self, client: Any, stream_arn: str) -> None:  # noqa: ANN401 -- boto3 clients have no static type
+    def __init__(self, client: Any, stream_arn: str, *, follow: bool = False) -> None:  # noqa: ANN401 -- boto3 clients have no static type
         self._client = client
         self.stream_arn = stream_arn
+        self._follow = follow
+        self._behind: dict[tuple[str, Position], str] = {}
 
     def shards(self) -> Sequence[Shard]:
         """All shards, page by page."""
@@ -105,19 +107,26 @@ class BotoSource:
             request["ExclusiveStartShardId"] = last
 
     def latest(self, shard_id: str) -> Position:
-        """Behind the last record the shard holds now."""
+        """Behind the last record the shard holds now, which is read through for it."""
         position: Position = TrimHorizon()
         while records := self.read(shard_id, position).records:
             position = After(records[-1]["dynamodb"]["SequenceNumber"])
         return position
 
     def read(self, shard_id: str, position: Position, limit: int = PAGE_LIMIT) -> Page:
-        """One GetRecords call on a fresh iterator."""
-        request = {"StreamArn": self.stream_arn, "ShardId": shard_id, **_iterator_type(position)}
-        iterator = self._call("get_shard_iterator", **request)["ShardIterator"]
+        """One GetRecords call."""
+        iterator = self._behind.pop((shard_id, position), None) or self._iterator(shard_id, position)
         answer = self._call("get_records", ShardIterator=iterator, Limit=min(limit, PAGE_LIMIT))
         records = [to_lambda_record(record, self.stream_arn) for record in answer["Records"]]
-        return Page(records, at_end=not answer.get("NextShardIterator"))
+        following = answer.get("NextShardIterator")
+        if self._follow and following and not records:
+            self._behind[shard_id, position] = following
+        return Page(records, at_end=not following)
+
+    def _iterator(self, shard_id: str, position: Position) -> str:
+        request = {"StreamArn": self.stream_arn, "ShardId": shard_id, **_iterator_type(position)}
+        iterator: str = self._call("get_shard_iterator", **request)["ShardIterator"]
+        return iterator
 
     def _call(self, operation: str, **request: Any) -> dict[str, Any]:  # noqa: ANN401 -- the service's own parameters
         try:

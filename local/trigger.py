@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.actions import Invoke
+from local.actions import Condition, Invoke
 from local.destinations import FailureContext
 from local.observations import Ended, GivenUp, Observation, Step, Trouble
 from local.reader import ERROR_SECONDS, StreamReader
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from local.failures import FailureDestination
     from local.runtime import Invocation
     from local.settings import MappingSettings
+    from local.shards import Progress
     from local.source import StreamSource
 
 POLL_INTERVAL = 0.25  # seconds: Lambda's base rate is 4 polls per second and shard (rule 6)
@@ -57,7 +58,9 @@ class Trigger:
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
-        self._reader = StreamReader(wiring.source, wiring.settings, wiring.poll_interval, wiring.correct, self._trouble)
+        self._reader = self._new_reader(None)
+        self._wanted = self._on = wiring.settings.enabled
+        self._in_flight = 0
         self._answers: list[tuple[Invoke, Invocation]] = []
         self._request_ids: dict[tuple[str, int], str] = {}
         self._changed = threading.Condition()
@@ -91,6 +94,25 @@ class Trigger:
                 self._held = False
                 self._changed.notify_all()
 
+    def enable(self, *, wanted: bool = True) -> None:
+        """Deliver, or with `wanted` false stop: what is in flight ends. Enabled again it resumes (rule 4).
+
+        That the attempts at an unfinished batch begin anew then is inferred (I).
+        """
+        with self._changed:
+            self._wanted = wanted
+            self._changed.notify_all()
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it delivers, or will when what was in flight has ended."""
+        return self._wanted
+
+    @property
+    def in_flight(self) -> int:
+        """Invocations whose answer is awaited."""
+        return self._in_flight
+
     def settle(self, timeout: float) -> bool:
         """Wait until all that was written is delivered, with what follows from it; False after `timeout` seconds."""
         since = self._wiring.now()
@@ -103,11 +125,28 @@ class Trigger:
             answers, self._answers = self._answers, []
             for invoke, invocation in answers:
                 self._take(invoke, invocation)
-            if not self._held:
+            self._tell()  # before polling, which forgets shards that are finished
+            self._switch()
+            if self._on and not self._held:
                 self._poll()
-            due = self._carry_out()
+            due = self._carry_out() if self._on else float("inf")
+            self._tell()
             self._changed.notify_all()
         return due
+
+    def _new_reader(self, resume: Progress | None) -> StreamReader:
+        wiring = self._wiring
+        return StreamReader(
+            wiring.source, wiring.settings, wiring.poll_interval, wiring.correct, self._trouble, resume=resume
+        )
+
+    def _switch(self) -> None:
+        """Go on or off; on again only when nothing is in flight, or two batches of a shard would be."""
+        if self._on and not self._wanted:
+            self._on = False
+        elif self._wanted and not self._on and self._in_flight == 0:
+            self._reader = self._new_reader(self._reader.progress)
+            self._on = True
 
     def _run(self) -> None:
         try:
@@ -119,7 +158,7 @@ class Trigger:
 
     def _wait(self, due: float) -> None:
         with self._changed:
-            if not self._answers and not self._stopping:
+            if not self._answers and not self._stopping and (self._on == self._wanted or self._in_flight > 0):
                 self._changed.wait(max(0.0, min(due - self._wiring.now(), LONGEST_WAIT)))
 
     def _poll(self) -> None:
@@ -132,17 +171,21 @@ class Trigger:
     def _carry_out(self) -> float:
         now = self._wiring.now()
         due = float("inf") if self._held else self._reader.next_poll()
-        for shard_id, reading in self._reader.readings.items():
+        for reading in self._reader.readings.values():
             for action in reading.delivery.due(now):
                 if isinstance(action, Invoke):
+                    self._in_flight += 1
                     self._pool.submit(self._invoke, action)
                 else:
                     self._discard(action, now)
-            for event in reading.delivery.events():
-                self._wiring.observe(Step(self._wiring.name, shard_id, event))
             if (next_due := reading.delivery.next_due(now)) is not None:
                 due = min(due, next_due)
         return due
+
+    def _tell(self) -> None:
+        for shard_id, reading in self._reader.readings.items():
+            for event in reading.delivery.events():
+                self._wiring.observe(Step(self._wiring.name, shard_id, event))
 
     def _invoke(self, invoke: Invoke) -> None:
         invocation = self._wiring.invoke(invoke.event())
@@ -152,6 +195,7 @@ class Trigger:
 
     def _take(self, invoke: Invoke, invocation: Invocation) -> None:
         now = self._wiring.now()
+        self._in_flight -= 1
         self._remember(invoke, invocation.request_id)
         self._wiring.observe(Ended(self._wiring.name, invoke, invocation, now))
         if (reading := self._reader.readings.get(invoke.shard_id)) is not None:
@@ -159,7 +203,7 @@ class Trigger:
 
     def _discard(self, discard: Discard, now: float) -> None:
         sent = None
-        if self._wiring.destination is not None:
+        if self._wiring.destination is not None and discard.condition is not Condition.RECORDS_TRIMMED:
             try:
                 sent = self._wiring.destination.send(discard, self._context(discard), now)
             except (ClientError, BotoCoreError) as error:
@@ -176,6 +220,8 @@ class Trigger:
         return FailureContext(known or str(uuid.uuid4()), self._wiring.function_arn)
 
     def _settled(self, since: float) -> bool:
+        if not self._on:
+            return self._in_flight == 0 and not self._wanted
         readings = self._reader.readings.values()
         return bool(readings) and all(r.settled is not None and r.settled > since for r in readings)
 

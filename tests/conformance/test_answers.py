@@ -11,6 +11,8 @@ from local.events import Advanced, Delivered, Retried, Split
 from tablestream.testing import CREATED
 from tests.conformance.driver import ERROR, SUCCESS, Shard, failing, in_turn, numbers, record, records
 
+DAY = 86_400
+
 
 def names(*identifiers: object) -> Answered:
     return Answered({"batchItemFailures": [{"itemIdentifier": identifier} for identifier in identifiers]})
@@ -274,11 +276,31 @@ def test_rule_22_a_batch_that_expired_as_a_whole_makes_way_for_the_next() -> Non
     assert shard.deliveries == [("RecordAgeExceeded", [1, 2], 0), ("invoke", [3], 0)]
 
 
-def test_rule_22_without_a_limit_nothing_is_too_old() -> None:
+def test_rule_22_without_a_limit_nothing_is_too_old_before_the_streams_retention_ends() -> None:
     shard = Shard(max_age=-1)
     shard.offer(1)
-    shard.now += 10**9
+    shard.now += DAY
     assert numbers(shard.invoke().records) == [1]
+
+
+@pytest.mark.parametrize("max_age", [-1, 604_800])
+def test_rule_36_what_is_retried_for_24_hours_is_trimmed_whatever_the_age_limit(max_age: float) -> None:
+    shard = Shard(max_age=max_age, backoff=lambda _: DAY / 2 + 1)
+    shard.offer(record(1), record(2, at=CREATED + 60))
+    assert shard.run(in_turn(ERROR, ERROR, SUCCESS)) == [
+        ("invoke", [1, 2], 0),
+        ("invoke", [1, 2], 1),
+        ("RecordsTrimmed", [1], 2),
+        ("invoke", [2], 2),
+    ]
+    assert shard.checkpoint() == "2"
+
+
+def test_rule_36_an_age_limit_within_the_retention_comes_first() -> None:
+    shard = Shard(max_age=3600)
+    shard.offer(1)
+    shard.now += 2 * DAY
+    assert shard.run(lambda _: SUCCESS) == [("RecordAgeExceeded", [1], 0)]
 
 
 def test_rule_23_the_backoff_is_asked_with_the_failures_so_far() -> None:

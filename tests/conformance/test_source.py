@@ -112,7 +112,8 @@ def boto_table(endpoint: str | None) -> BotoTable:
         BillingMode="PAY_PER_REQUEST",
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
     )
-    return BotoTable(client, name, BotoSource(streams, made["TableDescription"]["LatestStreamArn"]))
+    stream = made["TableDescription"]["LatestStreamArn"]
+    return BotoTable(client, name, BotoSource(streams, stream, follow=endpoint is not None))
 
 
 def answers(endpoint: str) -> bool:
@@ -322,3 +323,42 @@ class Paging:
 def test_rule_05_all_pages_of_shards_are_listed() -> None:
     shards = BotoSource(Paging(), NOWHERE).shards()
     assert [(shard.shard_id, shard.parent, shard.closed) for shard in shards] == [("a", None, True), ("b", "a", False)]
+
+
+class EmptyPages:
+    """A client whose shard has two empty pages before its record, as AWS may answer."""
+
+    exceptions = boto3.client("dynamodbstreams", region_name="us-east-1").exceptions
+
+    def __init__(self) -> None:
+        self.fresh_iterators = 0
+        self.expired = False
+
+    def get_shard_iterator(self, **_: object) -> dict[str, Any]:
+        self.fresh_iterators += 1
+        return {"ShardIterator": "0"}
+
+    def get_records(self, ShardIterator: str, Limit: int) -> dict[str, Any]:  # noqa: N803 -- boto3's names
+        if self.expired:
+            self.expired = False
+            raise self.exceptions.ExpiredIteratorException({"Error": {"Code": "", "Message": ""}}, "GetRecords")
+        page = int(ShardIterator)
+        return {"Records": [record(1)][:Limit] if page == 2 else [], "NextShardIterator": str(page + 1)}
+
+
+def test_rule_06_an_empty_page_is_not_the_end_of_what_is_there() -> None:
+    client = EmptyPages()
+    source = BotoSource(client, NOWHERE, follow=True)
+    assert [len(source.read("s", TrimHorizon()).records) for _ in range(3)] == [0, 0, 1]
+    assert client.fresh_iterators == 1
+
+
+def test_rule_06_an_iterator_that_expired_while_it_was_kept_is_taken_anew() -> None:
+    client = EmptyPages()
+    source = BotoSource(client, NOWHERE, follow=True)
+    source.read("s", TrimHorizon())
+    client.expired = True
+    with pytest.raises(IteratorExpired):
+        source.read("s", TrimHorizon())
+    assert not source.read("s", TrimHorizon()).records
+    assert client.fresh_iterators == 2

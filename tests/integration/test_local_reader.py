@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from local.settings import StartingPosition
+    from local.shards import Progress
 
 pytestmark = pytest.mark.integration
 
@@ -31,12 +32,16 @@ class Reading:
     """A reader over a synthetic stream whose function always succeeds."""
 
     def __init__(
-        self, source: SyntheticSource, start: StartingPosition = "TRIM_HORIZON", interval: float = 1.0
+        self,
+        source: SyntheticSource,
+        start: StartingPosition = "TRIM_HORIZON",
+        interval: float = 1.0,
+        resume: Progress | None = None,
     ) -> None:
         self.troubles: list[str] = []
         self.delivered: list[str] = []
         settings = replace(MappingSettings(), starting_position=start)
-        self.reader = StreamReader(source, settings, interval, list, self.troubles.append)
+        self.reader = StreamReader(source, settings, interval, list, self.troubles.append, resume=resume)
 
     def at(self, now: float) -> list[str]:
         """Poll at this time, deliver what is due, and return what was delivered since."""
@@ -138,3 +143,48 @@ def test_nothing_is_read_while_a_shard_has_no_room() -> None:
     delivery = reading.reader.readings["parent"].delivery
     assert not delivery.room
     assert reading.reader.next_poll() == RELIST_SECONDS
+
+
+def test_whoever_resumes_goes_on_behind_what_is_done() -> None:
+    source = stream()
+    source.append("parent", records("a", "b"))
+    first = Reading(source)
+    assert first.at(0.0) == ["a", "b"]
+    source.append("parent", records("c"))
+    assert Reading(source, resume=first.reader.progress).at(0.0) == ["c"]
+
+
+def test_what_was_read_and_not_done_is_read_again_by_whoever_resumes() -> None:
+    source = stream()
+    source.append("parent", records("a"))
+    first = Reading(source)
+    assert first.at(0.0) == ["a"]
+    source.append("parent", records("b"))
+    first.reader.poll(1.0)
+    assert Reading(source, resume=first.reader.progress).at(0.0) == ["b"]
+
+
+def test_under_latest_too_it_resumes_where_the_first_one_began() -> None:
+    source = stream()
+    source.append("parent", records("a"))
+    first = Reading(source, "LATEST")
+    assert first.at(0.0) == []
+    source.append("parent", records("b"))
+    assert Reading(source, "LATEST", resume=first.reader.progress).at(0.0) == ["b"]
+
+
+def test_a_parent_that_is_done_stays_done() -> None:
+    source = stream()
+    source.append("parent", records("a"))
+    source.close("parent")
+    source.open("child", parent="parent")
+    source.append("child", records("b"))
+    first = Reading(source)
+    assert [name for now in range(3) for name in first.at(float(now))] == ["a", "b"]
+    source.append("child", records("c"))
+    assert Reading(source, resume=first.reader.progress).at(0.0) == ["c"]
+
+
+def test_a_reader_that_never_began_has_no_progress() -> None:
+    source = stream()
+    assert Reading(source).reader.progress is None

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.actions import Answered, FunctionError, TimedOut
-from local.runtime import Runtime
 from local.functions import FunctionSpec
+from local.runtime import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from local.actions import Answered, Throttled
 from local.cloud import Cloud
 from local.corrections import ConfirmedSource
 from local.observations import Ended, GivenUp, Logged, Observation, Trouble
@@ -94,16 +96,23 @@ class World:
         """Put items that arrive in one batch; the one named `bad` says so."""
         with self.running.held():
             for item in items:
-                mark = {"bad": {"BOOL": True}} if item == bad else {}
-                self.client("dynamodb").put_item(
-                    TableName=self.cloud.outputs["Table"], Item={"id": {"S": item}, **mark}
-                )
+                self.put(item, **({"bad": {"BOOL": True}} if item == bad else {}))
         assert self.running.settle(SOON), self.seen
+
+    def put(self, item: str, **attributes: Any) -> None:
+        self.client("dynamodb").put_item(TableName=self.cloud.outputs["Table"], Item={"id": {"S": item}, **attributes})
 
     def batches(self) -> list[list[str]]:
         """The item ids of each invocation, in order."""
         ended = [seen for seen in self.seen if isinstance(seen, Ended)]
         return [[record["dynamodb"]["Keys"]["id"]["S"] for record in one.invoke.records] for one in ended]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SOON
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -323,3 +332,73 @@ def test_what_a_cancelled_transaction_did_not_write_is_not_delivered(start: Call
 
 def names(page: Page) -> list[str]:
     return [record["dynamodb"]["Keys"]["id"]["S"] for record in page.records]
+
+
+def test_a_disabled_mapping_delivers_nothing_and_resumes_where_it_was(start: Callable[..., World]) -> None:
+    world = start(WRITES_DOWN, template())
+    world.write("a")
+    (trigger,) = world.running.triggers.values()
+    trigger.enable(wanted=False)
+    assert world.running.settle(SOON)
+    world.write("b")
+    assert world.batches() == [["a"]]
+    trigger.enable()
+    assert world.running.settle(SOON)
+    assert world.batches() == [["a"], ["b"]]
+
+
+def test_what_is_in_flight_ends_before_a_mapping_is_enabled_again(start: Callable[..., World], tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    source = (
+        "import pathlib, time\n"
+        "def handler(event, context):\n"
+        f"    while not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.01)"
+    )
+    world = start(source, template())
+    world.put("a")
+    (trigger,) = world.running.triggers.values()
+    until(lambda: trigger.in_flight == 1)
+    trigger.enable(wanted=False)
+    trigger.enable()
+    gate.touch()
+    assert world.running.settle(SOON)
+    assert world.batches() == [["a"]]
+
+
+def test_a_mapping_that_the_template_disables_waits_to_be_enabled(start: Callable[..., World]) -> None:
+    world = start(WRITES_DOWN, template(Enabled=False))
+    world.write("a")
+    assert world.batches() == []
+    world.running.triggers["TaskChanges"].enable()
+    assert world.running.settle(SOON)
+    assert world.batches() == [["a"]]
+
+
+def test_a_function_without_concurrency_is_throttled_and_no_attempt_is_used(start: Callable[..., World]) -> None:
+    world = start(WRITES_DOWN, template(MaximumRetryAttempts=0, BisectBatchOnFunctionError=True))
+    world.running.runtime("Task").throttle(3)
+    world.write("a", "b")
+    ended = [seen for seen in world.seen if isinstance(seen, Ended)]
+    assert [type(one.invocation.outcome) for one in ended] == [Throttled] * 3 + [Answered]
+    assert world.batches() == [["a", "b"]] * 4
+    assert {one.invoke.attempt for one in ended} == {0}
+
+
+BAD_ANSWERS = [
+    "{'batchItemFailures': [{'itemIdentifier': ''}]}",
+    "{'batchItemFailures': [{'itemIdentifier': None}]}",
+    "{'batchItemFailures': [{'id': '1'}]}",
+    "{'batchItemFailures': [{'itemIdentifier': 'of another batch'}]}",
+    "'done'",
+    "{1, 2}",
+]
+
+
+@pytest.mark.parametrize("answer", BAD_ANSWERS)
+def test_a_bad_answer_fails_the_whole_batch(start: Callable[..., World], answer: str) -> None:
+    settings: dict[str, Any] = {"FunctionResponseTypes": ["ReportBatchItemFailures"], "MaximumRetryAttempts": 1}
+    world = start(f"def handler(event, context): return {answer}", template(**settings))
+    world.write("a", "b")
+    assert world.batches() == [["a", "b"]] * 2
+    (given_up,) = [seen for seen in world.seen if isinstance(seen, GivenUp)]
+    assert len(given_up.discard.records) == 2
