@@ -23,14 +23,15 @@ def stand_in(template: dict[str, Any], supported: frozenset[str]) -> list[str]:
             replaced.add(name)
             if not _is_subscription(resource):
                 notes.append(f"{name} ({kind}) is not emulated")
-            template["Resources"][name] = _parameter(name, resource)
+            template["Resources"][name] = stand_in_for(name, resource)
     for section in ("Resources", "Outputs"):
         if section in template:
             template[section] = _without_attributes(template[section], replaced)
     return notes
 
 
-def _parameter(name: str, resource: dict[str, Any]) -> dict[str, Any]:
+def stand_in_for(name: str, resource: dict[str, Any]) -> dict[str, Any]:
+    """A resource the embedded AWS can create, to be referred to in place of `resource`."""
     kept = {key: resource[key] for key in ("Condition",) if key in resource}
     properties = {"Name": f"stand-in-{name}", "Type": "String", "Value": resource["Type"]}
     return {"Type": "AWS::SSM::Parameter", "Properties": properties, **kept}

@@ -23,10 +23,10 @@ from local.clients import REGION
 from local.code import CODE_BUCKET, CODE_KEY, Code, take_code
 from local.errors import TemplateError
 from local.parameters import parameter_values
-from local.stand_ins import stand_in
+from local.stand_ins import stand_in, stand_in_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 Json = Any  # what a template or a JSON document holds
@@ -113,10 +113,12 @@ def _take_mappings(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
         del outputs[name]
     for resource in resources.values():
         _forget_dependencies(resource, taken)
+    for name in [name for name in taken if _names_any(resources, [name])]:
+        resources[name] = stand_in_for(name, taken[name])  # an alarm or a dashboard shows the mapping's metrics
     return taken
 
 
-def _names_any(value: Json, names: Mapping[str, Any]) -> bool:
+def _names_any(value: Json, names: Iterable[str]) -> bool:
     text = json.dumps(value)
     return any(f'"{name}"' in text or f"${{{name}}}" in text for name in names)
 

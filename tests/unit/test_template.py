@@ -109,8 +109,8 @@ def test_a_view_without_images_is_noticed_rather_than_filtered_out(filters: Filt
 def test_the_worker_may_do_only_what_it_does_to_the_resources_it_uses(stack: dict[str, Any]) -> None:
     for statement in statements(stack):
         assert not any("*" in action for action in actions(statement)), statement["Sid"]
-        # X-Ray has no resources to name
-        assert statement["Resource"] != "*" or statement["Sid"] == "Trace"
+        # neither X-Ray nor ListStreams has resources to name
+        assert statement["Resource"] != "*" or statement["Sid"] in {"Trace", "ListStreams"}
     assert stack["Resources"]["WorkerRole"]["Properties"].get("ManagedPolicyArns") is None
 
 
@@ -134,7 +134,7 @@ def test_what_cannot_be_made_again_outlives_the_stack(name: str, stack: dict[str
 def test_data_can_be_restored_to_a_point_in_time_and_is_encrypted(name: str, stack: dict[str, Any]) -> None:
     table = stack["Resources"][name]["Properties"]
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert table["SSESpecification"]["SSEEnabled"] is True
 
 
 def test_the_failures_bucket_is_private_and_refuses_plain_http(stack: dict[str, Any]) -> None:
@@ -142,6 +142,51 @@ def test_the_failures_bucket_is_private_and_refuses_plain_http(stack: dict[str, 
     (statement,) = stack["Resources"]["FailuresBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     assert statement["Effect"] == "Deny"
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+@pytest.mark.parametrize(("policy", "of"), [("TopicPolicy", "Topic"), ("AlarmTopicPolicy", "AlarmTopic")])
+def test_the_topics_refuse_plain_http(policy: str, of: str, stack: dict[str, Any]) -> None:
+    properties = stack["Resources"][policy]["Properties"]
+    assert properties["Topics"] == [{"Ref": of}]
+    (refusal,) = [each for each in properties["PolicyDocument"]["Statement"] if each["Effect"] == "Deny"]
+    assert refusal["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+@pytest.mark.parametrize("name", ["Table", "InventoryTable"])
+def test_data_is_protected_from_deletion_where_that_is_asked_for(name: str, stack: dict[str, Any]) -> None:
+    assert stack["Resources"][name]["Properties"]["DeletionProtectionEnabled"] == {"Ref": "DeletionProtection"}
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        *((table, ("SSESpecification", "KMSMasterKeyId")) for table in ("Table", "InventoryTable", "JournalTable")),
+        ("Topic", ("KmsMasterKeyId",)),
+        ("AlarmTopic", ("KmsMasterKeyId",)),
+        ("WorkerLogs", ("KmsKeyId",)),
+        (
+            "FailuresBucket",
+            (
+                "BucketEncryption",
+                "ServerSideEncryptionConfiguration",
+                0,
+                *("ServerSideEncryptionByDefault", "KMSMasterKeyID"),
+            ),
+        ),
+    ],
+)
+def test_everything_that_holds_data_takes_the_key_of_the_stack_where_there_is_one(
+    name: str, path: tuple[str | int, ...], stack: dict[str, Any]
+) -> None:
+    value = stack["Resources"][name]["Properties"]
+    for step in path:
+        value = value[step]
+    assert value["Fn::If"][:2] == ["Encrypted", {"Fn::GetAtt": ["Key", "Arn"]}]
+
+
+def test_the_key_outlives_the_stack_like_the_data_under_it(stack: dict[str, Any]) -> None:
+    assert stack["Resources"]["Key"]["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert stack["Resources"]["Key"]["Properties"]["EnableKeyRotation"] is True
 
 
 def test_filter_patterns_are_as_long_as_the_service_takes(mapping: dict[str, Any]) -> None:
