@@ -64,7 +64,7 @@ EXPECTED: Mapping[str, Expected] = {
     "shipped-cancelled": Expected("cancelled", "RELEASED", (*_OK, "shipped", "cancelled")),
     "removed": Expected(None, "RELEASED", (*_OK, "removed")),
     "expired": Expected(None, "RELEASED", (*_OK, "expired")),
-    "shipped-removed": Expected(None, "RESERVED", (*_OK, "shipped", "removed")),
+    "shipped-removed": Expected(None, "RESERVED", (*_OK, "shipped")),
     "before-poison": Expected("confirmed", "RESERVED", _OK),
     "poison": Expected("pending", None, ()),
     "after-poison": Expected("confirmed", "RESERVED", _OK),

@@ -91,7 +91,6 @@ TABLE: Mapping[str, Expected] = {
             "order.received 2002",
             "order.delivered 2003",
             "order.cancelled 2004",
-            "order.removed 2006",
         ),
         dead_letters=(4,),
     ),

@@ -38,6 +38,8 @@ class OrderStatus(StrEnum):
 
 _ATTRIBUTES_AND_TAGS = 3 + 1 + 3
 """What a plain line counts: productId, quantity and price, the tag of the map, and one tag for each of the three."""
+SETTLED = (OrderStatus.SHIPPED, OrderStatus.DELIVERED, OrderStatus.REJECTED)
+"""Statuses of an order that holds no stock any more: its removal is housekeeping, nobody is told of it."""
 _STATUSES = {status.value: status for status in OrderStatus}
 
 

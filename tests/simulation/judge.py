@@ -20,7 +20,7 @@ Record = Mapping[str, Any]
 Image = Mapping[str, Any]
 
 _STATUSES = frozenset({"pending", "confirmed", "rejected", "shipped", "delivered", "cancelled"})
-_RELEASED_ON_REMOVAL = frozenset({"pending", "confirmed", "cancelled"})
+_SETTLED = frozenset({"shipped", "delivered", "rejected"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,8 @@ def wanted_of(records: Sequence[Record]) -> Iterator[Wanted]:
         base = (record, record["eventID"], int(stream["SequenceNumber"]), key)
         if "entityType" not in image:
             yield Wanted(*base, poison=True)
+        elif kind == "REMOVE" and image["status"]["S"] in _SETTLED:
+            continue
         elif kind != "MODIFY" or old["status"] != new["status"]:
             yield _wanted(base, kind, image)
 
@@ -62,7 +64,7 @@ def _wanted(base: tuple[Record, str, int, tuple[str, str]], kind: str, image: Im
     if kind == "MODIFY":
         return Wanted(*base, release=status == "cancelled", notification=f"order.{status}")
     removed = "order.expired" if "userIdentity" in base[0] else "order.removed"
-    return Wanted(*base, release=status in _RELEASED_ON_REMOVAL, notification=removed)
+    return Wanted(*base, release=True, notification=removed)
 
 
 def _sound(image: Image) -> bool:

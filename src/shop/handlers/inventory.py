@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from shop.effects import Release, Reserve
-from shop.orders import Order, OrderKey, OrderStatus, status_of
+from shop.orders import SETTLED, Order, OrderKey, OrderStatus, status_of
 from tablestream.change import Change
-
-MAY_HOLD_STOCK = (OrderStatus.PENDING, OrderStatus.CONFIRMED, OrderStatus.CANCELLED)
-"""Last statuses of a removed order whose stock goes back. Shipped units are gone; a rejected order held none."""
 
 
 def order_placed(change: Change) -> Reserve | None:
@@ -27,7 +24,7 @@ def status_changed(change: Change) -> Release | None:
 
 def order_removed(change: Change) -> Release | None:
     """Release what an order held that was removed, by a person or by Time to Live, before it was shipped."""
-    if status_of(change.image) not in MAY_HOLD_STOCK:
+    if status_of(change.image) in SETTLED:
         return None
     return Release(OrderKey.of(change), change.event_id)
 

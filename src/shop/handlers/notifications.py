@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shop.effects import Notification
-from shop.orders import Order, OrderStatus, known_status
+from shop.orders import SETTLED, Order, OrderStatus, known_status, status_of
 from tablestream.change import Change
 
 
@@ -22,8 +22,10 @@ def status_changed(change: Change) -> Notification:
     return _announce("order." + order.status, change, previous)
 
 
-def order_removed(change: Change) -> Notification:
-    """Announce that an order was removed, or that Time to Live removed it."""
+def order_removed(change: Change) -> Notification | None:
+    """Announce that an order was removed, or that Time to Live did it; nobody needs to hear of a settled one."""
+    if status_of(change.image) in SETTLED:
+        return None
     return _announce("order.expired" if change.expired else "order.removed", change)
 
 

@@ -72,18 +72,18 @@ def test_a_change_of_anything_but_the_status_leads_to_nothing() -> None:
         ("pending", ["Release", "order.removed"]),
         ("confirmed", ["Release", "order.removed"]),
         ("cancelled", ["Release", "order.removed"]),
-        ("rejected", ["order.removed"]),
-        ("shipped", ["order.removed"]),
-        ("delivered", ["order.removed"]),
+        ("rejected", []),
+        ("shipped", []),
+        ("delivered", []),
     ],
 )
-def test_a_removed_order_is_released_unless_it_was_shipped_or_rejected(status: str, expected: list[str]) -> None:
+def test_a_removed_order_is_released_and_announced_unless_it_was_settled(status: str, expected: list[str]) -> None:
     assert kinds(removed(order_item(status=status))) == expected
 
 
 def test_an_order_that_time_to_live_removed_is_announced_as_expired() -> None:
     assert kinds(expired(order_item(status="confirmed"))) == ["Release", "order.expired"]
-    assert kinds(expired(order_item(status="shipped"))) == ["order.expired"]
+    assert kinds(expired(order_item(status="shipped"))) == []
 
 
 def test_other_entities_lead_to_nothing() -> None:
