@@ -47,19 +47,19 @@ class Clients:
     def connect(cls, config: Config) -> Clients:
         """Make the clients.
 
-        A call that is sent just before the deadline ends, in time or by timing out, before the margin is used up: that
-        holds for the sinks, which try again themselves. The others leave a second try to boto3.
+        A call of a sink that is sent just before the deadline ends, in time or by timing out, when half of the margin
+        is left: for the journal, whose call ends before the margin does. boto3 tries nothing twice: who calls does.
         """
         seconds = config.deadline_margin_seconds
-        quick = _settings(config.concurrency, attempts=1, read_seconds=max(0.5, seconds - 2 * _CONNECT_SECONDS))
-        patient = _settings(config.concurrency, attempts=2, read_seconds=max(0.5, seconds / 2 - _CONNECT_SECONDS))
+        of_sinks = _settings(config.concurrency, read_seconds=max(0.5, seconds / 2 - _CONNECT_SECONDS))
+        of_journal = _settings(config.concurrency, read_seconds=max(0.5, seconds * 0.4 - _CONNECT_SECONDS))
         # What boto3.client does, without importing what boto3 has for resources and file transfers.
         make: Any = botocore.session.Session().create_client
-        failures: Any = MadeWhenUsed(lambda: make("s3", config=patient))
+        failures: Any = MadeWhenUsed(lambda: make("s3", config=of_sinks))
         return cls(
-            inventory=write_json(make("dynamodb", config=quick)),
-            journal=write_json(make("dynamodb", config=patient)),
-            topic=write_form_once(make("sns", config=quick)),
+            inventory=write_json(make("dynamodb", config=of_sinks)),
+            journal=write_json(make("dynamodb", config=of_journal)),
+            topic=write_form_once(make("sns", config=of_sinks)),
             failures=failures,
         )
 
@@ -81,10 +81,10 @@ class MadeWhenUsed:
         return getattr(self._made, name)
 
 
-def _settings(connections: int, *, attempts: int, read_seconds: float) -> ClientConfig:
+def _settings(connections: int, *, read_seconds: float) -> ClientConfig:
     return ClientConfig(
         max_pool_connections=connections,
-        retries={"mode": "standard", "total_max_attempts": attempts},
+        retries={"mode": "standard", "total_max_attempts": 1},
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=read_seconds,
         # What is sent is built here, from checked values; checking it again takes longer than sending it.

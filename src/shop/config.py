@@ -21,6 +21,7 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 _KINDS = {int: "a whole number", float: "a number"}
 _MAX_TTL_DAYS = 3650
+_MIN_MARGIN_SECONDS = 2.0
 _MAX_MARGIN_SECONDS = 60.0
 _MAX_CONCURRENCY = 64
 
@@ -50,7 +51,7 @@ class Config:
             failures_bucket=reader.text("FAILURES_BUCKET", _BUCKET, "a bucket's name"),
             journal_ttl_days=reader.number("JOURNAL_TTL_DAYS", DEFAULT_TTL_DAYS, 1, _MAX_TTL_DAYS),
             deadline_margin_seconds=reader.number(
-                "DEADLINE_MARGIN_SECONDS", DEFAULT_MARGIN_SECONDS, 1.0, _MAX_MARGIN_SECONDS
+                "DEADLINE_MARGIN_SECONDS", DEFAULT_MARGIN_SECONDS, _MIN_MARGIN_SECONDS, _MAX_MARGIN_SECONDS
             ),
             concurrency=reader.number("CONCURRENCY", DEFAULT_CONCURRENCY, 1, _MAX_CONCURRENCY),
         )

@@ -26,7 +26,7 @@ logger = logging.getLogger("tablestream")
 
 Response = dict[str, list[dict[str, str]]]
 
-DEFAULT_MARGIN_SECONDS = 3.0
+DEFAULT_MARGIN_SECONDS = 5.0
 """What is kept back of Lambda's timeout for the journal, the answer and the call that is under way."""
 
 _JOURNAL_SHARE = 0.25

@@ -24,7 +24,7 @@ def test_the_rest_has_defaults() -> None:
         topic_arn="arn:aws:sns:eu-central-1:123456789012:order-events",
         failures_bucket="order-failures",
         journal_ttl_days=14,
-        deadline_margin_seconds=3.0,
+        deadline_margin_seconds=5.0,
         concurrency=8,
     )
 
