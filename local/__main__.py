@@ -1,4 +1,4 @@
-"""The command line: `python -m local up | demo | invoke | serve | order | events`."""
+"""The command line: `python -m local up | demo | order | fault | mapping | invoke | serve | events`."""
 
 from __future__ import annotations
 
@@ -43,6 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_invoke(commands.add_parser("invoke", help="the handler on a sample event, without Docker"))
     _add_serve(commands.add_parser("serve", help="the embedded AWS without trigger, for a container to use"))
     _add_order(commands.add_parser("order", help="place or change an order in a running `up`"))
+    _add_fault(commands.add_parser("fault", help="make the AWS of a running `up` fail, to practise"))
+    _add_mapping(commands.add_parser("mapping", help="disable or enable an event source mapping of a running `up`"))
     commands.add_parser("events", help="write events/*.json anew").set_defaults(run=_events)
     return parser
 
@@ -60,9 +62,10 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
     _template(parser)
     _address(parser, 4567)
     parser.add_argument("--dynamodb-endpoint", metavar="URL", help="keep the tables on this DynamoDB")
+    parser.add_argument("--config-env", metavar="NAME", help="environment of samconfig.toml (default: local)")
     parser.add_argument("--parameter", metavar="NAME=VALUE", type=_pair, action="append", default=[])
     parser.add_argument("--reload", action="store_true", help="import the handler anew when its source changes")
-    parser.add_argument("--logs", action="store_true", help="show every line the functions write")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show every line the functions write")
     parser.add_argument("--record", metavar="FILE", type=Path, help="write every delivery to FILE, images included")
     parser.add_argument("--replay", metavar="FILE", type=Path, help="play the deliveries of FILE first")
     parser.set_defaults(run=_up)
@@ -70,7 +73,7 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     _template(parser)
-    parser.add_argument("--logs", action="store_true", help="show every line the functions write")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show every line the functions write")
     parser.set_defaults(run=_demo)
 
 
@@ -100,6 +103,24 @@ def _add_order(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_order)
 
 
+def _add_fault(parser: argparse.ArgumentParser) -> None:
+    kinds = ("throttle", "conflict", "outage", "function-throttle", "list", "clear")
+    parser.add_argument("kind", choices=kinds, help="what the functions' calls get; your own calls go through")
+    parser.add_argument("--calls", type=int, metavar="N", help="the next N calls (default: until `clear`)")
+    parser.add_argument("--seconds", type=float, help="no longer than this")
+    parser.add_argument("--service", choices=("dynamodb", "s3", "sns", "sqs"), help="of an outage (default: dynamodb)")
+    parser.add_argument("--operation", help="this one only, e.g. TransactWriteItems")
+    parser.add_argument("--mentioning", metavar="TEXT", help="only calls with TEXT in the request, e.g. a table's name")
+    parser.add_argument("--function", help="whose invocations are throttled, where there are several")
+    parser.set_defaults(run=_fault)
+
+
+def _add_mapping(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=("enable", "disable"))
+    parser.add_argument("name", nargs="?", help="logical id, where there are several")
+    parser.set_defaults(run=_mapping)
+
+
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
@@ -117,8 +138,9 @@ def _up(given: argparse.Namespace) -> int:
             port=given.port,
             dynamodb_endpoint=given.dynamodb_endpoint,
             parameters=dict(given.parameter),
+            config_env=given.config_env,
             reload=given.reload,
-            logs=given.logs,
+            verbose=given.verbose,
             record=given.record,
             replay=given.replay,
         )
@@ -128,7 +150,7 @@ def _up(given: argparse.Namespace) -> int:
 def _demo(given: argparse.Namespace) -> int:
     from local.demo import demo
 
-    return demo(given.template, logs=given.logs)
+    return demo(given.template, verbose=given.verbose)
 
 
 def _invoke(given: argparse.Namespace) -> int:
@@ -154,6 +176,19 @@ def _order(given: argparse.Namespace) -> int:
     lines = list(zip(products, quantities, strict=True))
     wish = Wish(lines, given.customer, given.poison, given.cancel, given.ship, given.remove)
     return order(wish)
+
+
+def _fault(given: argparse.Namespace) -> int:
+    from local.practice import fault
+
+    names = ("calls", "seconds", "service", "operation", "mentioning", "function")
+    return fault(given.kind, {name: getattr(given, name) for name in names})
+
+
+def _mapping(given: argparse.Namespace) -> int:
+    from local.practice import mapping
+
+    return mapping(given.name, enabled=given.what == "enable")
 
 
 def _events(_given: argparse.Namespace) -> int:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from local.functions import FunctionSpec
 
 BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
-# SDKs put it into their user agent, which is how injected faults find a function's calls (`local/faults.py`).
-EXECUTION_ENVIRONMENT = f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}"
 INIT_SECONDS = 60  # Lambda allows 10 s; a laptop under load may need more, and no test should hang on it
 
 
@@ -170,7 +168,7 @@ def environment(function: FunctionSpec) -> dict[str, str]:
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_EXECUTION_ENV": EXECUTION_ENVIRONMENT,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",
         "LAMBDA_TASK_ROOT": str(function.code.resolve()),
         "_HANDLER": function.handler,
     }

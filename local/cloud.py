@@ -14,6 +14,7 @@ from local import orders
 from local import stack as stacks
 from local.clients import REGION, Client, Clients
 from local.external import mirror
+from local.faults import FUNCTION_TOKEN
 from local.server import Server
 from local.translate import translate
 
@@ -150,7 +151,8 @@ class Cloud:
         return mirror(self._clients.embedded("dynamodb"), self.client("dynamodb"))
 
     def _at_home(self, function: FunctionSpec) -> FunctionSpec:
-        return replace(function, environment={**function.environment, **self.aws_environment()})
+        signed = {"AWS_SESSION_TOKEN": FUNCTION_TOKEN}
+        return replace(function, environment={**function.environment, **self.aws_environment(), **signed})
 
 
 @contextmanager

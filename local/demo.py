@@ -39,11 +39,11 @@ def impatient(function: FunctionSpec) -> FunctionSpec:
     return replace(function, timeout=8.0, environment={**function.environment, "DEADLINE_MARGIN_SECONDS": "6.5"})
 
 
-def demo(template: Path, *, logs: bool = False) -> int:
+def demo(template: Path, *, verbose: bool = False) -> int:
     """Play the scenario and check what came of it. Returns the exit status."""
     began, output = time.monotonic(), console()
     try:
-        broken = _played(template, output, logs=logs)
+        broken = _played(template, output, verbose=verbose)
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the last line says that it did
         output.print_exception()
         broken = f"{type(error).__name__}: {error}"
@@ -53,9 +53,9 @@ def demo(template: Path, *, logs: bool = False) -> int:
     return 1 if broken else 0
 
 
-def _played(template: Path, output: Console, *, logs: bool) -> str:
+def _played(template: Path, output: Console, *, verbose: bool) -> str:
     """What went wrong, or nothing."""
-    watch, view = Watch(), View(output, logs=logs)
+    watch, view = Watch(), View(output, verbose=verbose)
 
     def observe(observation: Observation) -> None:
         view(observation)

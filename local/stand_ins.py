@@ -7,6 +7,7 @@ function than a DynamoDB stream are taken off their resources: moto would look f
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from typing import Any
 
 Json = Any  # what a template holds
@@ -18,16 +19,17 @@ def stand_in(template: dict[str, Any], supported: frozenset[str]) -> list[str]:
     """Change `template` so that it can be created from the types `supported`; returns a note for each change."""
     notes = [note for name, resource in template["Resources"].items() for note in _other_sources(name, resource)]
     replaced: set[str] = set()
+    missing: dict[str, list[str]] = defaultdict(list)
     for name, resource in template["Resources"].items():
         if (kind := resource["Type"]) not in supported or kind in _NEVER or _is_subscription(resource):
             replaced.add(name)
             if not _is_subscription(resource):
-                notes.append(f"{name} ({kind}) is not emulated")
+                missing[kind].append(name)
             template["Resources"][name] = stand_in_for(name, resource)
     for section in ("Resources", "Outputs"):
         if section in template:
             template[section] = _without_attributes(template[section], replaced)
-    return notes
+    return notes + [f"{kind} is not emulated: {', '.join(names)}" for kind, names in sorted(missing.items())]
 
 
 def stand_in_for(name: str, resource: dict[str, Any]) -> dict[str, Any]:

@@ -19,18 +19,25 @@ STATE = Path(".local/up.json")
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where the running `up` listens and what its stack made."""
+    """Where the running `up` listens, for AWS calls and for commands (`control`), and what its stack made."""
 
     pid: int
     endpoint: str
+    control: str
     dynamodb_endpoint: str | None
     outputs: Mapping[str, str]
 
+    @staticmethod
+    def of_this_process(
+        endpoint: str, control: str, dynamodb_endpoint: str | None, outputs: Mapping[str, str]
+    ) -> State:
+        """The state of an `up` that runs in this process."""
+        return State(os.getpid(), endpoint, control, dynamodb_endpoint, dict(outputs))
+
 
 @contextmanager
-def announced(endpoint: str, dynamodb_endpoint: str | None, outputs: Mapping[str, str]) -> Iterator[None]:
+def announced(state: State) -> Iterator[None]:
     """Keep the state file while the with block runs. Another `up` that began later keeps its own."""
-    state = State(os.getpid(), endpoint, dynamodb_endpoint, dict(outputs))
     STATE.parent.mkdir(exist_ok=True)
     STATE.write_text(json.dumps(asdict(state), indent=2), encoding="utf-8")
     try:

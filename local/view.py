@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from local.actions import Condition, Throttled
 from local.events import Advanced, Delivered, Invoked, Retried, Split
+from local.log_lines import readable
 from local.observations import Ended, GivenUp, Logged, Observation, Step, Trouble
+from local.status import Status, short
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from types import TracebackType
 
     from local.actions import Record
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal, so that a line stays a line
-QUIET_LEVELS = {"DEBUG", "INFO"}
 
 
 def console() -> Console:
@@ -45,61 +48,105 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 
 class View:
-    """Prints observations as they come; safe to call from any thread. `logs` shows every line of the functions."""
+    """Prints observations as they come; safe to call from any thread.
 
-    def __init__(self, output: Console, *, logs: bool = False) -> None:
+    `verbose` shows every line of the functions. In a terminal, within the with block, a table below the deliveries
+    shows where each shard stands.
+    """
+
+    def __init__(self, output: Console, *, verbose: bool = False) -> None:
         self._output = output
-        self._logs = logs
+        self._verbose = verbose
         self._lock = threading.Lock()
         self._invoked: dict[tuple[str, str, int], Invoked] = {}
-        self._ended: dict[tuple[str, str, int], Ended] = {}
+        self._ended: dict[tuple[str, str, int], tuple[Ended, float | None]] = {}
+        self._status = Status()
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        """Show the table, in a terminal."""
+        if self._output.is_terminal:
+            self._live = Live(get_renderable=self.status, console=self._output, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the table as it is in the end."""
+        if self._live is not None:
+            self._live.stop()
+        self._output.print(self.status())
+
+    def status(self) -> Group:
+        """Where each shard stands, and the latency."""
+        with self._lock:
+            rows = self._status.rows(time.time())
+            latency = Text(f"write to handler: {self._status.latency.summary()}", "cyan")
+        return Group(table("", Status.columns, rows), latency) if rows else Group(latency)
 
     def __call__(self, observation: Observation) -> None:
         """Show one observation."""
         with self._lock:
-            if isinstance(observation, Step):
-                self._step(observation)
-            elif isinstance(observation, Ended):
-                invoke = observation.invoke
-                self._ended[observation.mapping, invoke.shard_id, invoke.id] = observation
-            elif isinstance(observation, Logged):
-                self._log(observation)
-            else:
-                self._bad_news(observation)
+            lines = list(self._lines(observation, self._status.follow(observation)))
+        for line in lines:
+            self._output.print(line, soft_wrap=True)
 
-    def _step(self, step: Step) -> None:
+    def _lines(self, observation: Observation, latency: float | None) -> Iterator[Text]:
+        if isinstance(observation, Step):
+            yield from self._step(observation)
+        elif isinstance(observation, Ended):
+            invoke = observation.invoke
+            self._ended[observation.mapping, invoke.shard_id, invoke.id] = observation, latency
+        elif isinstance(observation, Logged):
+            shown = observation.line if self._verbose else readable(observation.line)
+            if shown is not None:
+                yield Text(
+                    f"         {observation.function} | {shown}", "yellow" if shown != observation.line else "dim"
+                )
+        else:
+            yield bad_news(observation)
+
+    def _step(self, step: Step) -> Iterator[Text]:
         event = step.event
         if isinstance(event, Invoked):
             self._invoked[step.mapping, step.shard_id, event.invoke_id] = event
         elif isinstance(event, Delivered | Advanced | Retried | Split):
             key = (step.mapping, step.shard_id, event.invoke_id)
-            invoked, ended = self._invoked.pop(key, None), self._ended.pop(key, None)
+            invoked, (ended, latency) = self._invoked.pop(key, None), self._ended.pop(key, (None, None))
             if invoked is not None and ended is not None:
-                self._output.print(delivery_line(step, invoked, ended), soft_wrap=True)
-
-    def _log(self, logged: Logged) -> None:
-        if self._logs or not is_routine(logged.line):
-            self._output.print(Text(f"         {logged.function} | {logged.line}", "dim"), soft_wrap=True)
-
-    def _bad_news(self, news: GivenUp | Trouble) -> None:
-        if isinstance(news, Trouble):
-            text = f"{_clock(news.at)} {news.mapping}: {news.message}"
-        else:
-            where = news.destination or "nowhere: the mapping has no on-failure destination"
-            lost = f"{len(news.discard.records)} records given up ({news.discard.condition})"
-            text = f"{_clock(news.at)} {news.mapping}: {lost}, sent to {where}"
-        self._output.print(Text(text, "bold red"), soft_wrap=True)
+                yield delivery_line(step, invoked, ended, latency)
 
 
-def delivery_line(step: Step, invoked: Invoked, ended: Ended) -> Text:
+def bad_news(news: GivenUp | Trouble) -> Text:
+    """One line about records that were given up, or about what the trigger could not do."""
+    if isinstance(news, Trouble):
+        return Text(f"{_clock(news.at)} {news.mapping}: {news.message}", "bold red")
+    lost = (
+        f"{counted(len(news.discard.records), 'record')} given up after {counted(news.discard.invoke_count, 'attempt')}"
+    )
+    where = f"told to {news.destination}" if news.destination else "lost: the mapping has no on-failure destination"
+    if news.discard.condition is Condition.RECORDS_TRIMMED:
+        where = "lost: the stream keeps them no longer"
+    return Text(f"{_clock(news.at)} {news.mapping}: {lost} ({news.discard.condition}), {where}", "bold red")
+
+
+def delivery_line(step: Step, invoked: Invoked, ended: Ended, latency: float | None) -> Text:
     """One line for one invocation: when, shard and lane, which records, what came of it, how long it took."""
-    age = "" if invoked.oldest is None else f", age {max(0.0, invoked.at - invoked.oldest):.1f} s"
     what, style = outcome_of(step.event, ended)
-    text = Text(f"{_clock(ended.at)} {step.mapping} {step.shard_id[-8:]}/{invoked.lane} #{invoked.invoke_id}")
-    text.append(f" attempt {invoked.attempt + 1}: {changes(ended.invoke.records)}{age} -> ")
+    attempt = f" attempt {invoked.attempt + 1}" if invoked.attempt else ""
+    text = Text(f"{_clock(ended.at)} {step.mapping} {short(step.shard_id)}/{invoked.lane} #{invoked.invoke_id}")
+    text.append(f"{attempt}: {changes(ended.invoke.records)} -> ")
     text.append(what, style)
-    text.append(f" ({ended.invocation.seconds * 1000:.0f} ms)")
+    text.append(f" ({ended.invocation.seconds * 1000:.0f} ms{_waited(invoked, latency)})", "dim")
     return text
+
+
+def _waited(invoked: Invoked, latency: float | None) -> str:
+    """How old the records were: to the millisecond when they came for the first time."""
+    if latency is not None:
+        return f", {latency * 1000:.0f} ms after the write"
+    return "" if invoked.oldest is None else f", age {max(0.0, invoked.at - invoked.oldest):.1f} s"
 
 
 def outcome_of(event: object, ended: Ended) -> tuple[str, str]:
@@ -110,7 +157,10 @@ def outcome_of(event: object, ended: Ended) -> tuple[str, str]:
     why = f" after {error['errorType']}" if error else ""
     if isinstance(event, Split):
         return f"halved into {event.first_half} + {event.second_half}{why}", "magenta"
+    if isinstance(event, Retried) and isinstance(ended.invocation.outcome, Throttled):
+        return f"throttled, again in {event.wait:.1f} s", "yellow"
     if isinstance(event, Retried):
+        why = why or f": {event.reason}"
         return f"failed{why}, again in {event.wait:.1f} s", "red"
     return "ok", "green"
 
@@ -118,17 +168,13 @@ def outcome_of(event: object, ended: Ended) -> tuple[str, str]:
 def changes(records: Sequence[Record]) -> str:
     """How many records of each kind."""
     kinds = Counter(str(record.get("eventName")) for record in records)
-    counted = " ".join(f"{kind} x{count}" for kind, count in kinds.items())
-    return f"{len(records)} record{'s' if len(records) != 1 else ''} ({counted})"
+    each = " ".join(f"{kind} x{count}" for kind, count in kinds.items())
+    return f"{counted(len(records), 'record')} ({each})"
 
 
-def is_routine(line: str) -> bool:
-    """Whether a log line need not be shown: metrics, and structured log entries below a warning."""
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return not line.strip()
-    return isinstance(entry, dict) and ("_aws" in entry or entry.get("level") in QUIET_LEVELS)
+def counted(number: int, noun: str) -> str:
+    """The number and its noun, in the plural where it has to be."""
+    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def _clock(at: float) -> str:

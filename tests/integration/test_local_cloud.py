@@ -131,7 +131,7 @@ def test_a_resource_the_embedded_aws_cannot_create_has_a_stand_in(tmp_path: Path
     outputs["Sub"] = {"Value": {"Fn::Sub": "<${New.Arn}>"}}
     path = write_template(tmp_path, {"Queue": {"Type": "AWS::SQS::Queue"}, "New": unknown}, Outputs=outputs)
     with Cloud(path) as made:
-        assert made.notes == ("New (AWS::Unheard::Of) is not emulated",)
+        assert made.notes == ("AWS::Unheard::Of is not emulated: New",)
         assert made.outputs == {"Ref": "stand-in-New", "Arn": "stand-in-New-Arn", "Sub": "<stand-in-New-Arn>"}
 
 

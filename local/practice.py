@@ -1,0 +1,34 @@
+"""`python -m local fault` and `mapping`: ask a running `up` for trouble."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from local.control import ask
+from local.errors import UsageError
+from local.exercises import FUNCTION
+from local.state import running
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def fault(kind: str, asked: Mapping[str, Any]) -> int:
+    """Switch a fault on; `list` and `clear` are kinds too. Raises NotRunningError and UsageError."""
+    state = running()
+    if kind == "list":
+        print("\n".join(ask(state.control, "faults", {})) or "no faults")
+        return 0
+    if kind == "clear":
+        print(ask(state.control, "clear", {}))
+        return 0
+    if state.dynamodb_endpoint and kind != FUNCTION and (asked["service"] or "dynamodb") == "dynamodb":
+        raise UsageError(f"the tables are on {state.dynamodb_endpoint}, where no faults can be injected")
+    print(ask(state.control, "fault", {"kind": kind, **asked}))
+    return 0
+
+
+def mapping(name: str | None, *, enabled: bool) -> int:
+    """Enable or disable an event source mapping. Raises NotRunningError and UsageError."""
+    print(ask(running().control, "mapping", {"name": name, "enabled": enabled}))
+    return 0
