@@ -31,22 +31,24 @@ Figures = Mapping[int, Mapping[str, Mapping[str, Sample]]]
 """Batch size → contender → `parse`, `process` and `both`, in microseconds a record."""
 
 
-def measure(tools: Toolchain, rounds: int, batches: tuple[int, ...] = BATCHES) -> Figures:
-    """Measure all contenders in turn."""
+def measure(tools: Toolchain, rounds: int, batches: tuple[int, ...] = BATCHES, only: tuple[str, ...] = ()) -> Figures:
+    """Measure all contenders in turn, or only some of them."""
     with ExitStack() as stack:
-        children = {name: stack.enter_context(child) for name, child in start(tools).items()}
+        children = {name: stack.enter_context(child) for name, child in start(tools, only).items()}
         return {
             size: in_turn({name: _question(child, size) for name, child in children.items()}, _rounds(rounds, size))
             for size in batches
         }
 
 
-def start(tools: Toolchain) -> dict[str, Child]:
-    """Start every contender."""
+def start(tools: Toolchain, only: tuple[str, ...] = ()) -> dict[str, Child]:
+    """Start the contenders."""
     serve = [tools.python, "-m", "benchmarks.contenders.serve"]
     children = {OURS: Child([*serve, "ours"], tools.path(tools.package))}
-    children |= {name: Child([*serve, module], tools.path(tools.peers)) for name, module in PEERS.items()}
-    if tools.node is not None:
+    for name, module in PEERS.items():
+        if not only or name in only:
+            children[name] = Child([*serve, module], tools.path(tools.peers))
+    if tools.node is not None and (not only or NODE in only):
         children[NODE] = Child(["node", str(tools.node / "serve.mjs")])
     return children
 
