@@ -13,23 +13,19 @@ from pathlib import Path
 
 from cfnlint.api import lint_file
 
-from local.errors import TemplateError
-from local.translate import translate
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.cloudformation import TEMPLATE, NotTranslatableError, translated
 
 
 def problems(template: Path) -> list[str]:
     """Return what is wrong with the template, one line each: as it is written, and as it is translated."""
     try:
-        translated = translate(template)
-    except TemplateError as error:
-        return [str(error)]
-    resources = {**translated.template["Resources"], **translated.mappings}
+        plain = translated(template)
+    except NotTranslatableError as error:
+        return [f"{template.name}: the SAM translator refuses it: {error}"]
     with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder, "translated.json")
-        plain.write_text(json.dumps({**translated.template, "Resources": resources}, indent=1), encoding="utf-8")
-        return [*_lint(template), *_lint(plain)]
+        file = Path(folder, "translated.json")
+        file.write_text(json.dumps(plain, indent=1), encoding="utf-8")
+        return [*_lint(template), *_lint(file)]
 
 
 def _lint(template: Path) -> list[str]:
@@ -38,7 +34,7 @@ def _lint(template: Path) -> list[str]:
 
 def main() -> int:
     """Print the problems; return 1 if there are any."""
-    template = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "template.yaml"
+    template = Path(sys.argv[1]) if sys.argv[1:] else TEMPLATE
     found = problems(template)
     sys.stdout.write("\n".join([*found, f"{template.name}: {len(found)} problems"]) + "\n")
     return 1 if found else 0

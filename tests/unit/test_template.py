@@ -9,6 +9,7 @@ import pytest
 from local.filters import FilterSet
 from local.translate import translate
 from tablestream.testing import event, inserted, modified, removed
+from tests.actions import role_statements
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
 ORDER = {"pk": "USER#1", "sk": "ORDER#1", "entityType": "Order"}
@@ -34,8 +35,7 @@ def filters(mapping: dict[str, Any]) -> FilterSet:
 
 
 def statements(stack: dict[str, Any]) -> list[dict[str, Any]]:
-    written = stack["Resources"]["WorkerRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
-    return [each["Fn::If"][1] if "Fn::If" in each else each for each in written]
+    return [statement for _, statement in role_statements(stack["Resources"])]
 
 
 def actions(statement: dict[str, Any]) -> list[str]:
@@ -111,7 +111,8 @@ def test_the_worker_may_do_only_what_it_does_to_the_resources_it_uses(stack: dic
         assert not any("*" in action for action in actions(statement)), statement["Sid"]
         # neither X-Ray nor ListStreams has resources to name
         assert statement["Resource"] != "*" or statement["Sid"] in {"Trace", "ListStreams"}
-    assert stack["Resources"]["WorkerRole"]["Properties"].get("ManagedPolicyArns") is None
+    attached = stack["Resources"]["WorkerRole"]["Properties"]["ManagedPolicyArns"]
+    assert [each["Fn::If"][1] for each in attached] == [{"Ref": "TracePolicy"}, {"Ref": "KeyPolicy"}]  # none of AWS's
 
 
 def test_the_worker_cannot_read_write_or_delete_orders_beyond_their_update(stack: dict[str, Any]) -> None:

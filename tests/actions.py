@@ -1,0 +1,85 @@
+"""Which AWS actions the worker's code calls, read off its source, and which the template grants."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+from botocore import xform_name
+
+# Where IAM's action is not the operation's name: one action permits both ways to publish.
+RENAMED = {"sns:PublishBatch": {"sns:Publish"}}
+# A transaction needs the permission of what it does to its items, and none of its own.
+IN_TRANSACTION = {
+    "Put": "dynamodb:PutItem",
+    "Update": "dynamodb:UpdateItem",
+    "Delete": "dynamodb:DeleteItem",
+    "ConditionCheck": "dynamodb:ConditionCheckItem",
+}
+NOT_OPERATIONS = {"can_paginate", "close", "generate_presigned_post", "generate_presigned_url", "get_paginator"}
+
+
+def modules(*folders: Path) -> Iterator[tuple[Path, ast.Module]]:
+    """Parse every module below the folders."""
+    for folder in folders:
+        for path in sorted(folder.rglob("*.py")):
+            yield path, ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def actions_called(trees: Iterable[ast.Module], services: Iterable[str]) -> set[str]:
+    """Name the IAM actions behind every mention of a client's method.
+
+    A method is known by its name alone, so that no alias and no `partial` hides a call. Its service must be one of
+    `services`; a name that two of them have counts for both.
+    """
+    operations = {service: _operations(service) for service in services}
+    called: set[str] = set()
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        if isinstance(node, ast.Attribute):
+            for service, names in operations.items():
+                if operation := names.get(node.attr):
+                    called |= RENAMED.get(f"{service}:{operation}", {f"{service}:{operation}"})
+        elif isinstance(node, ast.Dict):
+            called |= {IN_TRANSACTION[key] for key in _keys(node) if key in IN_TRANSACTION}
+    return called - {"dynamodb:TransactWriteItems"}
+
+
+def services_used(trees: Iterable[ast.Module]) -> set[str]:
+    """Name the services that clients are made of: the first argument of whatever is called to make one."""
+    known = set(botocore.session.get_session().get_available_services())
+    calls = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call))
+    first = (call.args[0] for call in calls if call.args)
+    return {str(each.value) for each in first if isinstance(each, ast.Constant)} & known
+
+
+def _keys(node: ast.Dict) -> Iterator[str]:
+    return (key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str))
+
+
+@cache
+def _operations(service: str) -> Mapping[str, str]:
+    model = botocore.session.get_session().get_service_model(service)
+    names = {xform_name(operation): operation for operation in model.operation_names}
+    return {name: operation for name, operation in names.items() if name not in NOT_OPERATIONS}
+
+
+def role_statements(resources: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the statements of the worker's role, with their Sid: its own policies and those attached to it."""
+    documents = [policy["PolicyDocument"] for policy in resources["WorkerRole"]["Properties"]["Policies"]]
+    managed = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::IAM::ManagedPolicy"]
+    for document in [*documents, *(policy["PolicyDocument"] for policy in managed)]:
+        for statement in document["Statement"]:
+            yield statement["Sid"], statement
+
+
+def granted(resources: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Return the actions of each statement of the worker's role, by Sid."""
+    found: dict[str, set[str]] = {}
+    for sid, statement in role_statements(resources):
+        action = statement["Action"]
+        found.setdefault(sid, set()).update([action] if isinstance(action, str) else action)
+    return found
