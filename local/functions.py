@@ -66,42 +66,47 @@ def read_function(logical_id: str, resource: Json, code: Code, scratch: Path, re
 
 
 def read_mappings(
-    resources: Mapping[str, Json], functions: Mapping[str, FunctionSpec], code: Mapping[str, Code], resolve: Resolve
+    mappings: Mapping[str, Json], functions: Mapping[str, FunctionSpec], code: Mapping[str, Code], resolve: Resolve
 ) -> tuple[list[StreamMapping], list[str]]:
     """The mappings of DynamoDB streams, and a note for each other one. Raises TemplateError.
 
     A function that cannot run here (see `local.code`) matters only if a stream invokes it.
     """
-    mappings: list[StreamMapping] = []
+    found: list[StreamMapping] = []
     notes: list[str] = []
-    for name, resource in resources.items():
+    for name, resource in mappings.items():
         properties = resolve(resource["Properties"])
         arn = str(properties.get("EventSourceArn") or properties.get("SelfManagedEventSource") or "nothing")
         if ":dynamodb:" not in arn:
             notes.append(f"{name} reads {arn}: only DynamoDB streams are delivered here")
             continue
-        function = _function_of(name, resource["Properties"], properties, functions, code)
-        mappings.append(StreamMapping(name, function, arn, properties))
-    return mappings, notes
+        reference = resource["Properties"].get("FunctionName")
+        function = _referred(reference) or _named(str(properties.get("FunctionName")), functions)
+        if (one := code.get(function)) is not None and one.unsupported:
+            raise TemplateError(f"{function}: {one.unsupported}")
+        if function not in functions:
+            raise TemplateError(
+                f"{name} names the function {json.dumps(reference)}, which the template does not define"
+            )
+        found.append(StreamMapping(name, function, arn, properties))
+    return found, notes
 
 
-def _function_of(
-    mapping: str,
-    raw: Mapping[str, Json],
-    properties: Mapping[str, Json],
-    functions: Mapping[str, FunctionSpec],
-    code: Mapping[str, Code],
-) -> str:
-    """The logical id of the mapping's function, which may be named by its name, its ARN, a version or an alias."""
-    named = str(properties.get("FunctionName"))
+def _referred(reference: Json) -> str | None:
+    """The logical id that a Ref or Fn::GetAtt names."""
+    if not isinstance(reference, dict):
+        return None
+    path = reference.get("Fn::GetAtt", [None])
+    name: str | None = reference.get("Ref") or (path.partition(".")[0] if isinstance(path, str) else path[0])
+    return name
+
+
+def _named(name: str, functions: Mapping[str, FunctionSpec]) -> str:
+    """The logical id of a function named by its name or ARN, with or without a version."""
     for logical_id, function in functions.items():
-        if named in (function.name, function.arn) or named.startswith(f"{function.arn}:"):
+        if name in (function.name, function.arn) or name.startswith(f"{function.arn}:"):
             return logical_id
-    referred = json.dumps(raw.get("FunctionName"))
-    for logical_id, one in code.items():
-        if one.unsupported and (f'"{logical_id}"' in referred or f"{logical_id}." in referred):
-            raise TemplateError(f"{logical_id}: {one.unsupported}")
-    raise TemplateError(f"{mapping} names the function {referred}, which the template does not define")
+    return ""
 
 
 def _directory(logical_id: str, code: Code, scratch: Path) -> Path:

@@ -89,7 +89,8 @@ def _print_answer(output: Console, invocation: Invocation) -> None:
 
 
 def _print_effects(output: Console, cloud: Cloud, shop: Shop, inbox: Inbox) -> None:
-    orders = [(str(o.get("orderId")), str(o.get("status")), str(o.get("statusReason", ""))) for o in shop.orders()]
+    found = [order for order in shop.orders() if "orderId" in order]  # the table may hold other items too
+    orders = [(str(o["orderId"]), str(o.get("status")), str(o.get("statusReason", ""))) for o in found]
     output.print(table("Orders", ["order", "status", "reason"], orders))
     ledger = [(entry["sk"], entry["state"], entry.get("reason", "")) for entry in shop.ledger()]
     output.print(table("Ledger", ["order", "state", "reason"], ledger))

@@ -6,7 +6,9 @@ Knows the shop's data model (the keys and attributes of its items), not its code
 from __future__ import annotations
 
 import base64
+import json
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -152,17 +154,43 @@ def decode(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def seed(cloud: Cloud, event: Any) -> None:  # noqa: ANN401 - a JSON value; some sample events are no events at all
-    """Stock PRODUCTS, and bring the orders table to where it was after the changes of `event`.
+    """Stock PRODUCTS, and bring the tables to where they were when the changes of `event` had been made.
 
-    The handler's order update is conditional on the order's state, so the order must be there. Images DynamoDB itself
-    would refuse (some sample events are malformed on purpose) are left out.
+    The handler's order update is conditional on the order's state, so the order must be there; and what was decided
+    about an order that is older than the event is in the ledger. Images DynamoDB itself would refuse (some sample
+    events are malformed on purpose) are left out.
     """
-    Shop(cloud.client("dynamodb"), cloud.outputs).stock()
+    dynamodb, outputs = cloud.client("dynamodb"), cloud.outputs
+    Shop(dynamodb, outputs).stock()
     records = event.get("Records") if isinstance(event, Mapping) else None
+    seen: set[str] = set()
     for record in records if isinstance(records, list) else ():
         change = record.get("dynamodb") if isinstance(record, Mapping) else None
         if isinstance(change, Mapping):
-            _replay(cloud.client("dynamodb"), cloud.outputs["TableName"], change)
+            _replay(dynamodb, outputs["TableName"], change)
+            key = json.dumps(change.get("Keys"), sort_keys=True)
+            if key not in seen:
+                _decide(dynamodb, outputs["InventoryTableName"], change.get("OldImage"))
+            seen.add(key)
+
+
+DECIDED: Mapping[str, str] = {"confirmed": "RESERVED", "shipped": "RESERVED", "cancelled": "RELEASED"}
+"""What the ledger says about an order of a status. About one that is delivered nobody asks any more."""
+
+
+def _decide(dynamodb: Client, inventory: str, image: Any) -> None:  # noqa: ANN401 - a JSON value
+    """Write what the ledger says about an order that was there before the event, if its image is an order's."""
+    try:
+        order = decode(image)
+        lines: Counter[str] = Counter()
+        for line in order["items"]:
+            lines[line["productId"]] += int(line["quantity"])
+        key = {"pk": f"LEDGER#{order['pk']}", "sk": order["sk"]}
+        decided = {"state": DECIDED[order["status"]], "eventId": "before", "decidedAt": order["updatedAt"]}
+        dynamodb.put_item(TableName=inventory, Item=encode({**key, **decided, "lines": dict(lines)}))
+    except (ClientError, ParamValidationError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        # No order, or none that was ever decided.
+        return
 
 
 def _replay(dynamodb: Client, table: str, change: Mapping[str, Any]) -> None:

@@ -108,6 +108,9 @@ def _translate(source: dict[str, Any], parameters: dict[str, str]) -> dict[str, 
 def _take_mappings(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
     resources = template["Resources"]
     taken = {name: resources.pop(name) for name in [n for n, r in resources.items() if r.get("Type") == MAPPING]}
+    for mapping in taken.values():
+        properties = mapping.get("Properties", {})
+        properties["FunctionName"] = _behind_aliases(properties.get("FunctionName"), resources)
     outputs = template.get("Outputs", {})
     for name in [n for n, output in outputs.items() if _names_any(output, taken)]:
         del outputs[name]
@@ -116,6 +119,15 @@ def _take_mappings(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
     for name in [name for name in taken if _names_any(resources, [name])]:
         resources[name] = stand_in_for(name, taken[name])  # an alarm or a dashboard shows the mapping's metrics
     return taken
+
+
+def _behind_aliases(reference: Json, resources: Mapping[str, Any]) -> Json:
+    """The function that a version or an alias of it stands for."""
+    name = reference.get("Ref") if isinstance(reference, dict) else None
+    resource = resources.get(str(name), {})
+    if resource.get("Type") in ("AWS::Lambda::Alias", "AWS::Lambda::Version"):
+        return _behind_aliases(resource["Properties"]["FunctionName"], resources)
+    return reference
 
 
 def _names_any(value: Json, names: Iterable[str]) -> bool:

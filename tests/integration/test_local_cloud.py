@@ -125,16 +125,6 @@ def test_what_is_no_template_is_refused(tmp_path: Path) -> None:
         translate(tmp_path / "c.yaml")
 
 
-def test_a_resource_the_embedded_aws_cannot_create_has_a_stand_in(tmp_path: Path) -> None:
-    unknown = {"Type": "AWS::Unheard::Of", "Properties": {"Of": {"Ref": "Queue"}}}
-    outputs = {"Ref": {"Value": {"Ref": "New"}}, "Arn": {"Value": {"Fn::GetAtt": ["New", "Arn"]}}}
-    outputs["Sub"] = {"Value": {"Fn::Sub": "<${New.Arn}>"}}
-    path = write_template(tmp_path, {"Queue": {"Type": "AWS::SQS::Queue"}, "New": unknown}, Outputs=outputs)
-    with Cloud(path) as made:
-        assert made.notes == ("AWS::Unheard::Of is not emulated: New",)
-        assert made.outputs == {"Ref": "stand-in-New", "Arn": "stand-in-New-Arn", "Sub": "<stand-in-New-Arn>"}
-
-
 DECLARED = {"Size": {"Type": "Number", "MinValue": 2, "MaxValue": 5}, "Stage": {"Default": "dev"}}
 
 

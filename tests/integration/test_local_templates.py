@@ -1,0 +1,291 @@
+"""Any SAM template: applications of other shapes than ours, and what of them cannot run here, by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local.cloud import Cloud
+from local.errors import TemplateError
+from local.observations import Ended, Observation
+from local.running import Options, Running, hurried
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.integration
+SOON = 20  # seconds no condition here ever needs; only a failing test waits for so long
+
+TABLE = """
+  Things:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions: [{ AttributeName: id, AttributeType: S }]
+      KeySchema: [{ AttributeName: id, KeyType: HASH }]
+      StreamSpecification: { StreamViewType: NEW_AND_OLD_IMAGES }
+"""
+SERVERLESS = "Transform: AWS::Serverless-2016-10-31\nOutputs: { Things: { Value: !Ref Things } }\n"
+STREAM = "Type: DynamoDB, Properties: { Stream: !GetAtt Things.StreamArn, StartingPosition: TRIM_HORIZON"
+
+
+@dataclass
+class Application:
+    cloud: Cloud
+    running: Running
+    seen: list[Observation]
+
+    def write(self, *items: str) -> None:
+        with self.running.held():
+            for item in items:
+                self.cloud.client("dynamodb").put_item(TableName=self.cloud.outputs["Things"], Item={"id": {"S": item}})
+        assert self.running.settle(SOON), self.seen
+
+    def answers(self) -> dict[str, list[Any]]:
+        """What each mapping's function answered, in order."""
+        found: dict[str, list[Any]] = {name: [] for name in self.running.triggers}
+        for ended in self.seen:
+            if isinstance(ended, Ended):
+                found[ended.mapping].append(ended.invocation.payload)
+        return found
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Callable[..., Path]:
+    """Write a project: its template, and code by the path of its files."""
+
+    def project(template: str, **code: str) -> Path:
+        for name, source in code.items():
+            folder = tmp_path / name
+            folder.mkdir()
+            (folder / "app.py").write_text(source)
+        (tmp_path / "template.yaml").write_text(template)
+        return tmp_path / "template.yaml"
+
+    return project
+
+
+@pytest.fixture
+def start(project: Callable[..., Path]) -> Iterator[Callable[..., Application]]:
+    with ExitStack() as stack:
+
+        def start(template: str, **code: str) -> Application:
+            cloud = stack.enter_context(Cloud(project(template, **code)))
+            seen: list[Observation] = []
+            running = stack.enter_context(Running(cloud, seen.append, Options(poll_interval=0.02, settings=hurried)))
+            return Application(cloud, running, seen)
+
+        yield start
+
+
+NAMES = "def handler(event, context): return [r['dynamodb']['Keys']['id']['S'] for r in event['Records']]"
+COUNTS = "def count(event, context): return len(event['Records'])"
+
+
+def test_several_functions_on_one_stream_each_get_everything_with_settings_of_their_own(
+    start: Callable[..., Application],
+) -> None:
+    application = start(
+        SERVERLESS
+        + "Globals: { Function: { Runtime: python3.13, Timeout: 20 } }\nResources:"
+        + TABLE
+        + f"""
+  Names:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: names/
+      Handler: app.handler
+      Events: {{ Stream: {{ {STREAM}, BatchSize: 2 }} }} }}
+  Counts:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: counts/
+      Handler: app.count
+      AutoPublishAlias: live
+      Events: {{ Stream: {{ {STREAM}, BatchSize: 1000 }} }} }}
+""",
+        names=NAMES,
+        counts=COUNTS,
+    )
+    application.write("a", "b", "c")
+    assert application.answers() == {"NamesStream": [["a", "b"], ["c"]], "CountsStream": [3]}
+
+
+def test_a_plain_cloudformation_template_with_inline_code_and_a_mapping_of_its_own(
+    start: Callable[..., Application],
+) -> None:
+    application = start(
+        """
+Outputs: { Things: { Value: !Ref Things } }
+Resources:
+"""
+        + TABLE
+        + """
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument: { Version: "2012-10-17", Statement: [] }
+  Task:
+    Type: AWS::Lambda::Function
+    Properties:
+      Code:
+        ZipFile: |
+          import os
+          def handler(event, context):
+              return [os.environ["GREETING"], os.environ["TABLE"], len(event["Records"])]
+      Handler: index.handler
+      Runtime: python3.13
+      Role: !GetAtt Role.Arn
+      Timeout: 20
+      Environment: { Variables: { GREETING: hello, TABLE: !Ref Things } }
+  Changes:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties:
+      FunctionName: !GetAtt Task.Arn
+      EventSourceArn: !GetAtt Things.StreamArn
+      StartingPosition: TRIM_HORIZON
+      BatchSize: 2
+      FilterCriteria: { Filters: [{ Pattern: '{"eventName": ["INSERT"]}' }] }
+"""
+    )
+    application.write("a", "b", "c")
+    table = application.cloud.outputs["Things"]
+    assert application.answers() == {"Changes": [["hello", table, 2], ["hello", table, 1]]}
+
+
+def test_inline_code_in_a_serverless_function(start: Callable[..., Application]) -> None:
+    application = start(
+        SERVERLESS
+        + "Resources:"
+        + TABLE
+        + f"""
+  Task:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: index.handler
+      Runtime: python3.13
+      Timeout: 20
+      InlineCode: "def handler(event, context): return 'inline'"
+      Events: {{ Stream: {{ {STREAM} }} }} }}
+"""
+    )
+    application.write("a")
+    assert application.answers() == {"TaskStream": ["inline"]}
+
+
+FOREIGN = """
+  Other:
+    Type: AWS::Serverless::Function
+    Properties:
+      {code}
+      Handler: index.handler
+      Runtime: {runtime}
+      Events:
+        Queue: {{ Type: SQS, Properties: {{ Queue: !GetAtt Jobs.Arn }} }}
+        Log: {{ Type: Kinesis, Properties: {{ Stream: !GetAtt Log.Arn, StartingPosition: LATEST }} }}
+        Topic: {{ Type: SNS, Properties: {{ Topic: !Ref News }} }}
+        Clock: {{ Type: Schedule, Properties: {{ Schedule: rate(1 minute) }} }}
+  Jobs: {{ Type: AWS::SQS::Queue }}
+  Log: {{ Type: AWS::Kinesis::Stream, Properties: {{ ShardCount: 1 }} }}
+  News: {{ Type: AWS::SNS::Topic }}
+  Nested: {{ Type: AWS::Serverless::Application, Properties: {{ Location: nested.yaml }} }}
+  Libraries: {{ Type: AWS::Serverless::LayerVersion, Properties: {{ ContentUri: libraries/ }} }}
+"""
+STREAMED = f"""
+  Task:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: task
+      Handler: app.handler
+      Runtime: python3.13
+      Timeout: 20
+      Layers: [!Ref Libraries]
+      Events: {{ Stream: {{ {STREAM} }} }} }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "runtime", "complaint"),
+    [
+        ("CodeUri: other/", "nodejs22.x", "Other: Runtime is nodejs22.x: only Python functions run here"),
+        (
+            "CodeUri: s3://bucket/key",
+            "python3.13",
+            'Other: CodeUri is "s3://bucket/key", wanted the path of a directory',
+        ),
+    ],
+)
+def test_what_is_beside_a_stream_does_not_stop_it_and_is_named(
+    start: Callable[..., Application], code: str, runtime: str, complaint: str
+) -> None:
+    foreign = FOREIGN.format(code=code, runtime=runtime)
+    application = start(SERVERLESS + "Resources:" + TABLE + foreign + STREAMED, task=NAMES)
+    application.write("a")
+    assert application.answers() == {"TaskStream": [["a"]]}
+    application.cloud.client("sns").publish(TopicArn=topic(application), Message="nobody is invoked")
+    notes = "\n".join(application.cloud.notes)
+    for note in (
+        complaint,
+        "Task: Layers are not loaded",
+        "OtherQueue reads arn:aws:sqs:",
+        "OtherLog reads arn:aws:kinesis:",
+        "OtherTopic (AWS::SNS::Subscription) invokes no function here",
+        "OtherClock (AWS::Events::Rule) invokes no function here",
+        "AWS::CloudFormation::Stack is not emulated: Nested",
+    ):
+        assert note in notes
+
+
+def topic(application: Application) -> str:
+    (found,) = application.cloud.client("sns").list_topics()["Topics"]
+    return str(found["TopicArn"])
+
+
+@pytest.mark.parametrize(
+    ("properties", "complaint"),
+    [
+        ("PackageType: Image, ImageUri: 'image:1'", "Task: an image function"),
+        ("CodeUri: task, Handler: index.js, Runtime: nodejs22.x", "Task: Runtime is nodejs22.x"),
+        ("CodeUri: 's3://bucket/key', Handler: a.b, Runtime: python3.13", 'Task: CodeUri is "s3://bucket/key"'),
+        ("CodeUri: nowhere, Handler: a.b, Runtime: python3.13", 'Task: CodeUri is "nowhere", and .*nowhere is no dir'),
+    ],
+)
+def test_a_streams_function_that_cannot_run_here_is_refused_by_name(
+    project: Callable[..., Path], properties: str, complaint: str
+) -> None:
+    function = f"""
+  Task:
+    Type: AWS::Serverless::Function
+    Properties: {{ {properties}, Events: {{ Stream: {{ {STREAM} }} }} }} }}
+"""
+    template = project(SERVERLESS + "Resources:" + TABLE + function, task=NAMES)
+    with pytest.raises(TemplateError, match=complaint), Cloud(template):
+        pass
+
+
+def test_a_mapping_of_a_function_that_is_not_in_the_template_is_refused_by_name(project: Callable[..., Path]) -> None:
+    mapping = """
+  Changes:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties:
+      { FunctionName: elsewhere, EventSourceArn: !GetAtt Things.StreamArn, StartingPosition: LATEST }
+"""
+    template = project("Resources:" + TABLE + mapping)
+    with pytest.raises(TemplateError, match='Changes names the function "elsewhere"'), Cloud(template):
+        pass
+
+
+def test_a_resource_the_embedded_aws_cannot_create_has_a_stand_in(tmp_path: Path) -> None:
+    unknown = {"Type": "AWS::Unheard::Of", "Properties": {"Of": {"Ref": "Queue"}}}
+    outputs = {"Ref": {"Value": {"Ref": "New"}}, "Arn": {"Value": {"Fn::GetAtt": ["New", "Arn"]}}}
+    outputs["Sub"] = {"Value": {"Fn::Sub": "<${New.Arn}>"}}
+    resources = {"Queue": {"Type": "AWS::SQS::Queue"}, "New": unknown}
+    (tmp_path / "template.json").write_text(json.dumps({"Resources": resources, "Outputs": outputs}))
+    with Cloud(tmp_path / "template.json") as made:
+        assert made.notes == ("AWS::Unheard::Of is not emulated: New",)
+        assert made.outputs == {"Ref": "stand-in-New", "Arn": "stand-in-New-Arn", "Sub": "<stand-in-New-Arn>"}
