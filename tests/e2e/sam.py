@@ -57,7 +57,7 @@ def _succeeds(*command: str) -> bool:
 def build(into: Path) -> Path:
     """Run `sam build`; return the built template's path."""
     python = SAM.with_name("python")
-    done = _sam("build", "--build-dir", str(into), environment={"PYTHON": str(python)})
+    done = command("build", "--build-dir", str(into), environment={"PYTHON": str(python)})
     assert done.returncode == 0, done.stderr
     return into / "template.yaml"
 
@@ -75,7 +75,7 @@ def invoke(template: Path, function: str, event: Mapping[str, Any], cloud: Cloud
     inside = {**cloud.functions[function].environment, **cloud.aws_environment(f"http://{HOST}:{cloud.port}")}
     variables.write_text(json.dumps({function: inside}), encoding="utf-8")
     options = ["--template", template, "--event", event_file, "--env-vars", variables, "--skip-pull-image"]
-    done = _sam(
+    done = command(
         *("local", "invoke", function, *map(str, options), "--add-host", f"{HOST}:host-gateway"),
         # SAM asks AWS for the account; with no answer it waits for seconds.
         environment=cloud.aws_environment(),
@@ -93,7 +93,8 @@ def _read(output: str, log: str) -> Invoked:
     return Invoked(answer, None, log)
 
 
-def _sam(*arguments: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def command(*arguments: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the SAM CLI."""
     return subprocess.run(
         [str(SAM), *arguments],
         cwd=ROOT,

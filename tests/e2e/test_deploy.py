@@ -1,0 +1,145 @@
+"""`sam deploy` of the built package into an emulator: the stack comes up, works by itself, and goes away again."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.clients import Clients
+from local.inbox import Inbox
+from local.orders import Order, Shop
+from tablestream.testing import event, inserted
+from tests.e2e import sam
+from tests.e2e.emulator import MINISTACK, Emulator, deployable, emulator
+
+STACK = "tablestream-e2e"
+PATIENCE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """The stack in the emulator."""
+
+    emulator: Emulator
+    clients: Clients
+    outputs: Mapping[str, str]
+    stand_ins: list[str]
+
+    def sam(self, *arguments: str) -> str:
+        """Run the SAM CLI against the emulator; return what it printed."""
+        done = sam.command(*arguments, environment=self.emulator.environment)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def deployed(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    if not MINISTACK.is_file():
+        assert not os.environ.get("REQUIRE_MINISTACK"), f"no {MINISTACK}"
+        pytest.skip("no ministack in .venv-ministack (make e2e installs it where there is a python3.13)")
+    document, stand_ins = deployable(package)
+    template = package.with_name("deployable.json")
+    template.write_text(json.dumps(document), encoding="utf-8")
+    with emulator(tmp_path_factory.mktemp("ministack")) as running:
+        done = sam.command(
+            *("deploy", "--template-file", str(template), "--stack-name", STACK, "--resolve-s3"),
+            *("--no-confirm-changeset", "--capabilities", "CAPABILITY_IAM"),
+            *("--parameter-overrides", "BatchWindow=0", f"EndpointUrl={running.endpoint}"),
+            environment=running.environment,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        clients = Clients(running.endpoint)
+        stack = clients.get("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+        outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+        yield Deployed(running, clients, outputs, stand_ins)
+
+
+def test_every_resource_is_created(deployed: Deployed) -> None:
+    resources = deployed.clients.get("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
+    states = {each["LogicalResourceId"]: each["ResourceStatus"] for each in resources}
+
+    assert set(states.values()) == {"CREATE_COMPLETE"}
+    assert {"Table", "InventoryTable", "JournalTable", "Worker", "WorkerStream", "WorkerRole"} <= set(states)
+    assert {"Topic", "FailuresBucket", "WorkerLogs", "Dashboard", "DeadLettersAlarm", "GivenUpAlarm"} <= set(states)
+    assert deployed.stand_ins == ["DurationAlarm", "DeliveryAlarm"]
+    assert set(deployed.outputs) >= {"TableName", "TableStreamArn", "TopicArn", "FailuresBucketName", "WorkerName"}
+
+
+def test_items_written_to_the_table_fire_the_function_by_themselves(deployed: Deployed) -> None:
+    shop = Shop(deployed.clients.get("dynamodb"), deployed.outputs)
+    shop.stock({"tea": 20, "pot": 2})
+    placed = [Order(f"order-{number}", [("tea", 2)]) for number in range(3)]
+    short = Order("too-many", [("pot", 3)])
+
+    with Inbox(deployed.clients, deployed.outputs["TopicArn"]) as inbox:
+        for order in [*placed, short]:
+            shop.place(order)
+        wait_until(lambda: statuses(shop) == {**{o.order_id: "confirmed" for o in placed}, "too-many": "rejected"})
+        announced: list[tuple[str, str]] = []
+        wait_until(lambda: len(take(inbox, announced)) >= 8)
+
+    assert shop.available() == {"tea": 14, "pot": 2}
+    expected = [(order.order_id, kind) for order in placed for kind in ("order.received", "order.confirmed")]
+    expected += [("too-many", "order.received"), ("too-many", "order.rejected")]
+    assert sorted(announced) == sorted(expected)
+
+
+def test_a_record_no_handler_can_take_is_parked_in_the_bucket(deployed: Deployed) -> None:
+    shop = Shop(deployed.clients.get("dynamodb"), deployed.outputs)
+    shop.place(Order("poison", [("tea", -1)]))
+    s3, bucket = deployed.clients.get("s3"), deployed.outputs["FailuresBucketName"]
+
+    def letters() -> list[Any]:
+        found: list[Any] = s3.list_objects_v2(Bucket=bucket, Prefix="dead-letters/").get("Contents", [])
+        return found
+
+    wait_until(lambda: len(letters()) == 1)
+    letter = json.loads(s3.get_object(Bucket=bucket, Key=letters()[0]["Key"])["Body"].read())
+    assert letter["record"]["dynamodb"]["NewImage"]["orderId"] == {"S": "poison"}
+
+
+def test_sam_remote_invoke_runs_the_function(deployed: Deployed, tmp_path: Path) -> None:
+    sample = tmp_path / "event.json"
+    (record,) = event(inserted({"pk": "USER#1", "sk": "PROFILE"}))["Records"]
+    of_the_table = {**record, "eventSourceARN": deployed.outputs["TableStreamArn"]}
+    sample.write_text(json.dumps({"Records": [of_the_table]}), encoding="utf-8")
+
+    output = deployed.sam(
+        *("remote", "invoke", "Worker", "--stack-name", STACK, "--event-file", str(sample), "--region", "us-east-1")
+    )
+
+    assert json.loads(output.strip().splitlines()[-1]) == {"batchItemFailures": []}
+
+
+def test_sam_delete_takes_the_stack_away(deployed: Deployed) -> None:
+    deployed.sam("delete", "--stack-name", STACK, "--region", "us-east-1", "--no-prompts")
+
+    with pytest.raises(ClientError, match="does not exist"):
+        deployed.clients.get("cloudformation").describe_stacks(StackName=STACK)
+    with pytest.raises(ClientError, match="ResourceNotFound"):
+        deployed.clients.get("lambda").get_function(FunctionName=deployed.outputs["WorkerName"])
+
+
+def statuses(shop: Shop) -> dict[str, str]:
+    return {order["orderId"]: order["status"] for order in shop.orders()}
+
+
+def take(inbox: Inbox, taken: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    taken += [(str(message["orderId"]), str(message["type"])) for message in inbox.take()]
+    return taken
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Another process does the work, by its own clock; give it time, and fail when it takes too long."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {PATIENCE_SECONDS} s"
+        time.sleep(0.2)
