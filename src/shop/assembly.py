@@ -14,7 +14,7 @@ from shop.handlers import routes
 from shop.inventory import InventorySink
 from shop.notifications import SnsSink
 from shop.steps import Tables
-from shop.wire import write_form_once, write_json
+from shop.wire import write_form, write_json
 from tablestream._version import __version__
 from tablestream.clock import Clock, SystemClock
 from tablestream.dead_letters import S3DeadLetters
@@ -59,7 +59,7 @@ class Clients:
         return cls(
             inventory=write_json(make("dynamodb", config=of_sinks)),
             journal=write_json(make("dynamodb", config=of_journal)),
-            topic=write_form_once(make("sns", config=of_sinks)),
+            topic=write_form(make("sns", config=of_sinks)),
             failures=failures,
         )
 

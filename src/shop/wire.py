@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -32,9 +32,11 @@ def write_json(client: DynamoDBClient) -> DynamoDBClient:
     return client
 
 
-def write_form_once(client: SNSClient) -> SNSClient:
-    """Let a client encode its form once, not twice (to sign it and to send it); return the client."""
-    client.meta.events.register("before-call.sns.PublishBatch", _encode_form)
+def write_form(client: SNSClient) -> SNSClient:
+    """Let a client send the form of PublishBatch as it is written here; return the client."""
+    events: Any = client.meta.events
+    events.register("provide-client-params.sns.PublishBatch", _set_aside)
+    events.register("before-call.sns.PublishBatch", _send_form)
     return client
 
 
@@ -48,5 +50,18 @@ def _send_what_was_set_aside(params: dict[str, Any], context: Mapping[str, Any],
     params["body"] = _encode(context[_PAYLOAD]).encode()
 
 
-def _encode_form(params: dict[str, Any], **_: object) -> None:
-    params["body"] = urlencode(params["body"]).encode()
+def _send_form(params: dict[str, Any], context: Mapping[str, Any], **_: object) -> None:
+    head = {"Action": "PublishBatch", "Version": "2010-03-31", "TopicArn": context[_PAYLOAD]["TopicArn"]}
+    entries = [_entry(number, entry) for number, entry in enumerate(context[_PAYLOAD]["PublishBatchRequestEntries"], 1)]
+    params["body"] = "&".join([urlencode(head), *entries]).encode()
+
+
+def _entry(number: int, entry: Mapping[str, Any]) -> str:
+    """Write an entry (AWS query protocol); only what varies has to be quoted, botocore quotes all of it, twice."""
+    place = f"PublishBatchRequestEntries.member.{number}."
+    parts = [f"{place}Id={quote_plus(entry['Id'])}&{place}Message={quote_plus(entry['Message'])}"]
+    for position, (name, value) in enumerate(entry["MessageAttributes"].items(), 1):
+        at = f"{place}MessageAttributes.entry.{position}."
+        kind, text = value["DataType"], quote_plus(value["StringValue"])
+        parts.append(f"{at}Name={quote_plus(name)}&{at}Value.DataType={kind}&{at}Value.StringValue={text}")
+    return "&".join(parts)

@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from shop.wire import DYNAMODB_OPERATIONS, write_form_once, write_json
+from shop.wire import DYNAMODB_OPERATIONS, write_form, write_json
 
 KEY = {"pk": {"S": "USER#é\u2028"}, "sk": {"S": "ORDER#1"}}
 REQUESTS: dict[str, dict[str, Any]] = {
@@ -24,7 +24,17 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "BatchGetItem": {"RequestItems": {"orders": {"Keys": [KEY], "ConsistentRead": True}}},
     "BatchWriteItem": {"RequestItems": {"orders": [{"PutRequest": {"Item": {**KEY, "done": {"SS": ["a", "b"]}}}}]}},
 }
-ENTRIES = [{"Id": "1", "Message": "é & =", "MessageAttributes": {"a": {"DataType": "String", "StringValue": "+ "}}}]
+ENTRIES = [
+    {
+        "Id": str(number),
+        "Message": f"é & = {number}\u2028%",
+        "MessageAttributes": {
+            "type": {"DataType": "String", "StringValue": "+ &"},
+            "entity": {"DataType": "String", "StringValue": "Order"},
+        },
+    }
+    for number in range(3)
+]
 
 
 class Wire:
@@ -104,7 +114,7 @@ def test_other_operations_are_left_alone() -> None:
 
 def test_sns_gets_what_botocore_would_have_sent() -> None:
     plain, quick = Wire("sns"), Wire("sns")
-    write_form_once(quick.client)
+    write_form(quick.client)
     for wire in (plain, quick):
         wire.client.publish_batch(TopicArn="arn:aws:sns:eu-west-1:1:t", PublishBatchRequestEntries=ENTRIES)
     (theirs,), (ours,) = plain.sent, quick.sent
