@@ -68,7 +68,7 @@ def measure(tools: Toolchain, rounds: int, cases: tuple[Case, ...] = CASES) -> F
         return {
             case: in_turn(
                 {name: _question(child, port, case) for name, child in children.items()},
-                rounds if case.orders < 1000 and case.delay_ms < 20 else max(1, rounds // 3),
+                rounds if case.orders < 1000 else 1,
             )
             for case in cases
         }

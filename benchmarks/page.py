@@ -93,7 +93,7 @@ def calls_section(figures: calls.Figures, conditions: str) -> str:
                 [
                     case.title if name == calls.OURS else "",
                     name,
-                    f"{each['wall'] * case.orders:.0f} ±{found['wall'].spread:.0%}",
+                    f"{each['wall'] * case.orders:.0f} {_spread(found['wall'])}",
                     f"{found['wall'].ratio_to(group[calls.OURS]['wall']):.1f}×",
                     f"{each['cpu']:.2f}",
                     f"{each['calls']:.2f}",
@@ -114,6 +114,10 @@ def calls_section(figures: calls.Figures, conditions: str) -> str:
             table(["case", "", "wall ms", "to ours", "CPU ms/order", "calls/order", "write units/order"], rows),
         ]
     )
+
+
+def _spread(sample: Sample) -> str:
+    return f"±{sample.spread:.0%}" if len(sample.values) > 2 else "(once)"
 
 
 def _call_bars(case: calls.Case, group: Mapping[str, Mapping[str, Sample]]) -> list[Bar]:
