@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -23,6 +22,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from local.clients import REGION
 from tests.cloudformation import ROOT
+from tests.e2e.sam import free_port
 
 MINISTACK = ROOT / ".venv-ministack" / "bin" / "ministack"
 START_SECONDS = 60
@@ -51,7 +51,7 @@ class Emulator:
 @contextmanager
 def emulator(folder: Path) -> Iterator[Emulator]:
     """Start ministack with its files in `folder`; end it and what it started."""
-    port, log = _free_port(), folder / "ministack.log"
+    port, log = free_port(), folder / "ministack.log"
     with log.open("wb") as output:
         # Its own AWS calls, and those of the functions, must not go where an endpoint of ours points.
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DOCKER_"))}
@@ -72,13 +72,6 @@ def emulator(folder: Path) -> Iterator[Emulator]:
     finally:
         os.killpg(process.pid, signal.SIGKILL)  # it takes long to end by itself, and keeps nothing of worth
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_for(process: subprocess.Popen[bytes], endpoint: str, log: Path) -> None:

@@ -8,9 +8,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,7 @@ SAM = ROOT / ".venv-sam" / "bin" / "sam"
 IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 # The one name that reaches the host from a container on every kind of Docker, given the --add-host below.
 HOST = "host.docker.internal"
+START_SECONDS = 60
 LISTEN = "0.0.0.0"  # noqa: S104 -- the bridge has another address in every Docker; open for one invocation only
 
 
@@ -70,18 +75,65 @@ def run(template: Path, sample: Mapping[str, Any]) -> Invoked:
 
 def invoke(template: Path, function: str, event: Mapping[str, Any], cloud: Cloud) -> Invoked:
     """Run `sam local invoke` ; the function's AWS calls go to `cloud`, which must listen where containers reach it."""
-    event_file, variables = template.with_name("event.json"), template.with_name("variables.json")
+    event_file = template.with_name("event.json")
     event_file.write_text(json.dumps(event), encoding="utf-8")
-    inside = {**cloud.functions[function].environment, **cloud.aws_environment(f"http://{HOST}:{cloud.port}")}
-    variables.write_text(json.dumps({function: inside}), encoding="utf-8")
-    options = ["--template", template, "--event", event_file, "--env-vars", variables, "--skip-pull-image"]
     done = command(
-        *("local", "invoke", function, *map(str, options), "--add-host", f"{HOST}:host-gateway"),
+        *("local", "invoke", function, "--event", str(event_file), *_local_options(template, function, cloud)),
         # SAM asks AWS for the account; with no answer it waits for seconds.
         environment=cloud.aws_environment(),
     )
     assert done.returncode == 0, done.stderr
     return _read(done.stdout, done.stderr)
+
+
+@contextmanager
+def start_lambda(template: Path, function: str, cloud: Cloud) -> Iterator[str]:
+    """Run `sam local start-lambda`; yield its address, which boto3's `lambda` client takes as `endpoint_url`."""
+    port, log = free_port(), template.with_name("start-lambda.log")
+    with log.open("wb") as output:
+        options = ("--port", str(port), *_local_options(template, function, cloud))
+        process = subprocess.Popen(
+            [str(SAM), "local", "start-lambda", *options],
+            cwd=ROOT,
+            env=_environment(cloud.aws_environment()),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        _wait_for(process, port, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGINT)  # as Ctrl-C does: it takes its containers along
+        process.wait(timeout=60)
+
+
+def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"sam local start-lambda did not start:\n{log.read_text(encoding='utf-8')}")
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _local_options(template: Path, function: str, cloud: Cloud) -> list[str]:
+    variables = template.with_name("variables.json")
+    inside = {**cloud.functions[function].environment, **cloud.aws_environment(f"http://{HOST}:{cloud.port}")}
+    variables.write_text(json.dumps({function: inside}), encoding="utf-8")
+    return [
+        *("--template", str(template), "--env-vars", str(variables)),
+        *("--skip-pull-image", "--add-host", f"{HOST}:host-gateway"),
+    ]
 
 
 def _read(output: str, log: str) -> Invoked:
@@ -98,13 +150,17 @@ def command(*arguments: str, environment: Mapping[str, str]) -> subprocess.Compl
     return subprocess.run(
         [str(SAM), *arguments],
         cwd=ROOT,
-        env={**os.environ, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "us-east-1", **environment},
+        env=_environment(environment),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
+
+
+def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+    return {**os.environ, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "us-east-1", **extra}
 
 
 def main() -> int:

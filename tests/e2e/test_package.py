@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import csv
 import json
+import re
+import subprocess
 from typing import TYPE_CHECKING
 
 from local.cloud import prepare_for_event
 from tablestream.testing import event, inserted
+from tests.cloudformation import ROOT
 from tests.e2e import sam
 
 if TYPE_CHECKING:
@@ -38,13 +42,37 @@ def test_the_built_package_moves_stock_from_inside_a_container(built: Path) -> N
     assert stock["Item"]["available"] == {"N": "17"}
 
 
-def test_the_package_holds_the_program_its_libraries_and_nothing_else(built: Path) -> None:
-    folder = built.parent / "Worker"
-    names = {path.name for path in folder.iterdir() if not path.name.endswith((".dist-info", "-stubs"))}
+def test_the_package_holds_the_program_its_libraries_and_nothing_else(package: Path) -> None:
+    folder = package.parent / "Worker"
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    plain = {file for file in files if not file.endswith(".pyc")}
+    ours = {file for file in plain if file.startswith(("shop/", "tablestream/"))}
+    pinned = (ROOT / "requirements" / "runtime.txt").read_text("utf-8").splitlines()
+    libraries = {line.split("==")[0] for line in pinned if re.match(r"[a-z0-9-]+==", line)}
 
-    assert {"shop", "tablestream", "boto3", "aws_lambda_powertools"} <= names
-    assert names.isdisjoint({"local", "ops", "tests", "Makefile", "bin", "moto", "__pycache__"})
+    source = {file for file in tracked("src") if file.startswith(("shop/", "tablestream/"))}
+    assert ours == source - {"tablestream/testing.py"}  # builders of records, for tests
+    assert plain - ours <= recorded(folder)
+    assert {path.name.split("-")[0].replace("_", "-") for path in folder.glob("*.dist-info")} == libraries
     assert not list(folder.rglob("*.so"))  # one package for both architectures
+
+
+def recorded(folder: Path) -> set[str]:
+    """What the libraries say they have installed."""
+    lines = [line for record in folder.glob("*.dist-info/RECORD") for line in record.read_text("utf-8").splitlines()]
+    return {next(csv.reader([line]))[0] for line in lines}
+
+
+def tracked(folder: str) -> set[str]:
+    """The files of the checkout that git knows, or would add, relative to the folder."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", "."],
+        cwd=ROOT / folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {line for line in listed.stdout.splitlines() if (ROOT / folder / line).is_file()}
 
 
 def test_the_log_names_neither_the_customer_nor_what_was_ordered(built: Path) -> None:

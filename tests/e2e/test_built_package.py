@@ -1,0 +1,82 @@
+"""The package as it is built, in the stack as it is translated: without Docker, in the embedded AWS."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from local import demo
+from local.cloud import Cloud
+from local.runtime import Runtime
+from tests.cloudformation import TEMPLATE, translated
+from tests.e2e import sam
+from tests.e2e.package import package as zipped
+
+if TYPE_CHECKING:
+    import pytest
+
+MEGABYTE = 1_000_000
+# Measured: 5.7 and 15.5 MB. Somewhat more may be a library's new version, much more is what does not belong.
+MOST_ZIPPED = 8 * MEGABYTE
+MOST_UNZIPPED = 20 * MEGABYTE
+PROBE = """
+import botocore, shop.app, tablestream
+def handler(event, context):
+    return [module.__file__ for module in (botocore, shop.app, tablestream)]
+"""
+
+
+def test_the_scenario_of_make_run_holds_with_the_built_package(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(demo, "console", lambda: Console(file=written, width=120))
+
+    assert demo.demo(package) == 0, written.getvalue()
+    assert "OK: every invariant holds" in written.getvalue()
+
+
+def test_what_runs_there_is_the_package_and_not_the_source_tree(package: Path, tmp_path: Path) -> None:
+    shutil.copytree(package.parent / "Worker", tmp_path / "Worker")
+    shutil.copy(package, tmp_path)
+    (tmp_path / "Worker" / "probe.py").write_text(PROBE, encoding="utf-8")
+    with Cloud(tmp_path / "template.yaml") as cloud:
+        runtime = Runtime(replace(cloud.functions["Worker"], handler="probe.handler"), lambda _: None)
+        try:
+            loaded = runtime.invoke({}).payload
+        finally:
+            runtime.close()
+
+    assert all(Path(file).is_relative_to(tmp_path / "Worker") for file in loaded)
+
+
+def test_every_output_and_variable_of_the_stack_has_a_value(package: Path) -> None:
+    declared = translated(TEMPLATE)
+    with Cloud(package) as cloud:
+        outputs, variables = dict(cloud.outputs), dict(cloud.functions["Worker"].environment)
+
+    assert set(outputs) == set(declared["Outputs"])
+    wanted = set(declared["Resources"]["Worker"]["Properties"]["Environment"]["Variables"])
+    assert wanted <= set(variables)
+    for name, value in [*outputs.items(), *((name, variables[name]) for name in wanted)]:
+        assert value, name
+        assert "{" not in value, (name, value)
+        assert "stand-in" not in value, (name, value)
+
+
+def test_the_same_inputs_give_the_same_package(package: Path, tmp_path: Path) -> None:
+    again = sam.build(tmp_path / "again")
+
+    first, second = (zipped(template.parent / "Worker") for template in (package, again))
+
+    assert first.digest == second.digest
+
+
+def test_the_package_is_as_small_as_it_was(package: Path) -> None:
+    made = zipped(package.parent / "Worker")
+
+    assert len(made.content) < MOST_ZIPPED, made
+    assert made.unzipped < MOST_UNZIPPED, made
