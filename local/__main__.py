@@ -125,7 +125,7 @@ def _add_mapping(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def _many_imports() -> Iterator[None]:
-    """Import what makes hundreds of thousands of objects, none of them garbage: collecting takes a third of the time."""
+    """Import what makes very many objects, none of them garbage: collecting would take a third of the time."""
     gc.disable()
     try:
         yield

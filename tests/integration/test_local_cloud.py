@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.cloud import Cloud
@@ -19,7 +21,9 @@ from local.settings import read_mapping
 from local.translate import translate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from local.clients import Client
 
 pytestmark = pytest.mark.integration
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
@@ -90,6 +94,42 @@ def test_an_injected_fault_hits_what_it_names_and_ends(cloud: Cloud) -> None:
     assert [reason["Code"] for reason in raised.value.response["CancellationReasons"]] == ["TransactionConflict"]
     with cloud.faults.during(Fault("TransactWriteItems", "ThrottlingException", "another table")):
         dynamodb.transact_write_items(**write)
+
+
+@pytest.mark.parametrize(
+    ("service", "call"),
+    [
+        ("dynamodb", lambda client: client.list_tables()),
+        ("s3", lambda client: client.put_object(Bucket="bucket", Key="k", Body=b"x")),
+        ("sns", lambda client: client.list_topics()),
+        ("sqs", lambda client: client.list_queues()),
+    ],
+)
+def test_an_outage_hits_the_functions_calls_of_one_service(
+    cloud: Cloud, service: str, call: Callable[[Client], Any]
+) -> None:
+    variables = cloud.functions["Worker"].environment
+    session: Any = boto3.Session(
+        region_name=variables["AWS_REGION"],
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+        aws_session_token=variables["AWS_SESSION_TOKEN"],
+    )
+    once = Config(retries={"total_max_attempts": 1})
+    client = session.client(service, endpoint_url=cloud.endpoint, config=once)
+    cloud.client("s3").create_bucket(Bucket="bucket")
+    with cloud.faults.during(Fault("", "ServiceUnavailable", service=service, functions_only=True)):
+        with pytest.raises(ClientError) as raised:
+            call(client)
+        assert raised.value.response["Error"]["Code"] == "ServiceUnavailable"
+        call(cloud.client(service))
+    call(client)
+
+
+def test_a_fault_ends_after_its_calls(cloud: Cloud) -> None:
+    injected = cloud.faults.inject(Fault("ListTables", "InternalServerError"), times=1)
+    cloud.client("dynamodb").list_tables()  # the client tries again
+    assert (injected.answered, injected.over, cloud.faults.active()) == (1, True, [])
 
 
 def test_a_seeded_cloud_has_stock_and_the_orders_an_event_shows(cloud: Cloud) -> None:

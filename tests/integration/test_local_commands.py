@@ -112,6 +112,39 @@ def test_recorded_deliveries_are_played_again(up: Up) -> None:
     finish(again, signal.SIGTERM)
 
 
+def test_an_operator_practises_with_a_running_up(up: Up, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fault", "function-throttle", "--calls", "1"]) == 0
+    assert main(["fault", "conflict", "--calls", "2"]) == 0
+    assert main(["fault", "throttle", "--mentioning", "no such table"]) == 0
+    assert main(["order"]) == 0
+    assert main(["fault", "list"]) == 0
+    shown = capsys.readouterr().out
+    assert "function-throttle: the next 1 invocations of Worker" in shown
+    assert "order.confirmed" in shown
+    assert shown.endswith("ThrottlingException for dynamodb calls: 0 answered\n")
+    assert main(["fault", "clear"]) == 0
+    assert main(["fault", "list"]) == 0
+    assert main(["mapping", "disable"]) == 0
+    assert main(["mapping", "enable", "WorkerStream"]) == 0
+    assert main(["order"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("all are over\nno faults\nWorkerStream is disabled\nWorkerStream is enabled\n")
+    seen = finish(up.process, signal.SIGTERM)
+    assert "-> throttled, again in" in seen
+    assert "fault: conflict: the next 2 dynamodb TransactWriteItems of functions" in seen
+
+
+def test_what_cannot_be_practised_is_said(up: Up, capsys: pytest.CaptureFixture[str]) -> None:
+    assert up.process.poll() is None
+    for command, complaint in (
+        (["fault", "conflict", "--service", "s3"], "fault: conflict is a fault of dynamodb"),
+        (["fault", "function-throttle"], "fault: function-throttle wants --calls"),
+        (["mapping", "enable", "Nobody"], "mapping: wanted the name of one event source mapping of WorkerStream"),
+    ):
+        assert main(command) == 2
+        assert complaint in capsys.readouterr().err
+
+
 def test_without_a_running_up_order_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["order"]) == 2
     assert "make local" in capsys.readouterr().err

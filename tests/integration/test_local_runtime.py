@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from local.actions import Answered, FunctionError, TimedOut
+from local.actions import Answered, FunctionError, Throttled, TimedOut
 from local.functions import FunctionSpec
 from local.runtime import Runtime
 
@@ -171,3 +172,65 @@ def test_without_reload_the_handler_stays(start: Start) -> None:
     assert runtime.invoke({}).payload == "old"
     (runtime.function.code / "task.py").write_text("def handler(event, context): return 'new'")
     assert runtime.invoke({}).payload == "old"
+
+
+def change(runtime: Runtime, source: str) -> None:
+    path = runtime.function.code / "task.py"
+    path.write_text(source)
+    os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns + 1_000_000_000))
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_code_that_cannot_be_imported_is_told_at_once_and_what_ran_goes_on(start: Start, logs: list[str]) -> None:
+    runtime = start("def handler(event, context): return 'old'", reload=True)
+    assert runtime.invoke({}).payload == "old"
+    change(runtime, "def handler(")
+    until(lambda: logs)
+    (told,) = logs
+    assert told.startswith("source changed, but cannot be imported: SyntaxError: ")
+    assert runtime.invoke({}).payload == "old"
+    change(runtime, "def handler(event, context): return 'mended'")
+    assert runtime.invoke({}).payload == "mended"
+
+
+def test_an_invocation_that_ran_while_the_code_changed_ends_with_the_old_code(start: Start) -> None:
+    source = (
+        "import os, time\n"
+        "def handler(event, context):\n"
+        "    open('entered', 'w').close()\n"
+        "    while not os.path.exists('gate'): time.sleep(0.01)\n"
+        "    return VERSION\n"
+    )
+    runtime = start(source + "VERSION = 'old'", reload=True)
+    folder = runtime.function.code
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(runtime.invoke, {})
+        until((folder / "entered").exists)
+        change(runtime, source + "VERSION = 'new'")
+        (folder / "gate").touch()
+        assert first.result().payload == "old"
+    assert [runtime.invoke({}).payload for _ in range(3)] == ["new"] * 3
+
+
+def test_above_its_reserved_concurrency_a_function_is_throttled(tmp_path: Path) -> None:
+    (tmp_path / "task.py").write_text("def handler(event, context): return 'done'")
+    function = FunctionSpec("Task", "task-name", "arn:task", "task.handler", tmp_path, {}, concurrency=0)
+    assert Runtime(function).invoke({}).outcome == Throttled()
+    runtime = Runtime(replace(function, concurrency=1, timeout=20))
+    assert [runtime.invoke({}).outcome for _ in range(2)] == [Answered("done")] * 2
+    runtime.throttle(1)
+    assert [runtime.invoke({}).outcome for _ in range(2)] == [Throttled(), Answered("done")]
+    runtime.close()
+
+
+def test_an_exception_is_logged_in_a_line_with_its_place(start: Start, logs: list[str]) -> None:
+    runtime = start("def handler(event, context):\n    return event['missing']")
+    runtime.invoke({})
+    runtime.close()
+    assert logs == ["[ERROR] KeyError: 'missing' (task.py, line 2)"]

@@ -6,19 +6,19 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from local.cloud import Cloud
 from local.errors import TemplateError
 from local.observations import Ended, Observation
+from local.orders import Shop
 from local.running import Options, Running, hurried
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 pytestmark = pytest.mark.integration
+ROOT = Path(__file__).parents[2]
 SOON = 20  # seconds no condition here ever needs; only a failing test waits for so long
 
 TABLE = """
@@ -289,3 +289,20 @@ def test_a_resource_the_embedded_aws_cannot_create_has_a_stand_in(tmp_path: Path
     with Cloud(tmp_path / "template.json") as made:
         assert made.notes == ("AWS::Unheard::Of is not emulated: New",)
         assert made.outputs == {"Ref": "stand-in-New", "Arn": "stand-in-New-Arn", "Sub": "<stand-in-New-Arn>"}
+
+
+SAMPLES: dict[str, dict[str, tuple[str, dict[str, int]]]] = {
+    "modify-cancelled": {"1005": ("RESERVED", {"tea": 3})},
+    "remove-cancelled": {"1006": ("RELEASED", {"tea": 1})},
+    "insert-order": {},
+    "same-order-three-changes": {},
+    "mixed-batch": {"2003": ("RESERVED", {"cup": 1}), "2004": ("RESERVED", {"tea": 2})},
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_cloud_seeded_for_a_sample_event_knows_what_was_decided_about_older_orders(name: str) -> None:
+    with Cloud(ROOT / "template.yaml") as fresh:
+        fresh.seed(json.loads((ROOT / "events" / f"{name}.json").read_text()))
+        ledger = Shop(fresh.client("dynamodb"), fresh.outputs).ledger()
+    assert {e["sk"].removeprefix("ORDER#"): (e["state"], e["lines"]) for e in ledger} == SAMPLES[name]
