@@ -23,7 +23,7 @@ NEED_MINISTACK := $(if $(PYTHON313),$(PYTHON313),python3.13) requirements/instal
 NEED_COMPILE := $(INSTALL) .venv-compile compile
 
 .DEFAULT_GOAL := help
-.PHONY: help run local order invoke invoke-docker events test conformance simulate mutants check format build e2e requirements clean
+.PHONY: help run local order invoke invoke-docker events test slow conformance simulate mutants check format build e2e requirements clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -57,7 +57,11 @@ events: ## Write the sample events anew from their builders
 
 test: ## Unit, integration and conformance tests and a share of the simulation, with coverage
 	@$(NEED_DEV)
-	@$(PY) -m pytest -q -m "not e2e" --cov $(ARGS)
+	@$(PY) -m pytest -q -m "not e2e and not slow" --cov $(ARGS)
+
+slow: ## Tests that start and kill whole programs: the command line, redrive and replay, each some seconds
+	@$(NEED_DEV)
+	@$(PY) -m pytest -q -m slow $(ARGS)
 
 conformance: ## The delivery rules only
 	@$(NEED_DEV)

@@ -15,6 +15,8 @@ from local.faults import Fault
 from ops.__main__ import main
 from tests.integration.redrive_bench import STOCK, Bench, bench
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 LEASE = "3"  # seconds: an invocation here takes a tenth of one
 POINTS = [

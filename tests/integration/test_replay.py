@@ -160,6 +160,7 @@ def test_an_outage_stops_the_replay_and_the_same_command_goes_on(fresh: Bench, r
     assert fresh.shop.available() == {"tea": STOCK - 8}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", [("Invoke", 1, "after"), ("Invoke", 3, "during"), ("Invoke", 5, "before")])
 def test_a_killed_replay_goes_on_and_doubles_nothing(fresh: Bench, replay: Ops, point: tuple[str, int, str]) -> None:
     for number in range(12):
