@@ -37,6 +37,7 @@ class Call:
     operation: str
     body: str
     by_function: bool
+    in_json: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,13 @@ def _call(service: str, environ: Environ) -> Call:
     raw = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(raw)
     body = raw.decode("utf-8", "replace")
-    return Call(service, _operation(environ, body), body, environ.get("HTTP_X_AMZ_SECURITY_TOKEN") == FUNCTION_TOKEN)
+    return Call(
+        service=service,
+        operation=_operation(environ, body),
+        body=body,
+        by_function=environ.get("HTTP_X_AMZ_SECURITY_TOKEN") == FUNCTION_TOKEN,
+        in_json="HTTP_X_AMZ_TARGET" in environ,
+    )
 
 
 def _operation(environ: Environ, body: str) -> str:
@@ -163,13 +170,10 @@ def _operation(environ: Environ, body: str) -> str:
 def _answer(fault: Fault, call: Call, start_response: StartResponse) -> Iterable[bytes]:
     name = fault.error
     status = STATUS.get(name, "400 Bad Request")
-    if call.service != "dynamodb":
-        # Clients that speak JSON take the error from the header, all others from the XML.
-        xml = f"<ErrorResponse><Error><Code>{name}</Code><Message>injected</Message></Error></ErrorResponse>"
-        if call.service == "s3":
-            xml = f"<Error><Code>{name}</Code><Message>injected</Message></Error>"
-        start_response(status, [("Content-Type", "text/xml"), ("x-amzn-ErrorType", name)])
-        return [xml.encode()]
+    if not call.in_json:
+        error = f"<Error><Code>{name}</Code><Message>injected</Message></Error>"
+        start_response(status, [("Content-Type", "text/xml")])
+        return [(error if call.service == "s3" else f"<ErrorResponse>{error}</ErrorResponse>").encode()]
     payload: dict[str, Any] = {"message": "injected"}
     if name == "TransactionConflict":
         name = "TransactionCanceledException"
