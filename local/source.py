@@ -91,7 +91,7 @@ class BotoSource:
     def __init__(self, client: Any, stream_arn: str, *, follow: bool = False) -> None:  # noqa: ANN401 -- boto3 clients have no static type
         self._client = client
         self.stream_arn = stream_arn
-        self._follow = follow
+        self.follow = follow
         self._behind: dict[tuple[str, Position], str] = {}
 
     def shards(self) -> Sequence[Shard]:
@@ -115,13 +115,23 @@ class BotoSource:
 
     def read(self, shard_id: str, position: Position, limit: int = PAGE_LIMIT) -> Page:
         """One GetRecords call."""
-        iterator = self._behind.pop((shard_id, position), None) or self._iterator(shard_id, position)
-        answer = self._call("get_records", ShardIterator=iterator, Limit=min(limit, PAGE_LIMIT))
+        answer = self._answer(shard_id, position, min(limit, PAGE_LIMIT))
         records = [to_lambda_record(record, self.stream_arn) for record in answer["Records"]]
         following = answer.get("NextShardIterator")
-        if self._follow and following and not records:
+        if self.follow and following and not records:
             self._behind[shard_id, position] = following
         return Page(records, at_end=not following)
+
+    def _answer(self, shard_id: str, position: Position, limit: int) -> dict[str, Any]:
+        kept = self._behind.pop((shard_id, position), None)
+        if kept is not None:
+            try:
+                return self._call("get_records", ShardIterator=kept, Limit=limit)
+            except (IteratorExpired, RecordsTrimmed):
+                # Only a fresh one tells whether the position itself is gone: DynamoDB Local says so of an iterator that
+                # was made before the shard's first record.
+                pass
+        return self._call("get_records", ShardIterator=self._iterator(shard_id, position), Limit=limit)
 
     def _iterator(self, shard_id: str, position: Position) -> str:
         request = {"StreamArn": self.stream_arn, "ShardId": shard_id, **_iterator_type(position)}
