@@ -10,13 +10,17 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodbstreams.models import dynamodbstreams_backends
 
+from local.clients import REGION
 from local.cloud import Cloud
 from local.errors import TemplateError, UsageError
 from local.faults import Fault
 from local.orders import PRODUCTS, Order, Shop, encode
 from local.parameters import parameter_values
 from local.samconfig import parameter_overrides
+from local.server import MOST_ITERATORS
 from local.settings import read_mapping
 from local.translate import translate
 
@@ -124,6 +128,18 @@ def test_an_outage_hits_the_functions_calls_of_one_service(
         assert raised.value.response["Error"]["Code"] == "ServiceUnavailable"
         call(cloud.client(service))
     call(client)
+
+
+def test_shard_iterators_do_not_pile_up_while_it_runs(cloud: Cloud) -> None:
+    streams, arn = cloud.client("dynamodbstreams"), cloud.outputs["TableStreamArn"]
+    shard = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"][0]["ShardId"]
+    request = {"StreamArn": arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"}
+    streams.get_shard_iterator(**request)
+    kept = dynamodbstreams_backends[DEFAULT_ACCOUNT_ID][REGION].shard_iterators
+    kept |= {f"old-{n}": next(iter(kept.values())) for n in range(MOST_ITERATORS)}
+    for _ in range(3):
+        streams.get_records(ShardIterator=streams.get_shard_iterator(**request)["ShardIterator"])
+    assert len(kept) < MOST_ITERATORS
 
 
 def test_a_fault_ends_after_its_calls(cloud: Cloud) -> None:
