@@ -100,6 +100,7 @@ def test_a_replay_that_stopped_goes_on_and_repeats_no_more_than_a_page_a_segment
     assert sum(seen.values()) <= 10_000 + 4 * PAGE
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_table(tmp_path: Path) -> None:
     def peak(items: int) -> int:
         tracemalloc.start()
