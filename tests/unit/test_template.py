@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -198,3 +199,20 @@ def test_filter_patterns_are_as_long_as_the_service_takes(mapping: dict[str, Any
 
 def test_no_log_level_can_be_chosen_at_which_the_sdk_logs_its_requests(stack: dict[str, Any]) -> None:
     assert "DEBUG" not in stack["Parameters"]["LogLevel"]["AllowedValues"]
+
+
+def test_production_cannot_be_deleted_by_mistake() -> None:
+    stages = tomllib.loads((TEMPLATE.parent / "samconfig.toml").read_text(encoding="utf-8"))
+    assert "DeletionProtection=true" in stages["prod"]["deploy"]["parameters"]["parameter_overrides"]
+
+
+def test_every_parameter_that_a_stage_sets_is_one_of_the_template(stack: dict[str, Any]) -> None:
+    stages = tomllib.loads((TEMPLATE.parent / "samconfig.toml").read_text(encoding="utf-8"))
+    overrides = [
+        given.split("=")[0]
+        for stage in stages.values()
+        if isinstance(stage, dict)
+        for given in stage.get("deploy", {}).get("parameters", {}).get("parameter_overrides", [])
+    ]
+    assert overrides
+    assert set(overrides) <= set(stack["Parameters"])
