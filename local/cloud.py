@@ -127,7 +127,7 @@ class Cloud:
 
         No trigger sees these writes unless one is started on this cloud.
         """
-        orders.seed(self, event)
+        orders.seed(self.client("dynamodb"), self.outputs, event)
 
     def addressed(self, event: Any) -> Any:  # noqa: ANN401 - a JSON value; some sample events are no events at all
         """`event` as if it came from the stack's table, whose name is made when the stack is.

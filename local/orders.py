@@ -18,7 +18,6 @@ from botocore.exceptions import ClientError, ParamValidationError
 
 if TYPE_CHECKING:
     from local.clients import Client
-    from local.cloud import Cloud
 
 Item = dict[str, Any]
 Line = tuple[str, Any]  # a product and a quantity; any quantity, since poison has to be placed too
@@ -153,14 +152,13 @@ def decode(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
 
 
-def seed(cloud: Cloud, event: Any) -> None:  # noqa: ANN401 - a JSON value; some sample events are no events at all
+def seed(dynamodb: Client, outputs: Mapping[str, str], event: Any) -> None:  # noqa: ANN401 - a JSON value; some sample events are no events at all
     """Stock PRODUCTS, and bring the tables to where they were when the changes of `event` had been made.
 
     The handler's order update is conditional on the order's state, so the order must be there; and what was decided
     about an order that is older than the event is in the ledger. Images DynamoDB itself would refuse (some sample
     events are malformed on purpose) are left out.
     """
-    dynamodb, outputs = cloud.client("dynamodb"), cloud.outputs
     Shop(dynamodb, outputs).stock()
     records = event.get("Records") if isinstance(event, Mapping) else None
     seen: set[str] = set()
