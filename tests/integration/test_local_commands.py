@@ -20,7 +20,7 @@ from tablestream.testing import event, inserted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ["--template", str(ROOT / "template.yaml")]
 PATIENCE = 60  # seconds: a machine under load starts slowly
