@@ -6,18 +6,16 @@ Not part of the embedded AWS, whose only thread must never wait for a trigger th
 from __future__ import annotations
 
 import json
-import logging
-import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 from urllib.error import HTTPError
 from urllib.request import Request as HttpRequest
 from urllib.request import urlopen
 
-from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Request, Response
 
 from local.errors import UsageError
+from local.serving import Serving
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -32,31 +30,24 @@ class Control:
     """Serves `commands` on this machine only, on a free port, while the with block runs."""
 
     def __init__(self, commands: Mapping[str, Command]) -> None:
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self._commands = commands
-        self._server: BaseWSGIServer = make_server("127.0.0.1", 0, Request.application(self._respond), threaded=True)
-        self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
+        self._serving = Serving(Request.application(self._respond), "control")
 
     @property
     def endpoint(self) -> str:
         """Where the commands are taken."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return self._serving.endpoint
 
     def __enter__(self) -> Self:
         """Begin to serve."""
-        self._thread.start()
+        self._serving.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop serving and free the port."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def _serve(self) -> None:
-        self._server.serve_forever(poll_interval=0.05)
+        self._serving.close()
 
     def _respond(self, request: Request) -> Response:
         command = self._commands.get(request.path.removeprefix("/"))

@@ -7,15 +7,13 @@ with a thread for each request. Point boto3's Lambda client at it with AWS_ENDPO
 from __future__ import annotations
 
 import json
-import logging
 import re
-import threading
 from typing import TYPE_CHECKING, Any, Self
 
-from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Request, Response
 
 from local.actions import Throttled
+from local.serving import Serving
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,29 +28,22 @@ class LambdaApi:
     """Serves `runtimes` (by function name) on `host`:`port` (0: a free port) while the with block runs."""
 
     def __init__(self, runtimes: Mapping[str, Runtime], host: str = "127.0.0.1", port: int = 0) -> None:
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self._runtimes = runtimes
-        self._server: BaseWSGIServer = make_server(host, port, Request.application(self._respond), threaded=True)
-        self._thread = threading.Thread(target=self._serve, name="lambda-api", daemon=True)
+        self._serving = Serving(Request.application(self._respond), "lambda-api", host=host, port=port)
 
     @property
     def endpoint(self) -> str:
         """The URL for programs on this machine."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return self._serving.endpoint
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._serving.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def _serve(self) -> None:
-        self._server.serve_forever(poll_interval=0.05)
+        self._serving.close()
 
     def _respond(self, request: Request) -> Response:
         match = _PATH.fullmatch(request.path)

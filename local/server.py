@@ -6,8 +6,6 @@ queue.
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Iterable
 from itertools import islice
 
@@ -15,10 +13,10 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodbstreams.models import dynamodbstreams_backends
 from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from werkzeug.serving import BaseWSGIServer, make_server
 
 from local.clients import REGION
 from local.faults import App, Environ, Faults, StartResponse
+from local.serving import Serving
 
 MOST_ITERATORS = 1000
 
@@ -48,23 +46,20 @@ class Server:
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         moto_api_backend.reset()
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self.faults = Faults(_Tidy(DomainDispatcherApplication(create_backend_app)))
-        self._server: BaseWSGIServer = make_server(host, port, self.faults, threaded=False, request_handler=_Handler)
-        self.port: int = self._server.server_port
-        self._thread = threading.Thread(target=self._serve, name="embedded-aws", daemon=True)
-        self._thread.start()
+        self._serving = Serving(self.faults, "embedded-aws", host=host, port=port, threaded=False, handler=_Handler)
+        self._serving.start()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._serving.port
 
     @property
     def endpoint(self) -> str:
         """The URL for programs on this machine."""
-        return f"http://127.0.0.1:{self.port}"
-
-    def _serve(self) -> None:
-        self._server.serve_forever(poll_interval=0.05)
+        return self._serving.endpoint
 
     def close(self) -> None:
         """Stop serving and free the port."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._serving.close()
