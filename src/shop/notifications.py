@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -81,7 +80,7 @@ class SnsSink:
         left = dict(batch)
         kind = ErrorKind.THROTTLE
         error: Exception = TimeoutError("the deadline came before this notification")
-        for _ in chain((None,), self._backoff.waits(self._clock, deadline)):
+        for _ in self._backoff.attempts(self._clock, deadline):
             if deadline.expired:
                 break
             try:

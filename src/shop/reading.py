@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -59,7 +58,7 @@ class Reader:
             TimeoutError("the ledger could not be read in time"),
             ErrorKind.THROTTLE,
         )
-        for _ in chain((None,), self._backoff.waits(self._clock, deadline)):
+        for _ in self._backoff.attempts(self._clock, deadline):
             try:
                 items, wanted = self._ask(wanted)
             except (ClientError, BotoCoreError) as error:

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -131,7 +130,7 @@ class Transactor:
         outcome: Outcome = Failed(TimeoutError("the deadline came before this transaction"), ErrorKind.THROTTLE)
         if deadline.expired:
             return outcome
-        for _ in chain((None,), self._repeats.waits(self._clock, deadline)):
+        for _ in self._repeats.attempts(self._clock, deadline):
             outcome = self._send(request, targets)
             if not isinstance(outcome, Failed) or outcome.kind is not ErrorKind.AMBIGUOUS:
                 break

@@ -34,3 +34,8 @@ class Backoff:
                 return
             clock.sleep(delay)
             yield
+
+    def attempts(self, clock: Clock, deadline: Deadline) -> Iterator[None]:
+        """Yield for the first attempt, and after each wait for another one."""
+        yield
+        yield from self.waits(clock, deadline)

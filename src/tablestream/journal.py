@@ -7,7 +7,7 @@ redelivery. It does the same for dead letters and for records that an operator s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -73,7 +73,7 @@ class DynamoDBJournal:
     def _read_part(self, ids: Sequence[str], deadline: Deadline) -> dict[str, frozenset[str]]:
         found: dict[str, frozenset[str]] = {}
         keys: Any = [{"pk": {"S": event_id}} for event_id in ids]
-        for _ in self._tries(deadline):
+        for _ in self._backoff.attempts(self._clock, deadline):
             try:
                 answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
             except (BotoCoreError, ClientError):
@@ -99,7 +99,7 @@ class DynamoDBJournal:
     def _write_part(self, puts: Sequence[Any], deadline: Deadline) -> None:
         wanted: Any = {self._table: list(puts)}
         cause: Exception | None = None
-        for _ in self._tries(deadline):
+        for _ in self._backoff.attempts(self._clock, deadline):
             try:
                 wanted = self._client.batch_write_item(RequestItems=wanted).get("UnprocessedItems")
             except (BotoCoreError, ClientError) as error:
@@ -108,8 +108,3 @@ class DynamoDBJournal:
             if not wanted:
                 return
         raise JournalUnavailable("the journal could not be written") from cause
-
-    def _tries(self, deadline: Deadline) -> Iterator[None]:
-        """Yield for the first try, and after each wait for another one."""
-        yield
-        yield from self._backoff.waits(self._clock, deadline)
