@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
-from shop.effects import Release, Reserve
+from shop.effects import Request
 from shop.orders import OrderKey
 from shop.packing import Transaction
 from shop.steps import Step, Verdict
 from tablestream.effects import DONE, Answer, Permanent, Transient
-
-E = TypeVar("E", Reserve, Release)
 
 SUSPICIOUS = 10
 """Where all of so many orders are found invalid, it is hardly the orders."""
@@ -43,14 +40,14 @@ class InventoryCounts:
             self.released += 1
 
 
-class Cases(Generic[E]):
+class Cases:
     """Open cases in stream order. An order that comes several times in a call is one case."""
 
     __slots__ = ("_answers", "alone", "counts", "error", "open")
 
-    def __init__(self, effects: Iterable[E], counts: InventoryCounts) -> None:
+    def __init__(self, effects: Iterable[Request], counts: InventoryCounts) -> None:
         """Open a case for each order."""
-        self.open: dict[OrderKey, E] = {}
+        self.open: dict[OrderKey, Request] = {}
         for effect in effects:
             self.open.setdefault(effect.order, effect)
         self.counts = counts

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from shop.aws_errors import ErrorKind
 from shop.cases import Cases, InventoryCounts
-from shop.effects import Release, Reserve
+from shop.effects import Release, Request, Reserve
 from shop.ledger import Item, ItemKey
 from shop.packing import Transaction, pack
 from shop.reading import Reader
@@ -20,7 +20,8 @@ from shop.steps import Step, Tables
 from shop.transactions import Committed, Failed, Outcome, Refusal, Transactor
 from tablestream.backoff import Backoff
 from tablestream.clock import Clock, Deadline, SystemClock
-from tablestream.effects import Answer
+from tablestream.effects import Answer, Permanent
+from tablestream.errors import InvalidRecord
 from tablestream.parallel import Parallel, Sequential
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Settlement(Protocol):
     """Open orders, what is known about them, and what to do next."""
 
     @property
-    def cases(self) -> Cases[Any]:
+    def cases(self) -> Cases:
         """Return the orders and their answers."""
         ...
 
@@ -119,13 +120,22 @@ class InventorySink:
     def apply(self, effects: Sequence[Reserve | Release], deadline: Deadline) -> Sequence[Answer]:
         """Carry out releases, then reserves, so that what comes back can be given out; answer for each effect."""
         counts = InventoryCounts()
-        releases = Releases([effect for effect in effects if isinstance(effect, Release)], counts)
-        reservations = Reservations([effect for effect in effects if isinstance(effect, Reserve)], counts)
+        wanted, refused = _read(effects)
+        releases = Releases(
+            [request for place, request in wanted.items() if isinstance(effects[place], Release)], counts
+        )
+        reservations = Reservations(
+            [request for place, request in wanted.items() if isinstance(effects[place], Reserve)], counts
+        )
         for settlement in (releases, reservations):
             self._settle(settlement, deadline)
         self._observe(counts)
         released, reserved = releases.cases.answers(), reservations.cases.answers()
-        return [(released if isinstance(effect, Release) else reserved)[effect.order] for effect in effects]
+        answers = {
+            place: (released if isinstance(effects[place], Release) else reserved)[request.order]
+            for place, request in wanted.items()
+        }
+        return [refused[place] if place in refused else answers[place] for place in range(len(effects))]
 
     def _settle(self, settlement: Settlement, deadline: Deadline) -> None:
         waits = self._backoff.waits(self._clock, deadline)
@@ -162,6 +172,18 @@ class InventorySink:
             if kind is ErrorKind.INVALID:
                 settlement.impossible(key, str(error))
         return _progress({kind for _, kind in readings.failed.values()} - {ErrorKind.INVALID})
+
+
+def _read(effects: Sequence[Reserve | Release]) -> tuple[dict[int, Request], dict[int, Answer]]:
+    """Read what the effects ask for, by their places; for those that cannot be understood say why."""
+    requests: dict[int, Request] = {}
+    refused: dict[int, Answer] = {}
+    for place, effect in enumerate(effects):
+        try:
+            requests[place] = effect.request()
+        except InvalidRecord as error:
+            refused[place] = Permanent.of(error)
+    return requests, refused
 
 
 _USED_UP = object()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from shop.effects import Notification
+from shop.effects import Notification, OrderFacts, Subject
 
 MAX_BYTES = 262_144
 """What SNS takes in one call, a message or a batch: bodies and attributes together."""
@@ -48,14 +48,14 @@ def compose(notification: Notification) -> Message:
     """Return the message of a notification.
 
     A message that would be too large goes without its lines and says so. Raises `MessageTooLargeError` when that is not
-    enough.
+    enough, `InvalidRecord` for an order that cannot be understood.
     """
-    subject = notification.subject
+    subject = notification.subject or OrderFacts(notification.change)
     attributes = {"type": notification.type, "entity": subject.entity}
     if subject.status is not None:
         attributes["status"] = str(subject.status)
     around = sum([len(name) + len("String") + len(value) for name, value in attributes.items()])
-    fields = _fields(notification)
+    fields = _fields(notification, subject)
     body = _encode(fields)
     if len(body) + around > MAX_BYTES:
         body = _encode({name: value for name, value in fields.items() if name != "lines"} | {"linesOmitted": True})
@@ -64,15 +64,14 @@ def compose(notification: Notification) -> Message:
     return Message(body, attributes, len(body) + around)
 
 
-def _fields(notification: Notification) -> dict[str, Any]:
+def _fields(notification: Notification, subject: Subject) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "type": notification.type,
-        "eventId": notification.event_id,
-        "sequenceNumber": notification.sequence_number,
-        **notification.subject.fields(),
+        "eventId": notification.change.event_id,
+        "sequenceNumber": notification.change.sequence_number,
+        **subject.fields(),
     }
-    if notification.subject.status is not None:
-        fields["previousStatus"] = notification.previous_status
-    if notification.late:
-        fields["late"] = True
+    late = notification.change.redriven or notification.change.replayed
+    if late:
+        fields["late"] = True  # newer announcements may be out already
     return fields

@@ -15,6 +15,7 @@ from shop.messages import MAX_BYTES, Message, MessageTooLargeError, compose
 from tablestream.backoff import Backoff
 from tablestream.clock import Clock, Deadline, SystemClock
 from tablestream.effects import DONE, Answer, Permanent, Transient
+from tablestream.errors import InvalidRecord
 from tablestream.parallel import Parallel, Sequential
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def _turns(effects: Sequence[Notification]) -> list[dict[int, str]]:
     turns: list[dict[int, str]] = []
     seen: Counter[str] = Counter()
     for place, effect in enumerate(effects):
-        change = effect.event_id
+        change = effect.change.event_id
         if seen[change] == len(turns):
             turns.append({})
         turns[seen[change]][place] = change
@@ -168,6 +169,8 @@ def _composed(notifications: Mapping[int, Notification]) -> tuple[Answers, Batch
     for place, notification in notifications.items():
         try:
             messages[place] = compose(notification)
+        except InvalidRecord as error:
+            answers[place] = Permanent.of(error)
         except (MessageTooLargeError, TypeError) as error:
             answers[place] = Permanent(str(error))
     return answers, messages

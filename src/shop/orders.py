@@ -79,11 +79,6 @@ class Order:
     reason: str | None
     """Why the order has its status, in words for the customer."""
 
-    @property
-    def entity(self) -> str:
-        """The entity type of an order."""
-        return "Order"
-
     def fields(self) -> dict[str, Any]:
         """Return what a notification says of the order: only what a customer may see.
 
@@ -118,16 +113,21 @@ class Order:
 
 def status_of(image: Image) -> OrderStatus:
     """Return an order's status without asking anything else of its image; raises `InvalidRecord` for an unknown one."""
-    value = image.get("status")
-    status = known_status(value)
-    if status is None:
-        raise InvalidRecord(f"status: wanted one of {', '.join(_STATUSES)}, got {describe(value)}")
-    return status
+    tagged: Any = image.raw.get("status")
+    try:  # on the raw image, as it is asked for several times a change
+        if len(tagged) == 1:
+            return _STATUSES[tagged["S"]]
+    except (KeyError, TypeError):
+        pass
+    raise InvalidRecord(f"status: wanted one of {', '.join(_STATUSES)}, got {describe(image.get('status'))}")
 
 
-def known_status(value: object) -> OrderStatus | None:
-    """Return the status that a value names, None when it names none."""
-    return _STATUSES.get(value) if type(value) is str else None
+def known_status(image: Image) -> OrderStatus | None:
+    """Return an order's status, None for one that nobody knows."""
+    try:
+        return status_of(image)
+    except InvalidRecord:
+        return None
 
 
 def _plain_lines(items: Any) -> tuple[OrderLine, ...] | None:  # noqa: ANN401 -- raw values can be anything that JSON can hold

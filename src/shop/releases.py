@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from shop.cases import Cases, InventoryCounts
-from shop.effects import Release
+from shop.effects import Request
 from shop.ledger import Item, ItemKey, LedgerEntry, LedgerState
 from shop.orders import OrderKey
 from shop.packing import Transaction
@@ -17,7 +17,7 @@ from tablestream.effects import Permanent
 class Releases:
     """Decides releases by the ledger: reserved lines go back, an order without a ledger item gets a tombstone."""
 
-    def __init__(self, releases: Iterable[Release], counts: InventoryCounts) -> None:
+    def __init__(self, releases: Iterable[Request], counts: InventoryCounts) -> None:
         """Take the releases of one call, in stream order."""
         self.cases = Cases(releases, counts)
         self._ledger: dict[OrderKey, LedgerEntry | None] = {}
@@ -74,7 +74,7 @@ class Releases:
         """Keep what is known: only the worker writes the ledger, and the conditions watch it."""
 
 
-def _step(release: Release, entry: LedgerEntry | None) -> Step:
+def _step(release: Request, entry: LedgerEntry | None) -> Step:
     if entry is None:
         return Step(Verdict.WITHDRAW, release.order, release.event_id)
     return Step(Verdict.RELEASE, release.order, release.event_id, entry.lines)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from shop.allocation import allocate
 from shop.cases import Cases, InventoryCounts
-from shop.effects import Reserve
+from shop.effects import Request
 from shop.ledger import Item, ItemKey, available_in
 from shop.orders import OrderKey
 from shop.packing import Transaction
@@ -17,7 +17,7 @@ from shop.transactions import Refusal
 class Reservations:
     """Decides reserves: at first all are taken to be possible, then the refusals tell."""
 
-    def __init__(self, reserves: Iterable[Reserve], counts: InventoryCounts) -> None:
+    def __init__(self, reserves: Iterable[Request], counts: InventoryCounts) -> None:
         """Take the reserves of one call, in stream order."""
         self.cases = Cases(reserves, counts)
         self._withdrawn: set[OrderKey] = set()
@@ -92,6 +92,6 @@ class Reservations:
         self._stock = {product: units for product, units in self._stock.items() if product in self._told}
 
 
-def _decision(reserve: Reserve, reason: str | None) -> Step:
+def _decision(reserve: Request, reason: str | None) -> Step:
     verdict = Verdict.CONFIRM if reason is None else Verdict.REJECT
     return Step(verdict, reserve.order, reserve.event_id, reserve.lines, reason, reserve.order_bytes)

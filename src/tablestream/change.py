@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -26,28 +26,27 @@ class Kind(StrEnum):
 
 
 _AWS_EVENT_ID = 32
-_PARTITION_AND_SORT = 2
 _EVENT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _KINDS = {kind.value: kind for kind in Kind}
+_IMAGES = {Kind.INSERT: ("NewImage",), Kind.MODIFY: ("OldImage", "NewImage"), Kind.REMOVE: ("OldImage",)}
 
 
 class Change:
     """One change of one item, over the raw record.
 
-    `old` and `new` are the images before and after; `new` is None for a REMOVE, `old` for an INSERT. Not a dataclass:
-    one is made for each routed record, and everything that not every handler reads is worked out when it is read.
+    Neither a dataclass nor with slots: one is made for each routed record, and what not every handler reads is worked
+    out when it is read.
     """
 
-    __slots__ = ("event_id", "kind", "new", "old", "record", "sequence_number")
+    _old: Image | None = None
 
-    def __init__(self, record: RawRecord, kind: Kind, old: Image | None, new: Image | None) -> None:
+    def __init__(self, record: RawRecord, event_id: str) -> None:
         """Use `Change.from_record`, which checks the record."""
         self.record = record
-        self.kind = kind
-        self.old = old
-        self.new = new
-        self.sequence_number: str = record["dynamodb"]["SequenceNumber"]
-        self.event_id: str = event_id_of(record)
+        self.event_id = event_id
+        stream = record["dynamodb"]
+        self.image = Image(stream["OldImage" if record["eventName"] == "REMOVE" else "NewImage"])
+        """The item as the change left it, or as it was last when it has been removed."""
 
     @classmethod
     def from_record(cls, record: RawRecord) -> Change:
@@ -56,19 +55,36 @@ class Change:
         Raises `InvalidRecord` when the event name is unknown or an image that this kind of change has is missing: the
         stream must have the view type NEW_AND_OLD_IMAGES.
         """
-        kind = kind_of(record)
-        stream = record["dynamodb"]
-        old = None if kind is Kind.INSERT else _image_of(stream, "OldImage", kind)
-        new = None if kind is Kind.REMOVE else _image_of(stream, "NewImage", kind)
-        return cls(record, kind, old, new)
+        kind, stream = kind_of(record), record["dynamodb"]
+        for name in _IMAGES[kind]:
+            if type(stream.get(name)) is not dict:
+                raise InvalidRecord(f"wanted {name} on {kind.value}, got {describe(stream.get(name))}")
+        return cls(record, event_id_of(record))
 
     @property
-    def image(self) -> Image:
-        """The item as the change left it, or as it was last when it has been removed."""
-        image = self.new if self.new is not None else self.old
-        if image is None:  # pragma: no cover -- from_record makes no such change
-            raise InvalidRecord("the record has no image")
-        return image
+    def kind(self) -> Kind:
+        """What happened to the item."""
+        return _KINDS[self.record["eventName"]]
+
+    @property
+    def sequence_number(self) -> str:
+        """The place of the change in its shard, as the stream gives it: a whole number as text."""
+        number: str = self.record["dynamodb"]["SequenceNumber"]
+        return number
+
+    @property
+    def new(self) -> Image | None:
+        """The item after the change; None when it has been removed."""
+        return None if self.kind is Kind.REMOVE else self.image
+
+    @property
+    def old(self) -> Image | None:
+        """The item before the change; None when it is new."""
+        if self.record["eventName"] != "MODIFY":
+            return None if self.kind is Kind.INSERT else self.image
+        if self._old is None:
+            self._old = Image(self.record["dynamodb"]["OldImage"])
+        return self._old
 
     @property
     def raw_keys(self) -> Mapping[str, Any]:
@@ -125,13 +141,6 @@ class Change:
         return f"Change({self.kind.value}, event_id={self.event_id!r}, sequence_number={self.sequence_number!r})"
 
 
-def _image_of(stream: Mapping[str, Any], name: str, kind: Kind) -> Image:
-    raw = stream.get(name)
-    if type(raw) is not dict:
-        raise InvalidRecord(f"wanted {name} on {kind.value}, got {describe(raw)}")
-    return Image(raw)
-
-
 def kind_of(record: RawRecord) -> Kind:
     """Return what the record's eventName says; raises `InvalidRecord` for an unknown one."""
     name = record.get("eventName")
@@ -176,35 +185,6 @@ def item_key_of(record: RawRecord) -> Hashable:
     return identity
 
 
-def item_keys_of(records: Sequence[RawRecord]) -> Callable[[RawRecord], Hashable]:
-    """Return what tells the identities of these records' items: `item_key_of`, or what takes a fifth of its time.
-
-    Nearly always all records are of one table with a partition and a sort key, and their keys look like those of the
-    first; those that do not are left to `item_key_of`, whose identities never equal the others.
-    """
-    keys = records[0]["dynamodb"].get("Keys") if records else None
-    if type(keys) is not dict or len(keys) != _PARTITION_AND_SORT or len(table_arns_of(records)) > 1:
-        return item_key_of
-    try:
-        ((one, ((tag_one, _),)), (two, ((tag_two, _),))) = [(name, tagged.items()) for name, tagged in keys.items()]
-    except (AttributeError, ValueError):
-        return item_key_of
-
-    def quickly(record: RawRecord) -> Hashable:
-        keys = record["dynamodb"].get("Keys")
-        try:
-            first, second = keys[one], keys[two]
-            if len(keys) == _PARTITION_AND_SORT and len(first) == len(second) == 1:
-                identity = first[tag_one], second[tag_two]
-                if type(identity[0]) is type(identity[1]) is str:
-                    return identity
-        except (KeyError, TypeError):
-            pass
-        return item_key_of(record)
-
-    return quickly
-
-
 def key_hash_of(record: RawRecord) -> str:
     """Return a short hash of the item's identity, for logs."""
     try:
@@ -220,26 +200,10 @@ def table_arn_of(record: RawRecord) -> str:
     return arn.partition("/stream/")[0] if type(arn) is str else ""
 
 
-def table_arns_of(records: Iterable[RawRecord]) -> set[str]:
-    """Return the ARNs of the records' tables, in nearly every batch one."""
-    streams = {arn if type(arn := record.get("eventSourceARN")) is str else "" for record in records}
-    return {arn.partition("/stream/")[0] for arn in streams}
-
-
 def creation_of(record: RawRecord) -> float | None:
     """Return ApproximateCreationDateTime in seconds since the epoch; None when missing or absurd."""
-    return oldest_creation_of([record])
-
-
-def oldest_creation_of(records: Iterable[RawRecord]) -> float | None:
-    """Return when the oldest of the changes was made, None when that is missing or absurd for all of them."""
-    # A set: the stream gives whole seconds, so a batch has few different ones.
-    times = {
-        created
-        for record in records
-        if type(created := record["dynamodb"].get("ApproximateCreationDateTime")) in _NUMBERS
-    }
-    return min([float(created) for created in times if _EARLIEST <= created <= _LATEST], default=None)
+    created = record["dynamodb"].get("ApproximateCreationDateTime")
+    return float(created) if type(created) in _NUMBERS and _EARLIEST <= created <= _LATEST else None
 
 
 _NUMBERS = (int, float)

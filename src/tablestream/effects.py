@@ -32,6 +32,13 @@ class Permanent:
     """The effect can never take place: the record goes to the dead letters with this reason."""
 
     reason: str
+    error_class: str = "Permanent"
+    """What the dead letter, the log and the operator's tools group it by."""
+
+    @classmethod
+    def of(cls, error: InvalidRecord) -> Permanent:
+        """Say that the record is malformed, which a sink found out that reads more of it than the handlers."""
+        return cls(str(error), type(error).__name__)
 
 
 Answer = Done | Transient | Permanent
@@ -88,7 +95,9 @@ class _FunctionSink:
             return Transient(TimeoutError("the deadline came before this effect"))
         try:
             self.function(effect)
-        except (PermanentFailure, InvalidRecord) as failure:
+        except InvalidRecord as error:
+            return Permanent.of(error)
+        except PermanentFailure as failure:
             return Permanent(str(failure))
         except Exception as error:  # noqa: BLE001 -- the function is the user's: whatever it raises, its record is redelivered
             return Transient(error)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
-from tablestream.change import RawRecord, table_arns_of
+from tablestream.change import RawRecord, table_arn_of
+from tablestream.columns import MAX_SEQUENCE_NUMBER, are_plain
 from tablestream.errors import InvalidEvent
 
 WANTED = (
@@ -15,28 +17,11 @@ WANTED = (
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)
 _SERVICE = re.compile(r"aws:[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _TABLE_ARN = re.compile(r"arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]+:table/[A-Za-z0-9_.-]{1,255}", re.ASCII)
-_MAX_SEQUENCE_NUMBER = 128
-"""The service model allows 40 digits; whatever is longer than this is not a sequence number."""
 _LESSER_VIEWS = frozenset({"KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE"})
 
 
-def records_of(event: object, table_name: str | None = None) -> list[RawRecord]:
-    """Return the records of a Lambda event.
-
-    `table_name` is the table the worker is for, None for any. Raises `InvalidEvent` for an event of another service, a
-    record without a sequence number, a record of another table, or a stream that does not carry both images.
-    """
-    records = _list_of(event)
-    if not _all_plain(records):
-        for position, record in enumerate(records):
-            _check_record(record, position)
-    if table_name is not None:
-        _check_tables(table_arns_of(records), table_name)
-    _check_view(records)
-    return records
-
-
-def _list_of(event: object) -> list[Any]:
+def records_of(event: object) -> list[Any]:
+    """Return the records of a Lambda event, which are still to be checked; raises `InvalidEvent` when it has none."""
     if not isinstance(event, dict):
         raise InvalidEvent(f"{WANTED}; got a {type(event).__name__}")
     records = event.get("Records")
@@ -47,25 +32,21 @@ def _list_of(event: object) -> list[Any]:
     return records
 
 
-def _all_plain(records: list[Any]) -> bool:
-    """Tell whether nothing is wrong with any record.
+def check(records: Sequence[Any], whole: Sequence[Any], start: int, table_name: str | None) -> bool:
+    """Check the part of the records of an event that begins at `start`.
 
-    Looking at all of them at once takes a fraction of the time; `_check_record` says what is wrong with which.
+    `table_name` is the table the worker is for, None for any. Return whether they are plain: records as AWS sends them,
+    of the stream that the first record of the event is of. Raises `InvalidEvent` for a record of another service or
+    another table, without a sequence number, or of a stream that does not carry both images.
     """
-    try:
-        numbers = [record["dynamodb"]["SequenceNumber"] for record in records]
-        digits = "".join(numbers)
-        sources = {record["eventSource"] for record in records}
-    except (KeyError, TypeError):
-        return False
-    lengths = set(map(len, numbers))
-    return (
-        sources == {"aws:dynamodb"}
-        and digits.isdigit()
-        and digits.isascii()
-        and min(lengths) > 0
-        and max(lengths) <= _MAX_SEQUENCE_NUMBER
-    )
+    plain = are_plain(records, whole[0])
+    if not plain:
+        for position, record in enumerate(records, start):
+            _check_record(record, position)
+        _check_view(records, whole)
+    if table_name is not None:
+        _check_tables({table_arn_of(record) for record in (whole[:1] if plain else records)}, table_name)
+    return plain
 
 
 def _check_record(record: Any, position: int) -> None:  # noqa: ANN401 -- anything that JSON can hold
@@ -78,7 +59,7 @@ def _check_record(record: Any, position: int) -> None:  # noqa: ANN401 -- anythi
     if type(stream) is not dict:
         raise InvalidEvent(f"{WANTED}; record {position} has no dynamodb object")
     number = stream.get("SequenceNumber")
-    if type(number) is not str or not number.isdigit() or not number.isascii() or len(number) > _MAX_SEQUENCE_NUMBER:
+    if type(number) is not str or not number.isdigit() or not number.isascii() or len(number) > MAX_SEQUENCE_NUMBER:
         raise InvalidEvent(
             f"wanted a SequenceNumber of digits in record {position}, got a {type(number).__name__} that is none"
         )
@@ -95,12 +76,14 @@ def _shown(value: object, wanted: re.Pattern[str]) -> str:
     return value if isinstance(value, str) and wanted.fullmatch(value) else f"a {type(value).__name__} that names none"
 
 
-def _check_view(records: list[RawRecord]) -> None:
+def _check_view(records: Sequence[RawRecord], whole: Sequence[Any]) -> None:
     views = [view for record in records if type(view := record["dynamodb"].get("StreamViewType")) is str]
     lesser = _LESSER_VIEWS.intersection(views)
-    imageless = len(records) > 1 and not any(
-        "NewImage" in r["dynamodb"] or "OldImage" in r["dynamodb"] for r in records
-    )
-    if lesser or imageless:
+    if lesser or (len(whole) > 1 and not any(map(_has_image, records)) and not any(map(_has_image, whole))):
         got = ", ".join(sorted(lesser)) or "no images in any record"
         raise InvalidEvent(f"wanted a stream with the StreamViewType NEW_AND_OLD_IMAGES, got {got}")
+
+
+def _has_image(record: object) -> bool:
+    stream = record.get("dynamodb") if isinstance(record, dict) else None
+    return isinstance(stream, dict) and ("NewImage" in stream or "OldImage" in stream)

@@ -43,13 +43,12 @@ class Image(Mapping[str, Value]):
     their number and membership are answered without converting anything.
     """
 
-    __slots__ = ("_parsed", "_values", "raw")
+    _made: dict[str | Callable[[Image], Any], Any] | None = None
+    """Converted attributes by their names, what parsers returned by the parser."""
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
         """Take a raw image; it is kept, not copied."""
         self.raw = raw
-        self._values: dict[str, Value] | None = None
-        self._parsed: dict[Callable[[Image], Any], Any] | None = None
 
     def __getitem__(self, name: str) -> Value:
         if name not in self.raw:
@@ -72,12 +71,12 @@ class Image(Mapping[str, Value]):
         return default if tagged is _MISSING else self._converted(name, tagged)
 
     def _converted(self, name: str, tagged: object) -> Value:
-        if self._values is None:
-            self._values = {}
-        elif name in self._values:
-            return self._values[name]
+        if self._made is None:
+            self._made = {}
+        elif name in self._made:
+            return self._made[name]
         try:
-            value = self._values[name] = _convert(tagged, 1)
+            value = self._made[name] = _convert(tagged, 1)
         except InvalidRecord as error:
             raise InvalidRecord(f"attribute {name}: {error}") from None
         return value
@@ -97,11 +96,12 @@ class Image(Mapping[str, Value]):
 
     def parsed(self, parser: Callable[[Image], T]) -> T:
         """Return `parser(self)`, computed once for each parser, so that several handlers share one parsed item."""
-        if self._parsed is None:
-            self._parsed = {parser: parser(self)}
-        elif parser not in self._parsed:
-            self._parsed[parser] = parser(self)
-        result: T = self._parsed[parser]
+        made = self._made
+        if made is None or parser not in made:
+            parsed = parser(self)  # which may have begun to remember attributes
+            made = self._made = self._made or {}
+            made[parser] = parsed
+        result: T = made[parser]
         return result
 
 
@@ -109,7 +109,9 @@ def same_value(one: Any, other: Any) -> bool:  # noqa: ANN401 -- raw values can 
     """Tell whether two raw values are equal; the order of a set does not matter, a missing value is None."""
     if one == other:
         return True
-    if type(one) is not dict or type(other) is not dict or len(one) != 1 or one.keys() != other.keys():
+    if type(one) is not dict or type(other) is not dict or "S" in one or "N" in one:
+        return False
+    if len(one) != 1 or one.keys() != other.keys():
         return False
     ((tag, left),), right = one.items(), other[next(iter(one))]
     return (

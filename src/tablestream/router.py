@@ -26,6 +26,9 @@ class _Routes:
     """The attributes of which one must differ; none for every change."""
 
 
+_NOBODY: Sequence[_Routes] = ()
+
+
 class Router:
     """Maps the kind of a change and the type of its entity to handlers.
 
@@ -81,20 +84,37 @@ class Router:
         Raises `InvalidRecord` for a record that somebody would want, if it were not malformed.
         """
         stream = record["dynamodb"]
+        try:
+            name = record["eventName"]
+            tagged = stream["OldImage" if name == "REMOVE" else "NewImage"][self._attribute]
+            entity = tagged["S"]
+            found = self._routes[name].get(entity, _NOBODY)
+            plain = len(tagged) == 1 and type(entity) is str and (name != "MODIFY" or type(stream["OldImage"]) is dict)
+        except (KeyError, TypeError):
+            plain, found = False, _NOBODY
+        if not plain:
+            self._refuse(record)
+        if not found:
+            return ()
+        if len(found) == 1:
+            routes = found[0]
+            return routes.handlers if not routes.changed or _differs(stream, routes.changed) else ()
+        wanted = [routes.handlers for routes in found if not routes.changed or _differs(stream, routes.changed)]
+        return tuple(chain.from_iterable(wanted))
+
+    def _refuse(self, record: RawRecord) -> None:
+        """Say what is wrong with a record that is not plain, if it is one that somebody would want."""
+        stream = record["dynamodb"]
         name = record.get("eventName")
-        routes = self._routes.get(name) if type(name) is str else None
-        if routes is None:
-            return self._unknown_kind(record)
+        if type(name) is not str or name not in self._routes:
+            self._refuse_kind(record)
+            return
         image = stream.get("OldImage" if name == "REMOVE" else "NewImage")
         if type(image) is not dict or (name == "MODIFY" and type(stream.get("OldImage")) is not dict):
             raise InvalidRecord(f"{name} without the images that the view type NEW_AND_OLD_IMAGES gives it")
-        tagged = image.get(self._attribute)
-        entity = tagged.get("S") if type(tagged) is dict and len(tagged) == 1 else None
-        if type(entity) is not str:
-            return self._without_entity(record)
-        found: Sequence[_Routes] = routes.get(entity, ())
-        wanted = [each.handlers for each in found if not each.changed or _differs(stream, each.changed)]
-        return wanted[0] if len(wanted) == 1 else tuple(chain.from_iterable(wanted))
+        entity = self._entity_of_key(stream.get("Keys"))
+        if entity is not None:
+            raise InvalidRecord(f"the key is that of a {entity}, but the attribute {self._attribute} does not say so")
 
     def _entity(self, image: Mapping[str, Any]) -> str | None:
         tagged = image.get(self._attribute)
@@ -102,12 +122,6 @@ class Router:
             return None
         entity = tagged.get("S")
         return entity if type(entity) is str else None
-
-    def _without_entity(self, record: RawRecord) -> Iterable[Handler]:
-        entity = self._entity_of_key(record["dynamodb"].get("Keys"))
-        if entity is not None:
-            raise InvalidRecord(f"the key is that of a {entity}, but the attribute {self._attribute} does not say so")
-        return ()
 
     def _entity_of_key(self, keys: object) -> str | None:
         if type(keys) is not dict:
@@ -119,7 +133,7 @@ class Router:
                 return entity
         return None
 
-    def _unknown_kind(self, record: RawRecord) -> Iterable[Handler]:
+    def _refuse_kind(self, record: RawRecord) -> None:
         stream = record["dynamodb"]
         entities = {
             self._entity(image) for image in (stream.get("NewImage"), stream.get("OldImage")) if type(image) is dict
@@ -127,13 +141,12 @@ class Router:
         wanted = {entity for routes in self._routes.values() for entity in routes}
         if entities & wanted or self._entity_of_key(stream.get("Keys")) is not None:
             raise InvalidRecord(f"wanted eventName INSERT, MODIFY or REMOVE, got {describe(record.get('eventName'))}")
-        return ()
 
 
 def _differs(stream: Mapping[str, Any], names: tuple[str, ...]) -> bool:
     new, old = stream["NewImage"], stream["OldImage"]
     for name in names:
         one, other = new.get(name), old.get(name)
-        if not same_value(one, other):
+        if one != other and not same_value(one, other):
             return True
     return False

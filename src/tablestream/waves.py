@@ -6,6 +6,7 @@ applied, so two changes of one item never swap. Different items never wait for e
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -18,10 +19,21 @@ from tablestream.effects import DONE, Answer, Done, Permanent, Sink, Transient
 from tablestream.errors import JournalUnavailable
 from tablestream.report import Outcome
 
-Claim = tuple[Task, str, Any]
-"""A record, what the journal calls one of its effects ("" when the journal need not know it), and the effect."""
-
 _ANSWERS = frozenset(get_args(Answer))
+_APPLIED = Outcome.APPLIED
+_UNNAMED = frozenset({""})
+
+
+class Claim:
+    """What the records of a wave want of a sink: the effects, and for each the record and what the journal calls it."""
+
+    __slots__ = ("effects", "names", "tasks")
+
+    def __init__(self) -> None:
+        self.tasks: list[Task] = []
+        self.effects: list[Any] = []
+        self.names: list[str] = []
+        """Empty until they are asked for; "" for an effect that the journal need not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,34 +44,68 @@ class Waves:
     dead_letters: DeadLetters
     clock: Clock
 
-    def run(self, lanes: Sequence[Sequence[Task]], deadline: Deadline) -> None:
-        """Settle the outcome of every task; a task without an outcome afterwards is held back."""
+    def run(self, lanes: Sequence[Sequence[Task]], deadline: Deadline, *, blank: bool) -> None:
+        """Settle the outcome of every task; a task without an outcome afterwards is held back.
+
+        `blank` says that the journal could be read and knows nothing of any of them, as nearly always.
+        """
         position = 0
         while lanes and not deadline.expired:
-            self._run_wave([lane[position] for lane in lanes], deadline)
+            self._run_wave([lane[position] for lane in lanes], deadline, blank=blank)
             position += 1
             lanes = [
                 lane for lane in lanes if len(lane) > position and lane[position - 1].outcome is not Outcome.FAILED
             ]
 
-    def _run_wave(self, wave: Sequence[Task], deadline: Deadline) -> None:
-        for index, sink in enumerate(self.sinks):
-            self._run_sink(index, sink, wave, deadline)
-        self._store_poison([task for task in wave if task.poison is not None and task.outcome is None], deadline)
+    def done_of(self, task: Task) -> frozenset[str]:
+        """Return what the journal calls the effects of a record that are done."""
+        return task.done if task.outcome is not Outcome.APPLIED else self._names_before(task, len(self.sinks))
+
+    def _names_before(self, task: Task, index: int) -> frozenset[str]:
+        """Name the effects that a record has for the sinks before one."""
+        owners = Counter([owner for owner, _ in task.effects])
+        journalled = [(sink, owners[place]) for place, sink in enumerate(self.sinks[:index]) if not sink.idempotent]
+        return frozenset([effect_name(sink, ordinal) for sink, count in journalled for ordinal in range(count)])
+
+    def _run_wave(self, wave: Sequence[Task], deadline: Deadline, *, blank: bool) -> None:
+        smooth = blank
+        for index, (sink, wanted) in enumerate(zip(self.sinks, self._claims(wave), strict=True)):
+            claim = wanted if smooth else _left(wanted, sink)
+            if claim.tasks:
+                smooth = self._run_sink(index, claim, deadline) and smooth
+        poisoned: list[Task] = []
         for task in wave:
             if task.outcome is None:
-                task.outcome = Outcome.APPLIED
+                if task.poison is None:
+                    task.outcome = _APPLIED
+                else:
+                    poisoned.append(task)
+        self._store_poison(poisoned, deadline)
 
-    def _run_sink(self, index: int, sink: Sink, wave: Sequence[Task], deadline: Deadline) -> None:
-        claims = _claims(wave, index, sink)
-        if not claims:
-            return
-        answers = _answers_of(sink, [effect for _, _, effect in claims], deadline)
-        for (task, name, _), answer in zip(claims, answers, strict=True):
-            if answer is not DONE:
-                _settle(task, name, answer, sink)
-            elif name:
-                task.mark_done(name)
+    def _claims(self, wave: Sequence[Task]) -> Sequence[Claim]:
+        """Sort what the records want by sink."""
+        claims = [Claim() for _ in self.sinks]
+        added = [(claim.tasks.append, claim.effects.append) for claim in claims]
+        for task in wave:
+            for index, effect in task.effects:
+                add_task, add_effect = added[index]
+                add_task(task)
+                add_effect(effect)
+        return claims
+
+    def _run_sink(self, index: int, claim: Claim, deadline: Deadline) -> bool:
+        """Have a sink carry out effects; return whether all of them are done."""
+        sink = self.sinks[index]
+        answers = _checked(lambda: sink.apply(claim.effects, deadline), len(claim.effects))
+        if answers.count(DONE) == len(answers):
+            return True
+        for task, name, answer in zip(claim.tasks, claim.names or _names(claim.tasks, sink), answers, strict=True):
+            if isinstance(answer, Done):
+                task.done |= {name} - _UNNAMED
+            else:
+                _settle(task, answer, sink)
+                task.done |= self._names_before(task, index)
+        return False
 
     def _store_poison(self, tasks: Sequence[Task], deadline: Deadline) -> None:
         if not tasks:
@@ -81,32 +127,31 @@ def effect_name(sink: Sink, ordinal: int) -> str:
     return f"{sink.name}:{ordinal}"
 
 
-def _claims(wave: Sequence[Task], index: int, sink: Sink) -> list[Claim]:
-    """Return what the records of a wave want of a sink, less what the journal knows to be done."""
-    ready = [task for task in wave if task.poison is None and task.outcome is None]
+def _names(tasks: Sequence[Task], sink: Sink) -> list[str]:
+    """Return what the journal calls the effects of a sink, of which a record may have several."""
     if sink.idempotent:
-        return [(task, "", effect) for task in ready for owner, effect in task.effects if owner == index]
-    first = effect_name(sink, 0)
-    claims: list[Claim] = []
-    for task in ready:
-        mine = [effect for owner, effect in task.effects if owner == index]
-        if len(mine) == 1 and task.remembered is not None and not task.remembered:  # as nearly always: spare the list
-            claims.append((task, first, mine[0]))
-        elif mine:
-            claims += _unjournalled(task, mine, sink)
-    return claims
+        return [""] * len(tasks)
+    seen: Counter[Task] = Counter()
+    names: list[str] = []
+    for task in tasks:
+        names.append(effect_name(sink, seen[task]))
+        seen[task] += 1
+    return names
 
 
-def _unjournalled(task: Task, effects: Sequence[Any], sink: Sink) -> Sequence[Claim]:
-    if task.remembered is None:
-        task.fail(JournalUnavailable("the journal could not be read, so the effect may be done already"))
-        return ()
-    named = [(task, effect_name(sink, ordinal), effect) for ordinal, effect in enumerate(effects)]
-    return [claim for claim in named if claim[1] not in task.remembered]
-
-
-def _answers_of(sink: Sink, effects: Sequence[Any], deadline: Deadline) -> Sequence[Answer]:
-    return _checked(lambda: sink.apply(effects, deadline), len(effects))
+def _left(claim: Claim, sink: Sink) -> Claim:
+    """Return a claim less what failed in an earlier sink, and less what the journal knows to be done."""
+    left = Claim()
+    for task, effect, name in zip(claim.tasks, claim.effects, _names(claim.tasks, sink), strict=True):
+        if task.poison is not None or task.outcome is not None:
+            continue
+        if name and task.remembered is None:
+            task.fail(JournalUnavailable("the journal could not be read, so the effect may be done already"))
+        elif not name or name not in (task.remembered or ()):
+            left.tasks.append(task)
+            left.effects.append(effect)
+            left.names.append(name)
+    return left
 
 
 def _checked(call: Callable[[], Sequence[Answer]], wanted: int) -> Sequence[Answer]:
@@ -115,20 +160,17 @@ def _checked(call: Callable[[], Sequence[Answer]], wanted: int) -> Sequence[Answ
         answers = list(call())
     except Exception as error:  # noqa: BLE001 -- a sink is the user's: whatever it raises, its records are redelivered
         return [Transient(error)] * wanted
-    if len(answers) != wanted or not _ANSWERS.issuperset(map(type, answers)):
+    if len(answers) != wanted or (answers.count(DONE) < wanted and not _ANSWERS.issuperset(map(type, answers))):
         got = ", ".join(sorted({type(answer).__name__ for answer in answers}))
         return [Transient(RuntimeError(f"wanted {wanted} answers of the sink, got {len(answers)}: {got}"))] * wanted
     return answers
 
 
-def _settle(task: Task, name: str, answer: Answer, sink: Sink) -> None:
-    if isinstance(answer, Done):
-        if name:
-            task.mark_done(name)
-    elif isinstance(answer, Transient):
+def _settle(task: Task, answer: Transient | Permanent, sink: Sink) -> None:
+    if isinstance(answer, Transient):
         task.fail(answer.error)
     else:
-        task.poison = Poison(answer.reason, Permanent.__name__, sink.name)
+        task.poison = Poison(answer.reason, answer.error_class, sink.name)
 
 
 def _letter_of(task: Task, poison: Poison, now: float) -> DeadLetter:

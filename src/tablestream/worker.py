@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tablestream.batch import Batch, Task, prepare
-from tablestream.change import RawRecord, is_sent_again, is_silent, oldest_creation_of
+from tablestream.change import RawRecord, creation_of, is_sent_again, is_silent
 from tablestream.clock import Clock, Deadline, LambdaContext, SystemClock
 from tablestream.dead_letters import DeadLetters
 from tablestream.effects import Sink
@@ -92,23 +92,24 @@ class Worker:
     def process(self, event: object, context: LambdaContext | None = None) -> tuple[Report, TablestreamError | None]:
         """Process an event and return what became of it, with the error that the invocation ends with, if any."""
         try:
-            records = records_of(event, self._table_name)
-            batch = prepare(records, self._router, self._sink_of, self._suspicion)
+            records = records_of(event)
+            batch = prepare(records, self._router, self._sink_of, self._suspicion, self._table_name)
         except TablestreamError as refused:
             return Report(records=_length_of(event), counts={}, error_class=type(refused).__name__), refused
         tasks = [task for lane in batch.lanes for task in lane]
         deadline = Deadline.of(context, self._margin_seconds)
-        sent_by_hand = [task for task in tasks if "redriven" in task.record or "replayed" in task.record]
-        self._silence(sent_by_hand)
-        self._recall(tasks, deadline)
-        self._waves.run(batch.lanes, deadline)
-        unsettled = [task for task in tasks if task.outcome is not Outcome.APPLIED]
+        self._silence(batch.sent_by_hand)
+        blank = self._recall(tasks, deadline)
+        self._waves.run(batch.lanes, deadline, blank=blank)
+        applied = Outcome.APPLIED
+        unsettled = [task for task in tasks if task.outcome is not applied]
         failed = [task for task in unsettled if task.outcome is not Outcome.POISONED]
         # Where nothing failed, only what is parked or was sent by hand can come again: spare the others the question.
-        asked = tasks if failed else {*unsettled, *sent_by_hand}
+        asked = tasks if failed else {*unsettled, *batch.sent_by_hand}
         journalled = self._remember(asked, failed, Deadline.of(context, self._margin_seconds * _JOURNAL_SHARE))
+        remembered = 0 if blank else sum([len(task.remembered) for task in tasks if task.remembered])
         error = _no_progress(records, failed)
-        return _report(records, batch, tasks, unsettled, journalled, error), error
+        return _report(records, batch, tasks, unsettled, remembered, journalled, error), error
 
     def _silence(self, tasks: Sequence[Task]) -> None:
         """Drop the effects of replayed records that are not idempotent, unless the record asks for them."""
@@ -116,22 +117,29 @@ class Worker:
             if is_silent(task.record):
                 task.effects = [(index, effect) for index, effect in task.effects if self._sinks[index].idempotent]
 
-    def _recall(self, tasks: Sequence[Task], deadline: Deadline) -> None:
-        """Ask the journal, in one batched read, what is already done of the effects that are not idempotent."""
+    def _recall(self, tasks: Sequence[Task], deadline: Deadline) -> bool:
+        """Ask the journal, in one batched read, what is already done of the effects that are not idempotent.
+
+        Return whether it answered for all records, and knows nothing of any.
+        """
         journalled = self._journalled
-        asking = [task for task in tasks if [index for index, _ in task.effects if index in journalled]]
-        if asking:
-            found = self._journal.read([task.event_id for task in asking], deadline)
-            for task in asking:
-                task.remembered = found.get(task.event_id)
+        asking = [task for task in tasks for index, _ in task.effects if index in journalled]
+        if not asking:
+            return True
+        found = self._journal.read([task.event_id for task in asking], deadline)
+        if len(found) == len(asking) and not any(found.values()):
+            return True
+        for task in asking:
+            task.remembered = found.get(task.event_id)
+        return False
 
     def _remember(self, tasks: Iterable[Task], failed: Sequence[Task], deadline: Deadline) -> int:
         """Journal the done effects of records that may come again; return how many, -1 when the journal was down."""
         checkpoint = min((task.sequence for task in failed), default=None)
         done = {
-            task.event_id: (task.remembered or frozenset()) | task.done
+            task.event_id: (task.remembered or frozenset()) | fresh
             for task in tasks
-            if task.done and _may_come_again(task, checkpoint)
+            if _may_come_again(task, checkpoint) and (fresh := self._waves.done_of(task))
         }
         if not done:
             return 0
@@ -198,6 +206,7 @@ def _report(
     batch: Batch,
     tasks: Sequence[Task],
     unsettled: Sequence[Task],
+    remembered: int,
     journalled: int,
     error: TablestreamError | None,
 ) -> Report:
@@ -211,10 +220,11 @@ def _report(
         records=len(records),
         counts=counts,
         verdicts=verdicts,
-        remembered=sum([len(task.remembered) for task in tasks if task.remembered]),
+        remembered=remembered,
         journalled=max(journalled, 0),
         checkpoint=min(failed, key=int, default=None),
-        oldest_creation=oldest_creation_of(records),
+        # The first that tells: records come in the order in which their changes were made.
+        oldest_creation=next((at for record in records if (at := creation_of(record)) is not None), None),
         error_class=type(error).__name__ if error is not None else None,
     )
 

@@ -11,13 +11,14 @@ from botocore.exceptions import ReadTimeoutError
 
 from shop.effects import Release, Reserve
 from shop.inventory import InventorySink
-from shop.orders import MAX_PRODUCTS, OrderKey, OrderLine
+from shop.orders import MAX_PRODUCTS, OrderKey
 from shop.steps import Tables
 from tablestream.backoff import Backoff
 from tablestream.clock import Deadline
 from tablestream.effects import DONE, Answer, Permanent
-from tablestream.testing import FakeClock
+from tablestream.testing import FakeClock, removed
 from tests.integration.shop_aws import INVENTORY, ORDERS, ShopAws, shop_aws
+from tests.unit.shop.builders import lines_of, order_change
 
 FOREVER = Deadline(lambda: float("inf"))
 
@@ -61,9 +62,17 @@ def key(number: int) -> OrderKey:
     return OrderKey(f"USER#{number}", f"ORDER#{number}")
 
 
+def reserve(number: int, **lines: int) -> Reserve:
+    return Reserve(order_change(number, items=lines_of(lines)))
+
+
+def release(number: int) -> Release:
+    return Release(order_change(number, event="release", make=removed))
+
+
 def place(aws: ShopAws, number: int, status: str = "pending", /, **lines: int) -> Reserve:
     aws.put(ORDERS, {**key(number)._asdict(), "status": status, "email": "jane@example.com"})
-    return Reserve(key(number), tuple(OrderLine(*line) for line in lines.items()), f"event-{number}")
+    return reserve(number, **lines)
 
 
 def test_a_reserve_confirms_the_order_and_leaves_the_rest_of_it_alone(aws: ShopAws) -> None:
@@ -106,7 +115,7 @@ def test_scarce_stock_goes_to_earlier_orders_and_unknown_products_to_nobody(aws:
 
 def test_a_cancelled_or_missing_order_is_withdrawn_and_stays_as_it_is(aws: ShopAws) -> None:
     aws.stock(tea=5)
-    placed = [place(aws, 1, "cancelled", tea=1), Reserve(key(2), (OrderLine("tea", 1),), "event-2")]
+    placed = [place(aws, 1, "cancelled", tea=1), reserve(2, tea=1)]
     assert apply(aws, *placed, place(aws, 3, tea=1)) == [DONE] * 3
     assert [aws.ledger(key(number))["state"] for number in (1, 2, 3)] == ["WITHDRAWN", "WITHDRAWN", "RESERVED"]
     assert (aws.order(key(1))["status"], aws.order(key(2))) == ("cancelled", {})
@@ -115,7 +124,7 @@ def test_a_cancelled_or_missing_order_is_withdrawn_and_stays_as_it_is(aws: ShopA
 def test_a_release_gives_back_once_and_a_tombstone_stops_a_late_reserve(aws: ShopAws) -> None:
     aws.stock(tea=5)
     apply(aws, place(aws, 1, tea=2))
-    releases = [Release(key(1), "release-1"), Release(key(2), "release-2")]
+    releases = [release(1), release(2)]
     assert [*apply(aws, *releases), *apply(aws, *releases)] == [DONE] * 4
     assert apply(aws, place(aws, 2, tea=2)) == [DONE]
     assert aws.available("tea") == 5
@@ -126,7 +135,7 @@ def test_units_come_back_even_if_the_stock_item_has_gone(aws: ShopAws) -> None:
     aws.stock(tea=5)
     apply(aws, place(aws, 1, tea=2))
     aws.dynamodb.delete_item(TableName=INVENTORY, Key={"pk": {"S": "PRODUCT#tea"}, "sk": {"S": "STOCK"}})
-    assert apply(aws, Release(key(1), "release-1")) == [DONE]
+    assert apply(aws, release(1)) == [DONE]
     assert aws.available("tea") == 2
 
 
@@ -145,7 +154,7 @@ def test_an_order_of_as_many_products_as_possible_moves_both_ways(aws: ShopAws) 
     aws.stock(**dict.fromkeys(lines, 1))
     apply(aws, place(aws, 1, **lines))
     assert aws.order(key(1))["status"] == "confirmed"
-    apply(aws, Release(key(1), "release-1"))
+    apply(aws, release(1))
     assert aws.available("p97") == 1
 
 
@@ -154,13 +163,14 @@ def test_more_orders_than_a_transaction_holds(aws: ShopAws) -> None:
     assert apply(aws, *[place(aws, number, tea=1) for number in range(110)]) == [DONE] * 110
     statuses = [aws.order(key(number))["status"] for number in range(110)]
     assert statuses == ["confirmed"] * 100 + ["rejected"] * 10
-    assert apply(aws, *[Release(key(number), "release") for number in range(110)]) == [DONE] * 110
+    assert apply(aws, *[release(number) for number in range(110)]) == [DONE] * 110
     assert aws.available("tea") == 100
 
 
-def test_a_key_that_dynamodb_does_not_take_harms_only_its_order(aws: ShopAws) -> None:
+@pytest.mark.parametrize("changes", [{"sk": "ORDER#" + "x" * 1100}, {"items": []}])
+def test_an_order_that_cannot_be_understood_harms_only_itself(aws: ShopAws, changes: dict[str, Any]) -> None:
     aws.stock(tea=5)
-    bad = Reserve(OrderKey("USER#1", "ORDER#" + "x" * 1100), (OrderLine("tea", 1),), "event-bad")
+    bad = Reserve(order_change(2, **changes))
     first, second, third = apply(aws, place(aws, 1, tea=1), bad, place(aws, 3, tea=1))
     assert (first, third) == (DONE, DONE)
     assert isinstance(second, Permanent)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from decimal import Decimal
 
 import pytest
 
 from shop.effects import Notification
 from shop.notifications import SnsSink
-from shop.orders import Order, OrderLine, OrderStatus
 from tablestream.clock import Deadline
 from tablestream.effects import DONE, Permanent
 from tests.integration.shop_aws import ShopAws, shop_aws
+from tests.unit.shop.builders import order_change
 
 FOREVER = Deadline(lambda: float("inf"))
 
@@ -25,8 +24,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[ShopAws]:
 
 
 def told(number: int, reason: str | None = None) -> Notification:
-    order = Order(f"o-{number}", OrderStatus.PENDING, (OrderLine("tea", 2),), Decimal("21.00"), 1, reason)
-    return Notification("order.received", order, f"event-{number}", f"{100 + number}")
+    return Notification("order.received", order_change(number, statusReason=reason))
 
 
 def test_a_subscriber_gets_every_message_with_its_attributes(aws: ShopAws) -> None:

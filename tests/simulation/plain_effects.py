@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from shop.effects import Notification, Release, Reserve
+from shop.effects import Notification, Release, Request, Reserve
 from shop.handlers import routes
 from shop.messages import compose
 from shop.orders import OrderKey, OrderLine
@@ -38,16 +38,19 @@ class PlainEffects:
         if not handlers:
             return
         change = Change.from_record(record)
-        # All handlers first: a bad record has no effect.
-        for effect in [handler(change) for handler in handlers]:
+        # All handlers first, and all read: a bad record has no effect.
+        effects = [handler(change) for handler in handlers]
+        for effect in effects:
+            _ = compose(effect) if isinstance(effect, Notification) else effect and effect.request()
+        for effect in effects:
             if isinstance(effect, Reserve):
-                self._reserve(effect)
+                self._reserve(effect.request())
             elif isinstance(effect, Release):
-                self._release(effect, change)
+                self._release(effect.request(), change)
             elif isinstance(effect, Notification):
                 self._publish(effect)
 
-    def _reserve(self, reserve: Reserve) -> None:
+    def _reserve(self, reserve: Request) -> None:
         taken: list[OrderLine] = []
         status = "confirmed"
         for line in reserve.lines:
@@ -61,7 +64,7 @@ class PlainEffects:
                 self._move(line, "ADD available :units")
         self._log.applied.add((reserve.event_id, "reserve"))
 
-    def _release(self, release: Release, change: Change) -> None:
+    def _release(self, release: Request, change: Change) -> None:
         before = change.old or change.image
         if before["status"] == "confirmed":
             for line in _lines(before):

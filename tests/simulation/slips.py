@@ -51,8 +51,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "mark as done before publishing",
         f"{_ENGINE}/waves.py",
-        "    elif isinstance(answer, Transient):\n        task.fail(answer.error)\n",
-        "    elif isinstance(answer, Transient):\n        task.mark_done(name)\n        task.fail(answer.error)\n",
+        "            if isinstance(answer, Done):\n                task.done |= {name} - _UNNAMED\n",
+        "            task.done |= {name} - _UNNAMED\n            if isinstance(answer, Done):\n                pass\n",
     ),
     Mutant(
         "ignore PublishBatch's Failed",
@@ -92,14 +92,8 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 f"{_SHOP}/effects.py",
-                "    order: OrderKey\n    event_id: str\n\n",
-                "    order: OrderKey\n    event_id: str\n    lines: tuple[OrderLine, ...] = ()\n\n",
-            ),
-            Edit(
-                f"{_SHOP}/handlers/inventory.py",
-                "CANCELLED:\n        return None\n    return Release(OrderKey.of(change), change.event_id)",
-                "CANCELLED:\n        return None\n"
-                "    return Release(OrderKey.of(change), change.event_id, change.image.parsed(Order.from_image).lines)",
+                "Request(OrderKey.of(self.change), self.change.event_id)",
+                "Request(OrderKey.of(self.change), self.change.event_id, Order.from_image(self.change.image).lines)",
             ),
             Edit(
                 f"{_SHOP}/releases.py",
@@ -190,8 +184,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "do not say that a message is late",
         f"{_SHOP}/messages.py",
-        "    if notification.late:\n",
-        "    if notification.late and not fields:\n",
+        "    if late:\n",
+        "    if late and not fields:\n",
         "chaos",
     ),
     _mutant(

@@ -17,7 +17,7 @@ LEAD = {"pk": "LEAD#1", "sk": "LEAD#1", "entityType": "Lead", "leadId": "1", "bu
 
 def test_facts_about_an_entity_become_a_message_with_its_type() -> None:
     change = Change.from_record(inserted(LEAD))
-    message = compose(Notification.of(change, "lead.created", Facts("Lead", {"leadId": change.image["leadId"]})))
+    message = compose(Notification("lead.created", change, Facts("Lead", {"leadId": change.image["leadId"]})))
     assert json.loads(message.body) == {
         "type": "lead.created",
         "eventId": change.event_id,
@@ -30,13 +30,13 @@ def test_facts_about_an_entity_become_a_message_with_its_type() -> None:
 def test_values_of_an_image_can_be_said_as_they_are() -> None:
     said = {"budget": Decimal("10.50"), "photo": b"\x00\xff", "tags": frozenset({"b", "a"})}
     change = Change.from_record(inserted(LEAD))
-    body = json.loads(compose(Notification.of(change, "lead.created", Facts("Lead", said))).body)
+    body = json.loads(compose(Notification("lead.created", change, Facts("Lead", said))).body)
     assert (body["budget"], body["photo"], body["tags"]) == ("10.50", "AP8=", ["a", "b"])
 
 
 def test_what_json_cannot_hold_is_a_dead_letter_not_an_endless_retry() -> None:
     change = Change.from_record(inserted(LEAD))
-    notification = Notification.of(change, "lead.created", Facts("Lead", {"change": change}))
+    notification = Notification("lead.created", change, Facts("Lead", {"change": change}))
     client: Any = Unreachable()
     sink = SnsSink(client, "arn:aws:sns:us-east-1:123456789012:topic")
     assert sink.apply([notification], Deadline.of(None, 0)) == [Permanent("a message cannot carry a Change")]

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from shop.cases import InventoryCounts
 from shop.effects import Release, Reserve
 from shop.inventory import InventorySink
-from shop.orders import OrderKey, OrderLine
+from shop.orders import OrderKey
 from shop.steps import Tables
 from tablestream.backoff import Backoff
 from tablestream.clock import Deadline
 from tablestream.effects import DONE, Answer, Permanent, Transient
-from tablestream.testing import FakeClock
+from tablestream.testing import FakeClock, removed
+from tests.unit.shop.builders import lines_of, order_change
 from tests.unit.shop.fake_dynamodb import INVENTORY, ORDERS, FakeDynamoDB, failure
 
 FOREVER = Deadline(lambda: float("inf"))
@@ -67,11 +68,11 @@ def key(number: int) -> OrderKey:
 
 
 def reserve(number: int, **lines: int) -> Reserve:
-    return Reserve(key(number), tuple(OrderLine(*line) for line in lines.items()), f"event-{number}")
+    return Reserve(order_change(number, items=lines_of(lines)))
 
 
 def release(number: int) -> Release:
-    return Release(key(number), f"release-{number}")
+    return Release(order_change(number, event="release", make=removed))
 
 
 @pytest.fixture
@@ -499,6 +500,15 @@ def model(orders: Sequence[tuple[dict[str, int], str]], stock: dict[str, int]) -
                 left[product] -= units
         outcome.append(status if status != "pending" else "confirmed" if enough else "rejected")
     return outcome
+
+
+@pytest.mark.parametrize("effect", [Reserve, Release])
+def test_orders_that_cannot_be_understood_are_permanent_however_many_they_are(shop: Shop, effect: type) -> None:
+    shop.db.stock(tea=1)
+    bad = [effect(order_change(number, items=[])) for number in range(2, 32)]
+    refused = Permanent("items: wanted a list of at least one line, got list []", "InvalidRecord")
+    assert shop.apply(*bad[:10], shop.place(1, tea=1), *bad[10:]) == [refused] * 10 + [DONE] + [refused] * 20
+    assert shop.statuses(1) == ["confirmed"]
 
 
 def until_done(apply: Callable[[], Sequence[Answer]]) -> None:

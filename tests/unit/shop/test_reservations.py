@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shop.cases import InventoryCounts
-from shop.effects import Reserve
+from shop.effects import Request
 from shop.ledger import Item
 from shop.orders import OrderKey, OrderLine
 from shop.packing import Transaction
@@ -14,8 +14,8 @@ from shop.transactions import Refusal
 TEA = Target(product_id="tea")
 
 
-def wanting(number: int, units: int) -> Reserve:
-    return Reserve(OrderKey("USER", f"ORDER#{number}"), (OrderLine("tea", units),), "event")
+def wanting(number: int, units: int) -> Request:
+    return Request(OrderKey("USER", f"ORDER#{number}"), "event", (OrderLine("tea", units),))
 
 
 def stock(available: int) -> Item:

@@ -6,11 +6,9 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from tablestream import Change, InvalidRecord, Kind
-from tablestream.change import creation_of, event_id_of, item_key_of, item_keys_of, key_hash_of
+from tablestream.change import creation_of, event_id_of, item_key_of, key_hash_of
 from tablestream.testing import CREATED, Record, expired, inserted, modified, removed
 
 OLD = {"pk": "USER#1", "sk": "ORDER#1", "status": "pending", "tags": {"a", "b"}}
@@ -162,56 +160,6 @@ def test_keys_that_are_no_scalars_are_refused(keys: object) -> None:
     with pytest.raises(InvalidRecord, match="wanted the item's Keys, got"):
         item_key_of(record)
     assert key_hash_of(record) == "invalid-key"
-
-
-TAGGED = st.one_of(
-    st.fixed_dictionaries({"S": st.sampled_from(["a", "b", ""])}),
-    st.fixed_dictionaries({"N": st.sampled_from(["1", "2"])}),
-    st.sampled_from([None, "a", ["S"], {}, {"S": ["a"]}, {"S": None}, {"S": "a", "N": "1"}]),
-)
-KEYS = st.one_of(
-    st.fixed_dictionaries({"pk": TAGGED, "sk": TAGGED}),
-    st.fixed_dictionaries({"sk": TAGGED, "pk": TAGGED}),
-    st.fixed_dictionaries({"pk": TAGGED}),
-    st.fixed_dictionaries({"pk": TAGGED, "sk": TAGGED, "third": TAGGED}),
-    st.fixed_dictionaries({"pk": TAGGED, "other": TAGGED}),
-    st.sampled_from([None, {}, [], "ab", ["pk", "sk"]]),
-)
-ARNS = st.sampled_from(["arn:aws:dynamodb:eu-west-1:1:table/orders/stream/x"] * 3 + ["another", None])
-
-
-@given(st.lists(st.tuples(ARNS, KEYS), min_size=1, max_size=6))
-@example([("orders", {"pk": {"S": "a"}, "sk": "broken"})])
-@example([("orders", {"pk": {"S": "a"}, "sk": {"S": "b"}}), ("orders", {"pk": {"S": "a"}, "sk": {"S": "c"}})])
-@example([("orders", {"pk": {"S": "a"}, "sk": {"S": "b"}}), ("users", {"pk": {"S": "a"}, "sk": {"S": "b"}})])
-@example(
-    [
-        ("orders", {"pk": {"S": "a"}, "sk": {"S": "b"}}),
-        ("orders", {"pk": {"S": "a"}, "sk": {"S": "b"}, "third": {"S": "c"}}),
-    ]
-)
-@example([("orders", {"pk": {"S": "a"}, "sk": {"S": "b"}}), ("orders", {"pk": {"S": "a", "N": "1"}, "sk": {"S": "b"}})])
-@example([("orders", {"pk": {"S": "a"}, "sk": {"S": "b"}}), ("orders", {"sk": {"S": "b"}, "pk": {"S": "a"}})])
-def test_the_quick_way_to_an_identity_tells_the_same_items_apart(rows: list[tuple[str | None, object]]) -> None:
-    records = [{"eventSourceARN": arn, "dynamodb": {"Keys": keys}} for arn, keys in rows]
-
-    def identities(of: Any) -> list[Any]:
-        found: list[Any] = []
-        for record in records:
-            try:
-                found.append(of(record))
-            except InvalidRecord:
-                found.append(None)
-        return found
-
-    quick, thorough = identities(item_keys_of(records)), identities(item_key_of)
-    pairs = [(one, other) for one in range(len(rows)) for other in range(one)]
-    assert [quick[a] == quick[b] for a, b in pairs] == [thorough[a] == thorough[b] for a, b in pairs]
-    assert [each is None for each in quick] == [each is None for each in thorough]
-
-
-def test_no_records_have_no_identities() -> None:
-    assert item_keys_of([]) is item_key_of
 
 
 @pytest.mark.parametrize("keys", [None, {}, "USER#1"])

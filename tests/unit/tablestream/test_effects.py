@@ -23,12 +23,18 @@ def test_a_function_is_not_idempotent_unless_it_says_so() -> None:
     assert each(str, print, name="print", idempotent=True).idempotent
 
 
-@pytest.mark.parametrize("error", [PermanentFailure("too long"), InvalidRecord("too long")])
-def test_what_can_never_take_place_is_permanent(error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        (PermanentFailure("too long"), Permanent("too long")),
+        (InvalidRecord("too long"), Permanent("too long", "InvalidRecord")),
+    ],
+)
+def test_what_can_never_take_place_is_permanent(error: Exception, answer: Permanent) -> None:
     def refuse(_effect: str) -> None:
         raise error
 
-    assert each(str, refuse, name="n").apply(["a"], FOREVER) == [Permanent("too long")]
+    assert each(str, refuse, name="n").apply(["a"], FOREVER) == [answer]
 
 
 def test_any_other_exception_is_transient_and_stops_nothing() -> None:

@@ -6,11 +6,18 @@ from typing import Any
 
 import pytest
 
-from tablestream import InvalidEvent
-from tablestream.events import records_of
+from tablestream import InvalidEvent, events
 from tablestream.testing import Record, event, inserted, record
 
 ITEM = {"pk": "1", "sk": "A"}
+
+
+def records_of(whole: object, table_name: str | None = None) -> list[Any]:
+    """Return the records, all of them checked."""
+    records = events.records_of(whole)
+    if records:
+        events.check(records, records, 0, table_name)
+    return records
 
 
 def changed(whole: dict[str, list[Record]], **fields: Any) -> dict[str, list[Record]]:
@@ -73,7 +80,7 @@ def test_the_second_record_is_checked_too(number: object) -> None:
 
 
 def test_one_foreign_record_among_ours_is_found() -> None:
-    foreign = {**inserted(ITEM), "eventSource": "aws:sqs"}
+    foreign = {**inserted(ITEM), "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-west-1:1:orders"}
     with pytest.raises(InvalidEvent, match="record 1 comes from aws:sqs"):
         records_of({"Records": [inserted(ITEM), foreign, inserted(ITEM)]})
 

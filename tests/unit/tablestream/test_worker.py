@@ -371,7 +371,7 @@ def test_a_dead_letter_that_could_not_be_stored_is_reported_with_the_stores_erro
 
 def test_the_report_tells_the_age_of_the_oldest_change() -> None:
     bench = Bench()
-    bench.run(made("a", at=CREATED), made("b", at=CREATED - 60), made("c", at=0.0))
+    bench.run(made("a", at=0.0), made("b", at=CREATED - 60), made("c", at=CREATED))
     assert bench.reports[-1].oldest_creation == CREATED - 60
     bench.run(made("a", at=0.0))
     assert bench.reports[-1].oldest_creation is None
