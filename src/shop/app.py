@@ -1,6 +1,20 @@
-"""The Lambda function's entry point: `shop.app.handler`. All that can be made once is made when this is imported."""
+"""The Lambda function's entry point: `shop.app.handler`. All that can be made once is made when this is imported.
+
+The imports are most of a cold start, so their order matters; docs/performance.md has what it brings.
+"""
+# ruff: noqa: E402 -- the collector is switched off before what it would look through is imported
 
 from __future__ import annotations
+
+import gc
+
+# Until all is made: next to nothing of it is garbage, and the collector would look through it again and again.
+gc.disable()
+
+# First of the libraries, and from here, not fifteen imports deep below botocore.session: that deep, Python's stack
+# comes to the end of a chunk while urllib3 compiles its regular expressions: a new one is mapped and freed a thousand
+# times.
+import botocore.httpsession  # noqa: F401, I001 -- as said
 
 import os
 from typing import TYPE_CHECKING
@@ -19,7 +33,6 @@ if TYPE_CHECKING:
 
     from tablestream.worker import Response
 
-spare_batches()
 _config = Config.from_env(os.environ)
 _SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "tablestream-shop")
 _NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Tablestream")
@@ -35,6 +48,9 @@ if os.environ.get("POWERTOOLS_TRACE_DISABLED", "true").lower() not in {"true", "
     from aws_lambda_powertools import Tracer
 
     Tracer(patch_modules=("botocore",))
+
+spare_batches()
+gc.enable()
 
 
 def handler(event: object, context: LambdaContext) -> Response:
