@@ -1,20 +1,13 @@
-"""The Lambda function's entry point: `shop.app.handler`. All that can be made once is made when this is imported.
+"""The Lambda function's entry point: `shop.app.handler`. All that can be made once is made when this is imported."""
 
-The imports are most of a cold start, so their order matters; docs/performance.md has what it brings.
-"""
 # ruff: noqa: E402 -- the collector is switched off before what it would look through is imported
 
 from __future__ import annotations
 
 import gc
 
-# Until all is made: next to nothing of it is garbage, and the collector would look through it again and again.
+# Until all is made: next to nothing of it is garbage, and looking through it over and over takes a twelfth of a start.
 gc.disable()
-
-# First of the libraries, and from here, not fifteen imports deep below botocore.session: that deep, Python's stack
-# comes to the end of a chunk while urllib3 compiles its regular expressions: a new one is mapped and freed a thousand
-# times.
-import botocore.httpsession  # noqa: F401, I001 -- as said
 
 import os
 from typing import TYPE_CHECKING

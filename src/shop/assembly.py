@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config as ClientConfig
 from botocore.credentials import CredentialResolver, EnvProvider
+from botocore.handlers import BUILTIN_HANDLERS
 from botocore.session import Session
 
 from shop.handlers import routes
@@ -60,7 +61,7 @@ class Clients:
         # What boto3.client does, without importing what boto3 has for resources and file transfers.
         make: Any = session().create_client
         tables = write_json(make("dynamodb", config=settings))
-        failures: Any = MadeWhenUsed(lambda: make("s3", config=settings))
+        failures: Any = MadeWhenUsed(lambda: with_credentials(Session()).create_client("s3", config=settings))
         return cls(
             inventory=tables,
             journal=tables,
@@ -87,12 +88,23 @@ class MadeWhenUsed:
 
 
 def session() -> Session:
-    """Return a session of botocore, with the first link only of its chain of credentials where that has some.
+    """Return a session for the clients that every start makes: of services that botocore has no handlers for.
+
+    Of botocore's handlers it has those for all services. The others, some hundred, are for services by name (S3 among
+    them) and for writing documentation; to register them takes a thirtieth of a cold start.
+    """
+    made = Session(include_builtin_handlers=False)
+    for event, handler in (entry for entry in BUILTIN_HANDLERS if "." not in entry[0]):
+        made.register(event, handler)
+    return with_credentials(made)
+
+
+def with_credentials(made: Session) -> Session:
+    """Leave a session only the first link of botocore's chain of credentials, where that has some; return the session.
 
     Lambda gives a function its credentials in the environment, where the chain looks first. The links behind it look in
     files and ask services; to make them takes a fiftieth of a cold start.
     """
-    made = Session()
     if os.environ.get("AWS_ACCESS_KEY_ID"):
         made.register_component("credential_provider", CredentialResolver([EnvProvider()]))
     return made
