@@ -103,7 +103,7 @@ def with_credentials(made: Session) -> Session:
     """Leave a session only the first link of botocore's chain of credentials, where that has some; return the session.
 
     Lambda gives a function its credentials in the environment, where the chain looks first. The links behind it look in
-    files and ask services; to make them takes a fiftieth of a cold start.
+    files and ask services; to make them takes a hundredth of a cold start.
     """
     if os.environ.get("AWS_ACCESS_KEY_ID"):
         made.register_component("credential_provider", CredentialResolver([EnvProvider()]))
