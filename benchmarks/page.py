@@ -38,8 +38,12 @@ Parsing orders in the sinks only would move the cost, not lower it.
 signing, connection and answer handling. Fewer calls are not to be had: PublishBatch takes ten messages, a transaction a
 hundred actions.
 
-**Cold start.** Two thirds of it is importing botocore, urllib3 and what they import, for the peer as well. A Lambda SnapStart
-snapshot would leave it out altogether.
+**Cold start.** Two thirds of it is importing botocore, urllib3, Powertools and what they import, for the peer as well; nothing is
+imported that these do not import themselves. What brought most: the collector off while the function starts, botocore's data
+trimmed to the operations that are called, one client of DynamoDB in place of two, and botocore's handlers and links of
+credentials left out that no call of ours comes to. What is left to us is the code of the shop and the engine, a seventh; most of
+that is Python writing and compiling the methods of 33 data classes at each start. A Lambda SnapStart snapshot would leave it all
+out.
 """
 
 

@@ -33,19 +33,29 @@ def modules(*folders: Path) -> Iterator[tuple[Path, ast.Module]]:
 def actions_called(trees: Iterable[ast.Module], services: Iterable[str]) -> set[str]:
     """Name the IAM actions behind every mention of a client's method.
 
+    A transaction's are those of what it does, which is known by the keys of the requests that are built.
+    """
+    trees = list(trees)
+    called: set[str] = set()
+    for service, operations in operations_called(trees, services).items():
+        for action in (f"{service}:{operation}" for operation in operations):
+            called |= RENAMED.get(action, {action})
+    dicts = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Dict))
+    called |= {IN_TRANSACTION[key] for node in dicts for key in _keys(node) if key in IN_TRANSACTION}
+    return called - {"dynamodb:TransactWriteItems"}
+
+
+def operations_called(trees: Iterable[ast.Module], services: Iterable[str]) -> dict[str, set[str]]:
+    """Name the operations behind every mention of a client's method, by service.
+
     A method is known by its name alone, so that no alias and no `partial` hides a call. Its service must be one of
     `services`; a name that two of them have counts for both.
     """
-    operations = {service: _operations(service) for service in services}
-    called: set[str] = set()
-    for node in (node for tree in trees for node in ast.walk(tree)):
-        if isinstance(node, ast.Attribute):
-            for service, names in operations.items():
-                if operation := names.get(node.attr):
-                    called |= RENAMED.get(f"{service}:{operation}", {f"{service}:{operation}"})
-        elif isinstance(node, ast.Dict):
-            called |= {IN_TRANSACTION[key] for key in _keys(node) if key in IN_TRANSACTION}
-    return called - {"dynamodb:TransactWriteItems"}
+    mentioned = {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    return {
+        service: {operation for name, operation in _operations(service).items() if name in mentioned}
+        for service in services
+    }
 
 
 def services_used(trees: Iterable[ast.Module]) -> set[str]:

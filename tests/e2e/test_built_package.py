@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pytest
 
 MEGABYTE = 1_000_000
-# Measured: 5.7 and 15.5 MB. Somewhat more may be a library's new version, much more is what does not belong.
+# Measured: 5.4 and 15.3 MB. Somewhat more may be a library's new version, much more is what does not belong.
 MOST_ZIPPED = 8 * MEGABYTE
 MOST_UNZIPPED = 20 * MEGABYTE
 PROBE = """

@@ -1,14 +1,23 @@
-"""The time that a hanging AWS may take fits into the margin before Lambda's timeout."""
+"""The clients: the time that a hanging AWS may take fits into the margin before Lambda's timeout; credentials."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.handlers import BUILTIN_HANDLERS
+from botocore.session import Session
 
-from shop.assembly import Clients
+from shop.assembly import Clients, session
 from shop.config import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 CONFIG = Config("orders", "inventory", "journal", "arn:aws:sns:us-east-1:123456789012:topic", "failures")
 
@@ -21,11 +30,106 @@ def longest(client: Any) -> float:
     return seconds
 
 
-@pytest.mark.parametrize("margin", [2.0, 5.0, 60.0])
-def test_a_sink_and_then_the_journal_can_hang_and_the_answer_is_still_in_time(
-    margin: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(autouse=True)
+def _region(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+
+@pytest.mark.parametrize(("margin", "for_the_answer"), [(2.0, 0.0), (5.0, 0.5), (60.0, 6.0)])
+def test_a_sink_and_then_the_journal_can_hang_and_the_answer_is_still_in_time(
+    margin: float, for_the_answer: float
+) -> None:
     clients = Clients.connect(replace(CONFIG, deadline_margin_seconds=margin))
     for sink in (clients.inventory, clients.topic, clients.failures):
-        assert longest(sink) + longest(clients.journal) <= margin
+        assert longest(sink) + longest(clients.journal) == pytest.approx(margin - for_the_answer)
+
+
+def test_stock_and_journal_share_their_connections() -> None:
+    clients = Clients.connect(CONFIG)
+    assert clients.inventory is clients.journal
+
+
+def test_botocore_has_no_handlers_of_the_services_whose_handlers_are_left_out() -> None:
+    services = {event.split(".")[1] for event, *_ in BUILTIN_HANDLERS if "." in event and not event.startswith("docs.")}
+    assert "s3" in services
+    assert not services & {"*", "dynamodb", "sns"}
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters"),
+    [
+        ("dynamodb", "transact_write_items", {"TransactItems": [{"Delete": {"TableName": "orders", "Key": {}}}]}),
+        ("dynamodb", "batch_get_item", {"RequestItems": {"orders": {"Keys": [{"pk": {"S": "1"}}]}}}),
+        ("sns", "publish_batch", {"TopicArn": CONFIG.topic_arn, "PublishBatchRequestEntries": []}),
+    ],
+)
+def test_a_request_is_the_one_that_a_session_with_all_handlers_sends(
+    service: str, operation: str, parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "worker")
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793")
+    monkeypatch.setattr("uuid.uuid4", lambda: UUID(int=7))
+    ours, whole = (sent(each.create_client(service), operation, parameters) for each in (session(), Session()))
+    assert ours == whole
+    assert "X-Amzn-Trace-Id" in ours[1]
+
+
+class Body(BytesIO):
+    """What urllib3 hands out of an answer."""
+
+    def stream(self) -> Iterator[bytes]:
+        """Yield everything at once."""
+        yield self.read()
+
+
+def sent(client: Any, operation: str, parameters: dict[str, Any]) -> tuple[str, dict[str, str], object]:
+    """The URL, the headers and the body that would be sent, less what holds the time."""
+    requests: list[Any] = []
+
+    def answer(request: Any, **_: object) -> Any:
+        requests.append(request)
+        headers: Any = {}
+        content = b"<a><PublishBatchResult/></a>" if operation == "publish_batch" else b"{}"
+        return AWSResponse(request.url, 200, headers, Body(content))
+
+    client.meta.events.register("before-send", answer)
+    getattr(client, operation)(**parameters)
+    (request,) = requests
+    headers = {name: str(value) for name, value in request.headers.items()}
+    headers["Authorization"] = headers["Authorization"].split("Signature=")[0]
+    del headers["X-Amz-Date"]
+    return request.url, headers, request.body
+
+
+@pytest.fixture
+def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials in a file, where a link of botocore's chain after the first finds them."""
+    (tmp_path / "credentials").write_text("[default]\naws_access_key_id = of-file\naws_secret_access_key = s\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+
+
+@pytest.mark.usefixtures("profile")
+def test_credentials_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-environment")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "t")
+    found = session().get_credentials()
+    assert found is not None
+    assert (found.access_key, found.secret_key, found.token) == ("of-environment", "s", "t")
+
+
+@pytest.mark.usefixtures("profile")
+@pytest.mark.parametrize("environment", [{}, {"AWS_ACCESS_KEY_ID": ""}])
+def test_where_the_environment_has_none_botocore_looks_further(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    found = session().get_credentials()
+    assert found is not None
+    assert found.access_key == "of-file"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import logging
@@ -87,6 +88,7 @@ def fresh_app() -> ModuleType:
         return importlib.import_module("shop.app")
     finally:
         sys.modules.pop("shop.app", None)
+        gc.enable()  # which a start that fails does not come to
 
 
 def test_an_order_is_confirmed_and_announced(aws: ShopAws, deployed: Deployed) -> None:
@@ -179,11 +181,32 @@ def test_the_sdk_of_x_ray_is_loaded_only_where_tracing_is_on(
 ) -> None:
     in_lambda = {"LAMBDA_TASK_ROOT": "/var/task", "POWERTOOLS_TRACE_DISABLED": disabled}
     asked = "import sys, shop.app; print('aws_xray_sdk' in sys.modules)"
-    answer = subprocess.run(  # noqa: S603 -- this Python, with the text above
-        [sys.executable, "-c", asked],
-        env={**os.environ, **environment, **in_lambda, "PYTHONPATH": os.pathsep.join(sys.path)},
+    assert answered(asked, {**environment, **in_lambda}) == loaded
+
+
+def test_the_collector_is_off_only_while_the_function_starts(environment: dict[str, str]) -> None:
+    asked = """
+import gc
+def collections():
+    return sum(generation["collections"] for generation in gc.get_stats())
+gc.collect()
+before = collections()
+import shop.app
+from tablestream.collector import YOUNG_OBJECTS
+print(collections() - before, gc.isenabled(), gc.get_threshold()[0] == YOUNG_OBJECTS)
+"""
+    collected, enabled, for_batches = answered(asked, environment).split()
+    assert int(collected) <= 1  # finding the module can come first; a whole start has some twenty
+    assert (enabled, for_batches) == ("True", "True")
+
+
+def answered(program: str, environment: dict[str, str]) -> str:
+    """Run a program in a fresh process; return what it prints."""
+    done = subprocess.run(  # noqa: S603 -- this Python, with a text from above
+        [sys.executable, "-c", program],
+        env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert answer.stdout.strip() == loaded
+    return done.stdout.strip()
