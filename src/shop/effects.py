@@ -101,7 +101,7 @@ class OrderFacts:
         A status before the change that nobody knows is left out instead of refused: the change may be its repair.
         """
         before = self.change.old if self.change.kind is Kind.MODIFY else None
-        return {**self._order.fields(), "previousStatus": None if before is None else known_status(before)}
+        return {**self._order.fields(), "previousStatus": None if before is None else known_status(before.raw)}
 
     @property
     def _order(self) -> Order:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, NamedTuple
 
-from tablestream.change import Change
+from tablestream.change import Change, RawImage
 from tablestream.errors import InvalidRecord, describe
 from tablestream.image import MAX_DIGITS, Image
 
@@ -103,7 +103,7 @@ class Order:
         """
         return cls(
             order_id=_id(image.get("orderId"), "orderId"),
-            status=status_of(image),
+            status=status_of(image.raw),
             lines=_plain_lines(image.raw.get("items")) or _lines(image.get("items")),
             total=_total(image.get("total")),
             version=_version(image.get("version")),
@@ -111,19 +111,22 @@ class Order:
         )
 
 
-def status_of(image: Image) -> OrderStatus:
-    """Return an order's status without asking anything else of its image; raises `InvalidRecord` for an unknown one."""
-    tagged: Any = image.raw.get("status")
-    try:  # on the raw image, as it is asked for several times a change
+def status_of(image: RawImage) -> OrderStatus:
+    """Return the status in an order's raw image: handlers need nothing else of most changes.
+
+    Raises `InvalidRecord` for one that nobody knows.
+    """
+    tagged: Any = image.get("status")
+    try:
         if len(tagged) == 1:
             return _STATUSES[tagged["S"]]
     except (KeyError, TypeError):
         pass
-    raise InvalidRecord(f"status: wanted one of {', '.join(_STATUSES)}, got {describe(image.get('status'))}")
+    raise InvalidRecord(f"status: wanted one of {', '.join(_STATUSES)}, got {describe(Image(image).get('status'))}")
 
 
-def known_status(image: Image) -> OrderStatus | None:
-    """Return an order's status, None for one that nobody knows."""
+def known_status(image: RawImage) -> OrderStatus | None:
+    """Return the status in an order's raw image, None for one that nobody knows."""
     try:
         return status_of(image)
     except InvalidRecord:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from tablestream.change import Change, RawRecord, item_key_of, key_hash_of
 from tablestream.columns import AT_ONCE, event_ids_of, identities_of
@@ -17,8 +17,7 @@ from tablestream.systemic import Suspicion
 _NOTHING: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Poison:
+class Poison(NamedTuple):
     """Why a record can never be processed."""
 
     reason: str
@@ -69,15 +68,25 @@ class Task:
         return Verdict(self.event_id, sequence_number, key_hash_of(self.record), outcome, error_class, reason)
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """The tasks of an invocation in lanes: the changes of one item, in stream order."""
+class Batch(NamedTuple):
+    """The tasks of an invocation: the changes of one item, its lane, in stream order.
 
-    lanes: Sequence[Sequence[Task]]
+    Nearly every lane has one change. Those that have more, only, are made into lists.
+    """
+
+    heads: Sequence[Task]
+    """The first change of each lane."""
+    queues: Sequence[Sequence[Task]]
+    """The lanes of several changes, with their heads."""
     skipped: int
     duplicates: int
     sent_by_hand: Sequence[Task]
     """Those of an operator's tool."""
+
+    @property
+    def tasks(self) -> list[Task]:
+        """All of them, the heads first."""
+        return [*self.heads, *[task for lane in self.queues for task in lane[1:]]]
 
 
 def prepare(
@@ -99,20 +108,20 @@ def prepare(
         plain = check(part, records, start, table_name)
         draft.add(_tasks_of(part, router, sink_of), records[0] if plain else None)
     _judge(draft.tasks, suspicion)
-    lanes = _lanes(draft)
-    skipped, duplicates = len(records) - len(draft.tasks), len(draft.tasks) - sum(map(len, lanes))
-    return Batch(lanes, skipped, duplicates, draft.sent_by_hand)
+    heads, queues = _lanes(draft)
+    kept = len(heads) + sum([len(lane) - 1 for lane in queues])
+    return Batch(heads, queues, len(records) - len(draft.tasks), len(draft.tasks) - kept, draft.sent_by_hand)
 
 
-@dataclass(slots=True)
 class _Draft:
     """What is known of the parts of a batch."""
 
-    tasks: list[Task] = field(default_factory=list)
-    plain: bool = True
-    """Whether all records have plain keys: identities found in different ways cannot be compared."""
-    identities: list[Hashable] = field(default_factory=list)
-    sent_by_hand: list[Task] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.tasks: list[Task] = []
+        self.plain = True
+        """Whether all records have plain keys: identities found in different ways cannot be compared."""
+        self.identities: list[Hashable] = []
+        self.sent_by_hand: list[Task] = []
 
     def add(self, tasks: Sequence[Task], like: RawRecord | None) -> None:
         self.tasks += tasks
@@ -123,31 +132,44 @@ class _Draft:
 
 
 def _tasks_of(records: Sequence[RawRecord], router: Router, sink_of: Mapping[type, int]) -> list[Task]:
-    return [
-        task
-        for record, event_id in zip(records, event_ids_of(records), strict=True)
-        if (task := _task_of(record, event_id, router, sink_of)) is not None
-    ]
+    tasks = []
+    for record, event_id in zip(records, event_ids_of(records), strict=True):
+        try:
+            handlers = router.handlers(record)
+        except InvalidRecord as error:
+            tasks.append(_poisoned(record, event_id, _poison(error)))
+            continue
+        except RecursionError:
+            # Comparing images that are nested deeper than DynamoDB allows; raised elsewhere it would stop the shard.
+            deep = InvalidRecord("nested too deeply to be compared")
+            tasks.append(_poisoned(record, event_id, _poison(deep)))
+            continue
+        if handlers:
+            tasks.append(_handled(Change(record, event_id), handlers, sink_of))
+    return tasks
 
 
-def _lanes(draft: _Draft) -> list[list[Task]]:
-    try:
-        found = _grouped(draft.identities, draft.tasks) if draft.plain else None
-    except TypeError:  # a key that is no text
-        found = None
-    lanes = found if found is not None else _grouped(map(_identity, draft.tasks), draft.tasks)
-    return [lane if len(lane) == 1 else _in_order(lane) for lane in lanes]
+Lanes = tuple[list[Task], list[list[Task]]]
+"""The first change of each lane, and the lanes of several changes."""
 
 
-def _grouped(identities: Iterable[Hashable], tasks: Sequence[Task]) -> Iterable[list[Task]]:
-    lanes: dict[Hashable, list[Task]] = {}
+def _lanes(draft: _Draft) -> Lanes:
+    if draft.plain:
+        with contextlib.suppress(TypeError):  # a key that is no text
+            return _grouped(draft.identities, draft.tasks)
+    return _grouped(map(_identity, draft.tasks), draft.tasks)
+
+
+def _grouped(identities: Iterable[Hashable], tasks: Sequence[Task]) -> Lanes:
+    heads: dict[Hashable, Task] = {}
+    queues: dict[Hashable, list[Task]] = {}
     for identity, task in zip(identities, tasks, strict=True):
-        lane = lanes.get(identity)
-        if lane is None:
-            lanes[identity] = [task]
-        else:
-            lane.append(task)
-    return lanes.values()
+        head = heads.setdefault(identity, task)
+        if head is not task:
+            queues.setdefault(identity, [head]).append(task)
+    ordered = {identity: _in_order(lane) for identity, lane in queues.items()}
+    heads.update({identity: lane[0] for identity, lane in ordered.items()})
+    return list(heads.values()), [lane for lane in ordered.values() if len(lane) > 1]
 
 
 def _identity(task: Task) -> Hashable:
@@ -169,17 +191,8 @@ def _by_sequence(entry: tuple[tuple[int, str], Task]) -> int:
     return entry[0][0]
 
 
-def _task_of(record: RawRecord, event_id: str, router: Router, sink_of: Mapping[type, int]) -> Task | None:
-    try:
-        handlers = router.handlers(record)
-    except InvalidRecord as error:
-        return _poisoned(record, event_id, _poison(error))
-    except RecursionError:
-        # Comparing images that are nested deeper than DynamoDB allows; raised anywhere else it would stop the shard.
-        return _poisoned(record, event_id, _poison(InvalidRecord("nested too deeply to be compared")))
-    if not handlers:
-        return None
-    change = Change(record, event_id)
+def _handled(change: Change, handlers: Iterable[Handler], sink_of: Mapping[type, int]) -> Task:
+    """Call the handlers of a change."""
     effects: list[tuple[int, Any]] = []
     for handler in handlers:
         try:
@@ -192,8 +205,8 @@ def _task_of(record: RawRecord, event_id: str, router: Router, sink_of: Mapping[
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 -- handlers are pure: what raises once raises on every retry, whatever it is
-            return _poisoned(record, event_id, _poison(error, handler))
-    return Task(record, event_id, effects)
+            return _poisoned(change.record, change.event_id, _poison(error, handler))
+    return Task(change.record, change.event_id, effects)
 
 
 def _poisoned(record: RawRecord, event_id: str, poison: Poison) -> Task:

@@ -12,6 +12,7 @@ from tablestream.errors import InvalidRecord, describe
 from tablestream.image import Image, same_value
 
 RawRecord = Mapping[str, Any]
+RawImage = Mapping[str, Any]
 
 TTL_PRINCIPAL = "dynamodb.amazonaws.com"
 """Who removes expired items (DynamoDB developer guide, "DynamoDB Streams and Time to Live")."""
@@ -38,6 +39,7 @@ class Change:
     out when it is read.
     """
 
+    _image: Image | None = None
     _old: Image | None = None
 
     def __init__(self, record: RawRecord, event_id: str) -> None:
@@ -45,8 +47,8 @@ class Change:
         self.record = record
         self.event_id = event_id
         stream = record["dynamodb"]
-        self.image = Image(stream["OldImage" if record["eventName"] == "REMOVE" else "NewImage"])
-        """The item as the change left it, or as it was last when it has been removed."""
+        self.raw_image: RawImage = stream["OldImage" if record["eventName"] == "REMOVE" else "NewImage"]
+        """The item as the change left it, or as it was last when it has been removed, with its type tags."""
 
     @classmethod
     def from_record(cls, record: RawRecord) -> Change:
@@ -71,6 +73,14 @@ class Change:
         """The place of the change in its shard, as the stream gives it: a whole number as text."""
         number: str = self.record["dynamodb"]["SequenceNumber"]
         return number
+
+    @property
+    def image(self) -> Image:
+        """The item as the change left it, or as it was last when it has been removed."""
+        image = self._image
+        if image is None:
+            image = self._image = Image(self.raw_image)
+        return image
 
     @property
     def new(self) -> Image | None:

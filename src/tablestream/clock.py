@@ -20,7 +20,6 @@ class Clock(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
 class SystemClock:
     """The clock of this machine."""
 

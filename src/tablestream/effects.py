@@ -80,12 +80,14 @@ class Sink(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
 class _FunctionSink:
-    name: str
-    takes: tuple[type, ...]
-    idempotent: bool
-    function: Callable[[Any], object]
+    def __init__(
+        self, name: str, takes: tuple[type, ...], function: Callable[[Any], object], *, idempotent: bool
+    ) -> None:
+        self.name = name
+        self.takes = takes
+        self.idempotent = idempotent
+        self._function = function
 
     def apply(self, effects: Sequence[Any], deadline: Deadline) -> Sequence[Answer]:
         return [self._apply_one(effect, deadline) for effect in effects]
@@ -94,7 +96,7 @@ class _FunctionSink:
         if deadline.expired:
             return Transient(TimeoutError("the deadline came before this effect"))
         try:
-            self.function(effect)
+            self._function(effect)
         except InvalidRecord as error:
             return Permanent.of(error)
         except PermanentFailure as failure:
@@ -110,4 +112,4 @@ def each(effect: type[E], function: Callable[[E], object], *, name: str, idempot
     The function's return value is ignored. `PermanentFailure` sends the record to the dead letters, any other exception
     to redelivery. Leave `idempotent` False unless calling the function twice does no harm.
     """
-    return _FunctionSink(name, (effect,), idempotent, function)
+    return _FunctionSink(name, (effect,), function, idempotent=idempotent)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from tablestream.change import Change, Kind, RawRecord
 from tablestream.errors import ConfigurationError, InvalidRecord, describe
@@ -17,8 +16,7 @@ Handler = Callable[[Change], Any]
 Decorator = Callable[[Handler], Handler]
 
 
-@dataclass(frozen=True, slots=True)
-class _Routes:
+class _Routes(NamedTuple):
     """Handlers that one condition decides on, in the order of registration."""
 
     handlers: tuple[Handler, ...]

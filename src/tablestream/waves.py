@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, get_args
 
 from tablestream._version import __version__
@@ -36,40 +35,43 @@ class Claim:
         """Empty until they are asked for; "" for an effect that the journal need not know."""
 
 
-@dataclass(frozen=True, slots=True)
 class Waves:
     """Carries out the effects of a batch."""
 
-    sinks: Sequence[Sink]
-    dead_letters: DeadLetters
-    clock: Clock
+    def __init__(self, sinks: Sequence[Sink], dead_letters: DeadLetters, clock: Clock) -> None:
+        """Take the sinks in the order in which they get their effects; the clock dates the dead letters."""
+        self._sinks = sinks
+        self._dead_letters = dead_letters
+        self._clock = clock
 
-    def run(self, lanes: Sequence[Sequence[Task]], deadline: Deadline, *, blank: bool) -> None:
+    def run(self, heads: Sequence[Task], queues: Sequence[Sequence[Task]], deadline: Deadline, *, blank: bool) -> None:
         """Settle the outcome of every task; a task without an outcome afterwards is held back.
 
+        `heads` are the first changes of all lanes, `queues` the lanes of several.
         `blank` says that the journal could be read and knows nothing of any of them, as nearly always.
         """
-        position = 0
-        while lanes and not deadline.expired:
-            self._run_wave([lane[position] for lane in lanes], deadline, blank=blank)
+        wave, lanes, position = heads, queues, 0
+        while wave and not deadline.expired:
+            self._run_wave(wave, deadline, blank=blank)
             position += 1
             lanes = [
                 lane for lane in lanes if len(lane) > position and lane[position - 1].outcome is not Outcome.FAILED
             ]
+            wave = [lane[position] for lane in lanes]
 
     def done_of(self, task: Task) -> frozenset[str]:
         """Return what the journal calls the effects of a record that are done."""
-        return task.done if task.outcome is not Outcome.APPLIED else self._names_before(task, len(self.sinks))
+        return task.done if task.outcome is not Outcome.APPLIED else self._names_before(task, len(self._sinks))
 
     def _names_before(self, task: Task, index: int) -> frozenset[str]:
         """Name the effects that a record has for the sinks before one."""
         owners = Counter([owner for owner, _ in task.effects])
-        journalled = [(sink, owners[place]) for place, sink in enumerate(self.sinks[:index]) if not sink.idempotent]
+        journalled = [(sink, owners[place]) for place, sink in enumerate(self._sinks[:index]) if not sink.idempotent]
         return frozenset([effect_name(sink, ordinal) for sink, count in journalled for ordinal in range(count)])
 
     def _run_wave(self, wave: Sequence[Task], deadline: Deadline, *, blank: bool) -> None:
         smooth = blank
-        for index, (sink, wanted) in enumerate(zip(self.sinks, self._claims(wave), strict=True)):
+        for index, (sink, wanted) in enumerate(zip(self._sinks, self._claims(wave), strict=True)):
             claim = wanted if smooth else _left(wanted, sink)
             if claim.tasks:
                 smooth = self._run_sink(index, claim, deadline) and smooth
@@ -84,7 +86,7 @@ class Waves:
 
     def _claims(self, wave: Sequence[Task]) -> Sequence[Claim]:
         """Sort what the records want by sink."""
-        claims = [Claim() for _ in self.sinks]
+        claims = [Claim() for _ in self._sinks]
         added = [(claim.tasks.append, claim.effects.append) for claim in claims]
         for task in wave:
             for index, effect in task.effects:
@@ -95,7 +97,7 @@ class Waves:
 
     def _run_sink(self, index: int, claim: Claim, deadline: Deadline) -> bool:
         """Have a sink carry out effects; return whether all of them are done."""
-        sink = self.sinks[index]
+        sink = self._sinks[index]
         answers = _checked(lambda: sink.apply(claim.effects, deadline), len(claim.effects))
         if answers.count(DONE) == len(answers):
             return True
@@ -110,7 +112,7 @@ class Waves:
     def _store_poison(self, tasks: Sequence[Task], deadline: Deadline) -> None:
         if not tasks:
             return
-        now = self.clock.now()
+        now = self._clock.now()
         letters = [_letter_of(task, task.poison, now) for task in tasks if task.poison is not None]
         for task, answer in zip(tasks, self._answers_of_store(letters, deadline), strict=True):
             if isinstance(answer, Done):
@@ -119,7 +121,7 @@ class Waves:
                 task.fail(answer.error if isinstance(answer, Transient) else RuntimeError(answer.reason))
 
     def _answers_of_store(self, letters: Sequence[DeadLetter], deadline: Deadline) -> Sequence[Answer]:
-        return _checked(lambda: self.dead_letters.store(letters, deadline), len(letters))
+        return _checked(lambda: self._dead_letters.store(letters, deadline), len(letters))
 
 
 def effect_name(sink: Sink, ordinal: int) -> str:

@@ -96,11 +96,11 @@ class Worker:
             batch = prepare(records, self._router, self._sink_of, self._suspicion, self._table_name)
         except TablestreamError as refused:
             return Report(records=_length_of(event), counts={}, error_class=type(refused).__name__), refused
-        tasks = [task for lane in batch.lanes for task in lane]
+        tasks = batch.tasks
         deadline = Deadline.of(context, self._margin_seconds)
         self._silence(batch.sent_by_hand)
         blank = self._recall(tasks, deadline)
-        self._waves.run(batch.lanes, deadline, blank=blank)
+        self._waves.run(batch.heads, batch.queues, deadline, blank=blank)
         applied = Outcome.APPLIED
         unsettled = [task for task in tasks if task.outcome is not applied]
         failed = [task for task in unsettled if task.outcome is not Outcome.POISONED]

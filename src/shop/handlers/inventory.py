@@ -9,14 +9,14 @@ from tablestream.change import Change
 
 def order_placed(change: Change) -> Reserve | None:
     """Reserve the lines of a pending order; whoever writes an order with another status has taken the stock himself."""
-    return Reserve(change) if status_of(change.image) is OrderStatus.PENDING else None
+    return Reserve(change) if status_of(change.raw_image) is OrderStatus.PENDING else None
 
 
 def status_changed(change: Change) -> Release | None:
     """Release what a cancelled order holds."""
-    return Release(change) if status_of(change.image) is OrderStatus.CANCELLED else None
+    return Release(change) if status_of(change.raw_image) is OrderStatus.CANCELLED else None
 
 
 def order_removed(change: Change) -> Release | None:
     """Release what an order held that was removed, by a person or by Time to Live, before it was shipped."""
-    return None if status_of(change.image) in SETTLED else Release(change)
+    return None if status_of(change.raw_image) in SETTLED else Release(change)

@@ -14,11 +14,11 @@ def order_placed(change: Change) -> Notification:
 
 def status_changed(change: Change) -> Notification:
     """Announce the new status of an order."""
-    return Notification("order." + status_of(change.image), change)
+    return Notification("order." + status_of(change.raw_image), change)
 
 
 def order_removed(change: Change) -> Notification | None:
     """Announce that an order was removed, or that Time to Live did it; nobody needs to hear of a settled one."""
-    if status_of(change.image) in SETTLED:
+    if status_of(change.raw_image) in SETTLED:
         return None
     return Notification("order.expired" if change.expired else "order.removed", change)

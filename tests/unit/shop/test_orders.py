@@ -114,7 +114,7 @@ def test_a_line_is_poison_also_for_what_nobody_needs_of_it() -> None:
 
 
 def test_the_status_can_be_read_where_all_else_is_broken() -> None:
-    assert status_of(Image({"status": {"S": "shipped"}, "items": {"N": "NaN"}})) is OrderStatus.SHIPPED
+    assert status_of({"status": {"S": "shipped"}, "items": {"N": "NaN"}}) is OrderStatus.SHIPPED
 
 
 def test_an_order_is_known_by_its_table_key() -> None:
