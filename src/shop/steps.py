@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from shop.ledger import ItemKey, LedgerState, tagged_lines
 from shop.orders import OrderKey, OrderLine, OrderStatus
@@ -28,7 +28,9 @@ _STATES = {
     Verdict.REJECT: LedgerState.REJECTED,
     Verdict.WITHDRAW: LedgerState.WITHDRAWN,
 }
-_WRITES_ORDER = frozenset({Verdict.CONFIRM, Verdict.REJECT})
+# Reserved words of DynamoDB.
+_STATE_NAME = {"#state": "state"}
+_STATUS_NAME = {"#status": "status"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +45,21 @@ class Step:
     reason: str | None = None
     order_bytes: int = 0
 
+    # Members are compared by identity: a set of them would call Python for each hash.
+    @property
+    def writes_order(self) -> bool:
+        """Whether the order's own item gets a new status."""
+        return self.verdict is Verdict.CONFIRM or self.verdict is Verdict.REJECT
+
     @property
     def own_actions(self) -> int:
         """The number of actions besides those on stock items, which steps of one transaction share."""
-        return 2 if self.verdict in _WRITES_ORDER else 1
+        return 2 if self.writes_order else 1
 
     @property
     def moves(self) -> tuple[OrderLine, ...]:
         """The units that the step moves."""
-        return self.lines if self.verdict in {Verdict.CONFIRM, Verdict.RELEASE} else ()
+        return self.lines if self.verdict is Verdict.CONFIRM or self.verdict is Verdict.RELEASE else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +70,7 @@ class Tables:
     inventory: str
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What an action is about: a product's stock, or an order's ledger item or its own."""
 
     order: OrderKey | None = None
@@ -78,6 +85,14 @@ class Actions:
         """Take the tables and the time, ISO 8601."""
         self._tables = tables
         self._now = {"S": now}
+        # The same for every order, so all the actions share it.
+        self._of_any_status = {
+            ":pending": {"S": OrderStatus.PENDING.value},
+            ":zero": {"N": "0"},
+            ":one": {"N": "1"},
+            ":now": self._now,
+        }
+        self._of_confirmed = {**self._of_any_status, ":status": {"S": OrderStatus.CONFIRMED.value}}
 
     def build(self, steps: Sequence[Step]) -> tuple[list[Action], list[Target]]:
         """Return the actions that carry out the steps, a stock item once for all of them, and what each is about."""
@@ -87,7 +102,7 @@ class Actions:
         for step in steps:
             actions.append(self._close(step) if step.verdict is Verdict.RELEASE else self._open(step))
             targets.append(Target(step.order, is_ledger=True))
-            if step.verdict in _WRITES_ORDER:
+            if step.writes_order:
                 actions.append(self._decide(step))
                 targets.append(Target(step.order))
             sign = -1 if step.verdict is Verdict.CONFIRM else 1
@@ -119,7 +134,7 @@ class Actions:
             }
         }
 
-    # A reservation is given back once. `state` is a reserved word of DynamoDB, as is `status` below.
+    # A reservation is given back once.
     STILL_RESERVED = "#state = :reserved"
     SET_RELEASED = "SET #state = :released, eventId = :event, decidedAt = :now"
 
@@ -135,7 +150,7 @@ class Actions:
                 ":event": {"S": step.event_id},
                 ":now": self._now,
             },
-            {"#state": "state"},
+            _STATE_NAME,
         )
 
     # Nobody has cancelled, removed or taken over the order. Without the condition a removed order would come back.
@@ -144,20 +159,13 @@ class Actions:
     SET_REJECTED = SET_CONFIRMED + ", statusReason = :reason"
 
     def _decide(self, step: Step) -> Action:
-        confirmed = step.verdict is Verdict.CONFIRM
-        status = OrderStatus.CONFIRMED if confirmed else OrderStatus.REJECTED
-        values = {
-            ":pending": {"S": OrderStatus.PENDING.value},
-            ":status": {"S": status.value},
-            ":zero": {"N": "0"},
-            ":one": {"N": "1"},
-            ":now": self._now,
-        }
-        if not confirmed:
-            values[":reason"] = {"S": step.reason or ""}
-        key = {"pk": {"S": step.order.pk}, "sk": {"S": step.order.sk}}
-        update = self.SET_CONFIRMED if confirmed else self.SET_REJECTED
-        return self._update(self._tables.orders, key, update, self.STILL_PENDING, values, {"#status": "status"})
+        key = ItemKey(*step.order).tagged()
+        if step.verdict is Verdict.CONFIRM:
+            update, values = self.SET_CONFIRMED, self._of_confirmed
+        else:
+            reason = {":status": {"S": OrderStatus.REJECTED.value}, ":reason": {"S": step.reason or ""}}
+            update, values = self.SET_REJECTED, self._of_any_status | reason
+        return self._update(self._tables.orders, key, update, self.STILL_PENDING, values, _STATUS_NAME)
 
     # No more is taken than there is; of a product that does not exist there is nothing.
     IN_STOCK = "available >= :units"
@@ -166,30 +174,34 @@ class Actions:
     GIVE = "ADD available :units"
 
     def _move(self, product: str, moved: int) -> Action:
-        key = ItemKey.stock(product).tagged()
-        values = {":units": {"N": str(abs(moved))}}
+        change: dict[str, Any] = {
+            "TableName": self._tables.inventory,
+            "Key": ItemKey.stock(product).tagged(),
+            "UpdateExpression": self.TAKE if moved < 0 else self.GIVE,
+            "ExpressionAttributeValues": {":units": {"N": str(abs(moved))}},
+        }
         if moved < 0:
-            return self._update(self._tables.inventory, key, self.TAKE, self.IN_STOCK, values)
-        return self._update(self._tables.inventory, key, self.GIVE, None, values)
+            change["ConditionExpression"] = self.IN_STOCK
+            change["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        return {"Update": change}
 
     @staticmethod
     def _update(
         table: str,
         key: Mapping[str, Any],
         update: str,
-        condition: str | None,
+        condition: str,
         values: Mapping[str, Any],
-        names: Mapping[str, str] | None = None,
+        names: Mapping[str, str],
     ) -> Action:
-        action: dict[str, Any] = {
-            "TableName": table,
-            "Key": key,
-            "UpdateExpression": update,
-            "ExpressionAttributeValues": values,
+        return {
+            "Update": {
+                "TableName": table,
+                "Key": key,
+                "UpdateExpression": update,
+                "ConditionExpression": condition,
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                "ExpressionAttributeNames": names,
+                "ExpressionAttributeValues": values,
+            }
         }
-        if condition is not None:
-            action["ConditionExpression"] = condition
-            action["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-        if names is not None:
-            action["ExpressionAttributeNames"] = names
-        return {"Update": action}
