@@ -8,6 +8,7 @@ are botocore's extension points (`provide-client-params` and `before-call`, boto
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus, urlencode
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
 _PAYLOAD = "tablestream_payload"
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+# What is sent was built here and holds no cycles: looking for some takes a third of the time.
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+_MEANS_ITSELF = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
+_MEANS_ITSELF_OR_QUOTED = re.compile(r"[A-Za-z0-9_.~+%-]*").fullmatch
+_PUNCTUATION = [(character, quote_plus(character)) for character in '%+" :,{}[]/']
+"""What JSON is made of besides letters; the two that quoting itself makes come first."""
 
 DYNAMODB_OPERATIONS = ("BatchGetItem", "BatchWriteItem", "TransactWriteItems")
 """What the worker calls. Its requests hold no binary values, which would have to be base64 text on the wire."""
@@ -59,9 +66,19 @@ def _send_form(params: dict[str, Any], context: Mapping[str, Any], **_: object) 
 def _entry(number: int, entry: Mapping[str, Any]) -> str:
     """Write an entry (AWS query protocol); only what varies has to be quoted, botocore quotes all of it, twice."""
     place = f"PublishBatchRequestEntries.member.{number}."
-    parts = [f"{place}Id={quote_plus(entry['Id'])}&{place}Message={quote_plus(entry['Message'])}"]
+    parts = [f"{place}Id={quoted(entry['Id'])}&{place}Message={quoted(entry['Message'])}"]
     for position, (name, value) in enumerate(entry["MessageAttributes"].items(), 1):
         at = f"{place}MessageAttributes.entry.{position}."
-        kind, text = value["DataType"], quote_plus(value["StringValue"])
-        parts.append(f"{at}Name={quote_plus(name)}&{at}Value.DataType={kind}&{at}Value.StringValue={text}")
+        kind, text = value["DataType"], quoted(value["StringValue"])
+        parts.append(f"{at}Name={quoted(name)}&{at}Value.DataType={kind}&{at}Value.StringValue={text}")
     return "&".join(parts)
+
+
+def quoted(text: str) -> str:
+    """Return what `quote_plus` does, for JSON in a third of the time: it looks at each byte in Python."""
+    if _MEANS_ITSELF(text):
+        return text
+    done = text
+    for character, code in _PUNCTUATION:
+        done = done.replace(character, code)
+    return done if _MEANS_ITSELF_OR_QUOTED(done) else quote_plus(text)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote_plus
 
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
 
-from shop.wire import DYNAMODB_OPERATIONS, write_form, write_json
+from shop.wire import DYNAMODB_OPERATIONS, quoted, write_form, write_json
 
 KEY = {"pk": {"S": "USER#é\u2028"}, "sk": {"S": "ORDER#1"}}
 REQUESTS: dict[str, dict[str, Any]] = {
@@ -121,6 +123,11 @@ def test_sns_gets_what_botocore_would_have_sent() -> None:
     assert _form(ours.body) == _form(theirs.body)
     assert ours.headers["Content-Type"] == theirs.headers["Content-Type"]
     assert "PublishBatchRequestEntries.member.1.Message" in _form(ours.body)
+
+
+@given(st.text() | st.text(alphabet='{}[]":,%+/ -_.~aZ0&=\u00e9'))
+def test_quoting_is_that_of_the_standard_library(text: str) -> None:
+    assert quoted(text) == quote_plus(text)
 
 
 def _form(body: str | bytes) -> dict[str, list[str]]:
