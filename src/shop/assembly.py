@@ -17,6 +17,7 @@ from shop.handlers import routes
 from shop.inventory import InventorySink
 from shop.notifications import SnsSink
 from shop.steps import Tables
+from shop.transport import Transport
 from shop.wire import write_form, write_json
 from tablestream._version import __version__
 from tablestream.clock import Clock, SystemClock
@@ -59,13 +60,15 @@ class Clients:
         read_seconds = max(0.5, config.deadline_margin_seconds * _CALL_SHARE - _CONNECT_SECONDS)
         settings = _settings(config.concurrency, read_seconds=read_seconds)
         # What boto3.client does, without importing what boto3 has for resources and file transfers.
-        make: Any = session().create_client
-        tables = write_json(make("dynamodb", config=settings))
+        general: Any = session()
+        make = general.create_client
+        transport = Transport(general.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE"))
+        tables = transport.carry(write_json(make("dynamodb", config=settings)))
         failures: Any = MadeWhenUsed(lambda: with_credentials(Session()).create_client("s3", config=settings))
         return cls(
             inventory=tables,
             journal=tables,
-            topic=write_form(make("sns", config=settings)),
+            topic=transport.carry(write_form(make("sns", config=settings))),
             failures=failures,
         )
 
