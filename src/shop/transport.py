@@ -64,7 +64,7 @@ class Transport:
         self, connect_seconds: float, read_seconds: float, request: AWSPreparedRequest, **_: object
     ) -> AWSResponse:
         url = urlsplit(request.url)
-        message = _written(request, url)
+        message = written(request, url)
         idle = self._idle.setdefault(f"{url.scheme}://{url.netloc}", [])
         connection = _still_open(idle) or self._connect(request.url, url, connect_seconds)
         try:
@@ -130,7 +130,7 @@ def _still_open(idle: list[Connection]) -> Connection | None:
     return None
 
 
-def _written(request: AWSPreparedRequest, url: SplitResult) -> bytes:
+def written(request: AWSPreparedRequest, url: SplitResult) -> bytes:
     """Return the request as it is sent: with the host as botocore has signed it, and without compressed answers."""
     host = url.netloc.rpartition("@")[2].removesuffix(f":{_PORTS[url.scheme]}").lower()
     target = urlunsplit(("", "", url.path or "/", url[3], ""))

@@ -111,6 +111,11 @@ def test_what_is_no_whole_answer_is_refused(answer: bytes) -> None:
         exchanged([answer])
 
 
+def test_a_line_without_end_is_given_up() -> None:
+    with pytest.raises(MalformedAnswerError, match="at most 65536 bytes"):
+        exchanged([b"x" * 70_000])
+
+
 def test_two_answers_over_one_connection() -> None:
     ours, theirs = socket.socketpair()
     connection = Connection(ours)

@@ -7,17 +7,21 @@ import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError, SSLError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from shop.aws_errors import ErrorKind, kind_of
-from shop.transport import Transport
+from shop.transport import Transport, written
 from tests.integration.scripted_server import ScriptedServer, serving
 
 KEY = {"pk": {"S": "USER#é"}, "sk": {"S": "ORDER#1"}}
@@ -124,6 +128,43 @@ def test_a_connection_that_was_closed_is_not_used_again(told: str, carried: Make
         assert server.closed.wait(5)
         client.get_item(TableName="inventory", Key=KEY)
     assert server.accepted == 2
+
+
+def test_a_connection_that_is_about_to_be_closed_is_not_used_again(carried: Make) -> None:
+    with serving([answer(NOTHING, "200 OK", "Connection: close"), answer()], [answer()]) as server:
+        client = carried(server.url)
+        for _ in range(2):
+            client.get_item(TableName="inventory", Key=KEY)
+    assert server.accepted == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://SNS.eu-west-1.amazonaws.com", "sns.eu-west-1.amazonaws.com"),
+        ("https://aws.test:443/", "aws.test"),
+        ("http://aws.test:443/", "aws.test:443"),
+        ("http://somebody@[::1]:4566", "[::1]:4566"),
+    ],
+)
+def test_the_host_is_the_one_that_botocore_signs(url: str, host: str) -> None:
+    request = AWSRequest("POST", url)
+    SigV4Auth(Credentials("id", "secret"), "sns", "eu-west-1").add_auth(request)
+    assert host == SigV4Auth(Credentials("id", "secret"), "sns", "eu-west-1").headers_to_sign(request)["host"]
+    assert f"\r\nHost: {host}\r\n".encode() in written(request.prepare(), urlsplit(url))
+
+
+def test_a_header_cannot_smuggle_in_another() -> None:
+    request = AWSRequest("POST", "http://aws.test/", {"X": b"1\r\nY: 2"}).prepare()
+    with pytest.raises(ValueError, match="line break"):
+        written(request, urlsplit(request.url))
+
+
+def test_the_path_and_the_query_are_asked_for_and_text_is_sent_as_utf8() -> None:
+    request = AWSRequest("POST", "http://aws.test/a%20b?c=d", data="é").prepare()
+    head, _, body = written(request, urlsplit(request.url)).partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /a%20b?c=d HTTP/1.1\r\n")
+    assert body.decode() == "é"
 
 
 def unreachable(make: Make) -> None:
