@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
+from typing import NamedTuple
 
 _MAX_LINE = 65_536
 _MAX_HEADERS = 100
@@ -21,9 +21,8 @@ class MalformedAnswerError(Exception):
     """What came is no answer, or not all of one: nobody knows what became of the request."""
 
 
-@dataclass(slots=True)
-class HttpAnswer:
-    """An answer read whole. Not frozen: one is made for each call."""
+class HttpAnswer(NamedTuple):
+    """An answer read whole."""
 
     status: int
     headers: Mapping[str, str]

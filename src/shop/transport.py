@@ -79,7 +79,8 @@ class Transport:
             idle.append(connection)
         else:
             connection.close()
-        headers: Any = answer.headers  # any mapping will do
+        # By lower-case names all is found that matters: for `Date`, botocore asks only to date a retry of its own.
+        headers: Any = answer.headers
         return AWSResponse(request.url, answer.status, headers, _Body(answer.body))
 
     def _connect(self, endpoint: str, url: SplitResult, seconds: float) -> Connection:
