@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from shop.orders import Order, OrderKey, OrderLine, known_status
 from tablestream.change import Change, Kind
@@ -44,8 +44,7 @@ class Release:
         return Request(OrderKey.of(self.change), self.change.event_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What an effect asks for an order, read from its change and checked."""
 
     order: OrderKey
@@ -79,8 +78,7 @@ class Subject(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class OrderFacts:
+class OrderFacts(NamedTuple):
     """What an order says of itself, as a change left it."""
 
     change: Change

@@ -9,7 +9,6 @@ It is written in the same transaction as the stock that it speaks of, and never 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -58,8 +57,7 @@ class ItemKey(NamedTuple):
         return {"pk": {"S": self.pk}, "sk": {"S": self.sk}}
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
+class LedgerEntry(NamedTuple):
     """What a ledger item says."""
 
     state: LedgerState

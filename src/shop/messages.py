@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from shop.effects import Notification, OrderFacts, Subject
 
@@ -34,8 +33,7 @@ class MessageTooLargeError(ValueError):
     """Even without its lines a message is larger than SNS takes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A body, and the attributes that subscribers filter by."""
 
     body: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from shop.orders import OrderKey
 from shop.steps import Step
@@ -19,8 +19,7 @@ _BYTES_AROUND = 512
 """Attribute names, times, event id and state of the ledger and the order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(NamedTuple):
     """Steps that are carried out together or not at all, in stream order."""
 
     steps: tuple[Step, ...]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -23,13 +22,12 @@ READ_LIMIT = 100
 """Keys that BatchGetItem takes."""
 
 
-@dataclass(slots=True)
-class Readings:
+class Readings(NamedTuple):
     """What was read: each wanted key is in one of the two."""
 
-    items: dict[ItemKey, Item | None] = field(default_factory=dict)
+    items: Mapping[ItemKey, Item | None]
     """The items by key, None where there is none."""
-    failed: dict[ItemKey, tuple[Exception, ErrorKind]] = field(default_factory=dict)
+    failed: Mapping[ItemKey, tuple[Exception, ErrorKind]]
 
 
 class Reader:
@@ -88,8 +86,7 @@ class Reader:
 
 
 def _merged(parts: Sequence[Readings]) -> Readings:
-    merged = Readings()
-    for part in parts:
-        merged.items.update(part.items)
-        merged.failed.update(part.failed)
-    return merged
+    return Readings(
+        {key: item for part in parts for key, item in part.items.items()},
+        {key: failure for part in parts for key, failure in part.failed.items()},
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -33,8 +32,7 @@ _STATE_NAME = {"#state": "state"}
 _STATUS_NAME = {"#status": "status"}
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One decision for one order."""
 
     verdict: Verdict
@@ -62,8 +60,7 @@ class Step:
         return self.lines if self.verdict is Verdict.CONFIRM or self.verdict is Verdict.RELEASE else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Tables:
+class Tables(NamedTuple):
     """The names of the tables that a transaction writes to."""
 
     orders: str

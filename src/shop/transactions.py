@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -25,13 +24,11 @@ _CONDITION = "ConditionalCheckFailed"
 _NO_REASON = "None"
 
 
-@dataclass(frozen=True, slots=True)
 class Committed:
     """All steps have taken effect."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """A condition did not hold."""
 
     target: Target
@@ -39,8 +36,7 @@ class Refusal:
     """The item as it was; None when there is none, or the service did not return it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled:
+class Cancelled(NamedTuple):
     """No step has taken effect, and DynamoDB says why."""
 
     error: Exception
@@ -52,8 +48,7 @@ class Cancelled:
     """Whether an action met a conflict or a throttle: the same may succeed later."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(NamedTuple):
     """The whole call failed; no step is known to have taken effect."""
 
     error: Exception
