@@ -92,6 +92,7 @@ class Router:
             plain, found = False, _NOBODY
         if not plain:
             self._refuse(record)
+            return ()
         if not found:
             return ()
         if len(found) == 1:

@@ -123,13 +123,13 @@ class Worker:
         Return whether it answered for all records, and knows nothing of any.
         """
         journalled = self._journalled
-        asking = [task for task in tasks for index, _ in task.effects if index in journalled]
+        asking = [task.event_id for task in tasks for index, _ in task.effects if index in journalled]
         if not asking:
             return True
-        found = self._journal.read([task.event_id for task in asking], deadline)
+        found = self._journal.read(asking, deadline)
         if len(found) == len(asking) and not any(found.values()):
             return True
-        for task in asking:
+        for task in tasks:
             task.remembered = found.get(task.event_id)
         return False
 

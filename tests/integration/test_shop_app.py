@@ -196,8 +196,8 @@ def collections():
 gc.collect()
 before = collections()
 import shop.app
-from tablestream.collector import YOUNG_OBJECTS
-print(collections() - before, gc.isenabled(), gc.get_threshold()[0] == YOUNG_OBJECTS)
+from tablestream.collector import YOUNG_CONTAINERS
+print(collections() - before, gc.isenabled(), gc.get_threshold()[0] == YOUNG_CONTAINERS)
 """
     collected, enabled, for_batches = answered(asked, environment).split()
     assert int(collected) <= 1  # finding the module can come first; a whole start has some twenty

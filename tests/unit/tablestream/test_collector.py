@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tablestream.collector import YOUNG_OBJECTS, spare_batches
+from tablestream.collector import spare_batches
+
+CONTAINERS = 50_000
 
 
 @pytest.fixture(autouse=True)
@@ -23,10 +25,10 @@ def collections() -> int:
 
 
 def test_a_large_batch_is_not_looked_through() -> None:
-    spare_batches()
+    spare_batches(CONTAINERS)
     before = collections()
-    batch: list[object] = [{} for _ in range(YOUNG_OBJECTS // 2)]
-    assert (len(batch), collections()) == (YOUNG_OBJECTS // 2, before)
+    batch: list[object] = [{} for _ in range(CONTAINERS // 2)]
+    assert (len(batch), collections()) == (CONTAINERS // 2, before)
 
 
 def test_cycles_are_still_collected_in_the_end() -> None:
@@ -36,8 +38,8 @@ def test_cycles_are_still_collected_in_the_end() -> None:
         def __init__(self) -> None:
             self.me = self
 
-    spare_batches()
+    spare_batches(CONTAINERS)
     lost = weakref.ref(Node())
     # Twice as many: what other tests have left is freed meanwhile, and each that is freed counts against one made.
-    kept: list[object] = [[] for _ in range(2 * YOUNG_OBJECTS)]
-    assert (lost(), len(kept)) == (None, 2 * YOUNG_OBJECTS)
+    kept: list[object] = [[] for _ in range(2 * CONTAINERS)]
+    assert (lost(), len(kept)) == (None, 2 * CONTAINERS)

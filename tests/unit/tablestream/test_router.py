@@ -114,10 +114,11 @@ def test_keys_that_say_nothing_say_nothing(routes: Router, keys: Any) -> None:
     assert list(routes.handlers(record)) == []
 
 
-def test_without_prefixes_nothing_is_poison_for_its_key() -> None:
+@pytest.mark.parametrize("entity", [None, Raw({"S": "Lead", "N": "1"}), Raw({"S": ["Lead"]})])
+def test_without_prefixes_nothing_is_poison_for_its_key(entity: object) -> None:
     router = Router()
     router.on_insert("Lead")(on_lead)
-    assert list(router.handlers(inserted({"pk": "LEAD#1", "sk": "A"}))) == []
+    assert list(router.handlers(inserted({**LEAD, "entityType": entity}))) == []
 
 
 @pytest.mark.parametrize(
