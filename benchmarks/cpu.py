@@ -13,6 +13,7 @@ from benchmarks.toolchain import FOLDER, Toolchain
 
 BATCHES = (1, 10, 100, 1000, 10_000)
 OURS = "tablestream"
+READING = "tablestream, its sinks reading"
 NODE = "Node, util-dynamodb"
 LOOP = "bare loop"
 BATCH_PROCESSOR = "Powertools BatchProcessor"
@@ -45,6 +46,8 @@ def start(tools: Toolchain, only: tuple[str, ...] = ()) -> dict[str, Child]:
     """Start the contenders."""
     serve = [tools.python, "-m", "benchmarks.contenders.serve"]
     children = {OURS: Child([*serve, "ours"], tools.path(tools.package))}
+    if not only:
+        children[READING] = Child([*serve, "ours_reading"], tools.path(tools.package))
     for name, module in PEERS.items():
         if not only or name in only:
             children[name] = Child([*serve, module], tools.path(tools.peers))

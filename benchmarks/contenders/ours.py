@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from shop.effects import Notification, Release, Reserve
@@ -15,14 +15,20 @@ from tablestream.worker import Worker
 
 
 class _Sink:
-    """Answers that all is done."""
+    """Answers that all is done; `reads` is what it does with each effect, if anything."""
 
-    def __init__(self, name: str, takes: tuple[type, ...], *, idempotent: bool) -> None:
+    def __init__(
+        self, name: str, takes: tuple[type, ...], *, idempotent: bool, reads: Callable[[Any], object] | None
+    ) -> None:
         self.name = name
         self.takes = takes
         self.idempotent = idempotent
+        self._reads = reads
 
     def apply(self, effects: Sequence[Any], deadline: Deadline) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
+        if self._reads is not None:
+            for effect in effects:
+                self._reads(effect)
         return [DONE] * len(effects)
 
 
@@ -39,14 +45,21 @@ class _Nowhere:
         return [DONE] * len(letters)
 
 
-handler = Worker(
-    routes(),
-    [
-        _Sink("inventory", (Reserve, Release), idempotent=True),
-        _Sink("notifications", (Notification,), idempotent=False),
-    ],
-    journal=_Nowhere(),
-    dead_letters=_Nowhere(),
-    table_name="orders",
-)
+def worker(
+    read_order: Callable[[Any], object] | None = None, read_notification: Callable[[Any], object] | None = None
+) -> Worker:
+    """Put the worker together; the stubs of its sinks read each effect, if they are told how."""
+    return Worker(
+        routes(),
+        [
+            _Sink("inventory", (Reserve, Release), idempotent=True, reads=read_order),
+            _Sink("notifications", (Notification,), idempotent=False, reads=read_notification),
+        ],
+        journal=_Nowhere(),
+        dead_letters=_Nowhere(),
+        table_name="orders",
+    )
+
+
+handler = worker()
 spare_batches()
