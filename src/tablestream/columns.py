@@ -13,7 +13,7 @@ from typing import Any
 from tablestream.change import RawRecord, event_id_of
 
 AT_ONCE = 128
-"""Records of a part. Half as many or twice as many take the same time; all of a large batch take half as much again."""
+"""Records of a part. Half as many or twice as many take the same time; all of a large batch at once a quarter more."""
 
 _AWS_EVENT_ID = 32
 _STREAM, _EVENT_ID, _ARN = map(itemgetter, ("dynamodb", "eventID", "eventSourceARN"))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shop.orders import MAX_PRODUCTS, Order, OrderKey, OrderLine, OrderStatus, status_of
+from shop.orders import MAX_PRODUCTS, Order, OrderKey, OrderLine, OrderStatus, known_status, status_of
 from tablestream.change import Change
 from tablestream.errors import InvalidRecord
 from tablestream.image import Image
@@ -115,6 +115,13 @@ def test_a_line_is_poison_also_for_what_nobody_needs_of_it() -> None:
 
 def test_the_status_can_be_read_where_all_else_is_broken() -> None:
     assert status_of({"status": {"S": "shipped"}, "items": {"N": "NaN"}}) is OrderStatus.SHIPPED
+
+
+@pytest.mark.parametrize("tagged", [{"S": "shipped", "N": "1"}, {"S": ["shipped"]}, {}, None, "shipped", ["S"]])
+def test_a_status_is_one_tag_with_a_known_word(tagged: object) -> None:
+    with pytest.raises(InvalidRecord):
+        status_of({"status": tagged})
+    assert known_status({"status": tagged}) is None
 
 
 def test_an_order_is_known_by_its_table_key() -> None:
