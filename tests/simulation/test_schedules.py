@@ -31,7 +31,7 @@ def test_two_releases_at_once_give_back_once() -> None:
 
 def test_what_an_unreadable_journal_may_know_is_not_published_again() -> None:
     placed = tuple(Write(0.0, "place", order, ONE) for order in range(6))
-    outages = (Outage("entries", 0.0, 12.0), Outage("journal", 1.5, 10.0))
+    outages = (Outage("entries", 0.0, 12.0), Outage("journal", 0.8, 10.0))
     figures = together(Script(placed, (100,), outages), 12)
 
     assert figures.broken(retries=True) == {}
