@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -53,7 +54,10 @@ class Connection:
         """
         if self.socket.gettimeout() != seconds:
             self.socket.settimeout(seconds)
-        self.socket.sendall(request)
+        sent = False
+        with suppress(BrokenPipeError, ConnectionResetError):  # who refuses a request halfway has said why
+            self.socket.sendall(request)
+            sent = True
         persistent, status, headers = self._head()
         while status < HTTPStatus.OK:  # interim answers
             persistent, status, headers = self._head()
@@ -61,7 +65,7 @@ class Connection:
         if body is None:
             return HttpAnswer(status, headers, self._rest(), reusable=False)
         # What has come beyond the answer would be taken for the next one.
-        return HttpAnswer(status, headers, body, reusable=persistent and not self._received)
+        return HttpAnswer(status, headers, body, reusable=sent and persistent and not self._received)
 
     def _head(self) -> tuple[bool, int, dict[str, str]]:
         """Read the status line and the headers; say first whether the connection stays open."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import socket
 import ssl
-from functools import cached_property, partial
+from contextlib import suppress
+from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit
 
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import (
@@ -21,7 +23,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
-from botocore.httpsession import get_cert_path
+from botocore.httpsession import create_urllib3_context, get_cert_path
 from botocore.utils import get_environ_proxies
 from urllib3.util import wait_for_read
 
@@ -34,31 +36,39 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", "DynamoDBClient", "SNSClient")
 
+_HOOK = "tablestream-transport"
 _PORTS = {"http": 80, "https": 443}
 
 
 class Transport:
-    """Connections kept open, of all clients together: there are never more than calls at the same time."""
+    """Connections kept open, of all clients together: for a host at most as many as there were calls at once."""
 
     def __init__(self, ca_bundle: str | None = None) -> None:
         """Take the path of certificates to trust in place of botocore's."""
         self._ca_bundle = ca_bundle
+        self._tls: ssl.SSLContext | None = None
+        self._lock = Lock()
         self._idle: dict[str, list[Connection]] = {}
 
     def carry(self, client: C) -> C:
-        """Carry the requests of a client from now on, and return it; one that goes through a proxy is left as it is."""
+        """Carry the requests of a client from now on, and return it; one that goes through a proxy is left as it is.
+
+        Nobody else can then answer in place of AWS, as moto does within a process: leave its clients as they are.
+        Raises `OSError` when the certificates cannot be read.
+        """
         meta: Any = client.meta  # its type knows no timeouts, and of no handler whose answer is used
         config, events = meta.config, meta.events
         if not (config.proxies or get_environ_proxies(meta.endpoint_url)):
+            if meta.endpoint_url.startswith("https:"):
+                self._context()  # now, when Lambda gives the whole of a core
             send = partial(self._send, config.connect_timeout, config.read_timeout)
-            events.register(f"before-send.{meta.service_model.service_id.hyphenize()}", send)
+            events.register(f"before-send.{meta.service_model.service_id.hyphenize()}", send, unique_id=_HOOK)
         return client
 
     def close(self) -> None:
         """Close the connections."""
         for idle in self._idle.values():
-            while idle:
-                idle.pop().close()
+            _close_all(idle)
 
     def _send(
         self, connect_seconds: float, read_seconds: float, request: AWSPreparedRequest, **_: object
@@ -66,21 +76,22 @@ class Transport:
         url = urlsplit(request.url)
         message = written(request, url)
         idle = self._idle.setdefault(f"{url.scheme}://{url.netloc}", [])
-        connection = _still_open(idle) or self._connect(request.url, url, connect_seconds)
+        connection = still_open(idle) or self._connect(request.url, url, connect_seconds)
         try:
             answer = connection.exchange(message, read_seconds)
         except TimeoutError as error:
             connection.close()
+            _close_all(idle)
             raise ReadTimeoutError(endpoint_url=request.url, error=error) from error
         except (OSError, MalformedAnswerError) as error:
             connection.close()
+            _close_all(idle)
             raise ConnectionClosedError(endpoint_url=request.url, error=error, request=request) from error
         if answer.reusable:
             idle.append(connection)
         else:
             connection.close()
-        # By lower-case names all is found that matters: for `Date`, botocore asks only to date a retry of its own.
-        headers: Any = answer.headers
+        headers: Any = answer.headers  # made into some without regard to case there
         return AWSResponse(request.url, answer.status, headers, _Body(answer.body))
 
     def _connect(self, endpoint: str, url: SplitResult, seconds: float) -> Connection:
@@ -95,7 +106,7 @@ class Transport:
 
     def _secured(self, connected: socket.socket, endpoint: str, host: str | None) -> ssl.SSLSocket:
         try:
-            return self._tls.wrap_socket(connected, server_hostname=host)
+            return self._context().wrap_socket(connected, server_hostname=host)
         except TimeoutError as error:
             connected.close()
             raise ReadTimeoutError(endpoint_url=endpoint, error=error) from error
@@ -103,10 +114,15 @@ class Transport:
             connected.close()
             raise SSLError(endpoint_url=endpoint, error=error) from error
 
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        """The certificates are read once (some 14 ms): urllib3 reads them again for each connection."""
-        return ssl.create_default_context(cafile=self._ca_bundle or get_cert_path(verify=True))
+    def _context(self) -> ssl.SSLContext:
+        """Return what botocore's connections trust, read once (some 14 ms): urllib3 reads it for each connection."""
+        with self._lock:
+            if self._tls is None:
+                made = create_urllib3_context()
+                made.check_hostname = True
+                made.load_verify_locations(self._ca_bundle or get_cert_path(verify=True))
+                self._tls = made
+        return self._tls
 
 
 class _Body:
@@ -121,25 +137,33 @@ class _Body:
         return (self._body,)
 
 
-def _still_open(idle: list[Connection]) -> Connection | None:
+def _close_all(idle: list[Connection]) -> None:
+    """Close idle connections: where one has died unseen the others have too, and each try would meet the next one."""
+    with suppress(IndexError):
+        while True:
+            idle.pop().close()
+
+
+def still_open(idle: list[Connection]) -> Connection | None:
     """Take a connection out; the ones that AWS has closed, as while the environment was frozen, can be read from."""
-    while idle:
-        connection = idle.pop()
-        if not wait_for_read(connection.socket, 0):
-            return connection
-        connection.close()
+    with suppress(IndexError):  # none left: to look first is no use, another thread may take the last one in between
+        while True:
+            connection = idle.pop()
+            if not wait_for_read(connection.socket, 0):
+                return connection
+            connection.close()
     return None
 
 
 def written(request: AWSPreparedRequest, url: SplitResult) -> bytes:
     """Return the request as it is sent: with the host as botocore has signed it, and without compressed answers."""
     host = url.netloc.rpartition("@")[2].removesuffix(f":{_PORTS[url.scheme]}").lower()
-    target = urlunsplit(("", "", url.path or "/", url[3], ""))
+    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
     headers: dict[str, Any] = {"Host": host, "Accept-Encoding": "identity", **request.headers}
     lines = [f"{request.method} {target} HTTP/1.1"]
     lines += [f"{name}: {value.decode() if isinstance(value, bytes) else value}" for name, value in headers.items()]
     head = "\r\n".join(lines)
-    if head.count("\n") >= len(lines):
+    if not head.count("\r") == head.count("\n") == len(lines) - 1:
         raise ValueError("wanted headers of one line each, got a line break in one")
     body: Any = request.body or b""  # of these services never a file
     return b"".join((head.encode(), b"\r\n\r\n", body.encode() if isinstance(body, str) else body))

@@ -128,3 +128,20 @@ def test_two_answers_over_one_connection() -> None:
 
 def test_a_connection_on_which_more_has_come_than_the_answer_is_not_used_again() -> None:
     assert not exchanged([b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabHTTP/1.1 200 OK\r\n"]).reusable
+
+
+def test_an_early_answer_to_a_request_that_is_not_all_sent_is_read() -> None:
+    ours, theirs = socket.socketpair()
+
+    def refuse() -> None:
+        with theirs:
+            theirs.recv(100)
+            theirs.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+
+    thread = threading.Thread(target=refuse)
+    thread.start()
+    connection = Connection(ours)
+    answer = connection.exchange(b"x" * 10_000_000, 5)
+    thread.join()
+    connection.close()
+    assert (answer.status, answer.reusable) == (413, False)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
+import socket
 import ssl
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,13 +20,15 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
-from botocore.exceptions import BotoCoreError, ClientError, SSLError
+from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError, SSLError
+from botocore.httpsession import create_urllib3_context
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from shop.aws_errors import ErrorKind, kind_of
-from shop.transport import Transport, written
+from shop.exchange import Connection
+from shop.transport import Transport, still_open, written
 from tests.integration.scripted_server import ScriptedServer, serving
 
 KEY = {"pk": {"S": "USER#é"}, "sk": {"S": "ORDER#1"}}
@@ -154,8 +161,9 @@ def test_the_host_is_the_one_that_botocore_signs(url: str, host: str) -> None:
     assert f"\r\nHost: {host}\r\n".encode() in written(request.prepare(), urlsplit(url))
 
 
-def test_a_header_cannot_smuggle_in_another() -> None:
-    request = AWSRequest("POST", "http://aws.test/", {"X": b"1\r\nY: 2"}).prepare()
+@pytest.mark.parametrize("value", [b"1\r\nY: 2", b"1\nY: 2", b"1\rY: 2"])
+def test_a_header_cannot_smuggle_in_another(value: bytes) -> None:
+    request = AWSRequest("POST", "http://aws.test/", {"X": value}).prepare()
     with pytest.raises(ValueError, match="line break"):
         written(request, urlsplit(request.url))
 
@@ -165,6 +173,94 @@ def test_the_path_and_the_query_are_asked_for_and_text_is_sent_as_utf8() -> None
     head, _, body = written(request, urlsplit(request.url)).partition(b"\r\n\r\n")
     assert head.startswith(b"POST /a%20b?c=d HTTP/1.1\r\n")
     assert body.decode() == "é"
+
+
+def test_a_path_may_begin_with_two_slashes() -> None:
+    request = AWSRequest("POST", "http://aws.test//a").prepare()
+    assert written(request, urlsplit(request.url)).startswith(b"POST //a HTTP/1.1\r\n")
+
+
+def test_to_carry_a_client_twice_sends_nothing_twice(transport: Transport) -> None:
+    with serving([answer(), answer()]) as server:
+        transport.carry(transport.carry(dynamodb(server.url))).get_item(TableName="inventory", Key=KEY)
+    assert len(server.requests) == 1
+
+
+def test_one_dead_connection_is_a_sign_for_the_others(transport: Transport) -> None:
+    # As after a thaw, behind something that drops connections without a word: both are dead, and one call finds out.
+    with falling_silent(connections=2) as url:
+        client = transport.carry(dynamodb(url, read_seconds=0.2))
+        calls = [threading.Thread(target=client.get_item, kwargs={"TableName": "t", "Key": KEY}) for _ in range(2)]
+        for call in calls:
+            call.start()
+        for call in calls:
+            call.join()
+        with pytest.raises(ReadTimeoutError):
+            client.get_item(TableName="inventory", Key=KEY)
+        client.get_item(TableName="inventory", Key=KEY)
+
+
+@contextmanager
+def falling_silent(connections: int) -> Iterator[str]:
+    """Answer once on each of the first connections, all of them at the same time, and always on later ones."""
+    together = threading.Barrier(connections)
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as accepted:
+
+        def serve() -> None:
+            with suppress(OSError):
+                for place in itertools.count():
+                    connection = accepted.enter_context(listener.accept()[0])
+                    threading.Thread(target=play, args=(connection, place < connections), daemon=True).start()
+
+        def play(connection: socket.socket, early: bool) -> None:
+            with suppress(OSError):
+                while connection.recv(65_536):
+                    if early:
+                        together.wait(5)
+                    connection.sendall(answer())
+                    if early:
+                        return
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+class Contended(list[Connection]):
+    """A list of which another thread takes the last one as soon as somebody has looked."""
+
+    def __bool__(self) -> bool:
+        there = len(self) > 0
+        if there:
+            self.pop()
+        return there
+
+
+def test_a_connection_that_another_thread_takes_first_is_not_missed() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection = Connection(ours)
+        assert still_open(Contended([connection])) is connection
+
+
+def test_certificates_are_read_once_however_many_ask_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[ssl.SSLContext] = []
+
+    def slowly() -> ssl.SSLContext:
+        made.append(create_urllib3_context())
+        time.sleep(0.05)  # the others come meanwhile
+        return made[-1]
+
+    monkeypatch.setattr("shop.transport.create_urllib3_context", slowly)
+    transport = Transport()
+    clients = [dynamodb("https://localhost:1") for _ in range(4)]
+    threads = [threading.Thread(target=transport.carry, args=(client,)) for client in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    assert made[0].check_hostname
+    assert made[0].verify_mode is ssl.CERT_REQUIRED
 
 
 def unreachable(make: Make) -> None:
