@@ -101,7 +101,7 @@ def _add_order(parser: argparse.ArgumentParser) -> None:
     kind.add_argument("--cancel", metavar="ORDER", help="cancel an order")
     kind.add_argument("--ship", metavar="ORDER", help="ship an order")
     kind.add_argument("--remove", metavar="ORDER", help="remove an order")
-    kind.add_argument("--poison", action="store_true", help="place an order that no handler can take")
+    kind.add_argument("--poison", action="store_true", help="place an order that cannot be understood")
     parser.set_defaults(run=_order)
 
 

@@ -1,8 +1,8 @@
 """What the handlers want done. The sinks in `inventory` and `notifications` do it.
 
 An effect refers to its change; the sink reads from that what it needs, and finds out whether it can be understood. So
-nothing is read of a change whose effects are done already. Effects are neither frozen nor with slots: one or two are
-made for each change, and both together take three times as long.
+handlers convert nothing, and of an announcement that the journal knows nothing is read. Effects are neither frozen nor
+with slots: one or two are made for each change, and both together take three times as long.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class OrderFacts(NamedTuple):
     def fields(self) -> dict[str, Any]:
         """Return what the message says.
 
-        A status before the change that nobody knows is left out instead of refused: the change may be its repair.
+        A word for the status before that nobody knows is left out instead of refused: the change may be its repair.
         """
         before = self.change.old if self.change.kind is Kind.MODIFY else None
         return {**self._order.fields(), "previousStatus": None if before is None else known_status(before.raw)}

@@ -20,7 +20,7 @@ from shop.steps import Step, Tables
 from shop.transactions import Committed, Failed, Outcome, Refusal, Transactor
 from tablestream.backoff import Backoff
 from tablestream.clock import Clock, Deadline, SystemClock
-from tablestream.effects import Answer, Permanent
+from tablestream.effects import Answer, Permanent, Transient
 from tablestream.errors import InvalidRecord
 from tablestream.parallel import Parallel, Sequential
 
@@ -183,6 +183,8 @@ def _read(effects: Sequence[Reserve | Release]) -> tuple[dict[int, Request], dic
             requests[place] = effect.request()
         except InvalidRecord as error:
             refused[place] = Permanent.of(error)
+        except Exception as error:  # noqa: BLE001 -- a bug in what reads the order: this record alone waits until it is mended
+            refused[place] = Transient(error)
     return requests, refused
 
 

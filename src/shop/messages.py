@@ -22,11 +22,15 @@ def _plain(value: object) -> object:
         return base64.b64encode(value).decode("ascii")
     if isinstance(value, frozenset):
         return sorted(value)
-    raise TypeError(f"a message cannot carry a {type(value).__name__}")
+    raise UnwritableError(f"a message cannot carry a {type(value).__name__}")
 
 
 # ASCII escapes keep hostile text, lone surrogates included, from breaking the message; one byte is one character.
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=_plain).encode
+
+
+class UnwritableError(ValueError):
+    """A message is to say something that JSON cannot hold."""
 
 
 class MessageTooLargeError(ValueError):
@@ -46,9 +50,9 @@ def compose(notification: Notification) -> Message:
     """Return the message of a notification.
 
     A message that would be too large goes without its lines and says so. Raises `MessageTooLargeError` when that is not
-    enough, `InvalidRecord` for an order that cannot be understood.
+    enough, `UnwritableError` for what JSON cannot hold, `InvalidRecord` for an order that cannot be understood.
     """
-    subject = notification.subject or OrderFacts(notification.change)
+    subject = OrderFacts(notification.change) if notification.subject is None else notification.subject
     attributes = {"type": notification.type, "entity": subject.entity}
     if subject.status is not None:
         attributes["status"] = str(subject.status)

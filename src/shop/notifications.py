@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shop.aws_errors import ErrorKind, kind_of, kind_of_code
 from shop.effects import Notification
-from shop.messages import MAX_BYTES, Message, MessageTooLargeError, compose
+from shop.messages import MAX_BYTES, Message, MessageTooLargeError, UnwritableError, compose
 from tablestream.backoff import Backoff
 from tablestream.clock import Clock, Deadline, SystemClock
 from tablestream.effects import DONE, Answer, Permanent, Transient
@@ -171,8 +171,10 @@ def _composed(notifications: Mapping[int, Notification]) -> tuple[Answers, Batch
             messages[place] = compose(notification)
         except InvalidRecord as error:
             answers[place] = Permanent.of(error)
-        except (MessageTooLargeError, TypeError) as error:
+        except (MessageTooLargeError, UnwritableError) as error:
             answers[place] = Permanent(str(error))
+        except Exception as error:  # noqa: BLE001 -- a bug in what reads the order: this record alone waits until it is mended
+            answers[place] = Transient(error)
     return answers, messages
 
 

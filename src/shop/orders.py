@@ -1,4 +1,4 @@
-"""`Order`: an order as the handlers see it, parsed and checked from an image of its item."""
+"""`Order`: an order as the sinks see it, parsed and checked from an image of its item."""
 
 from __future__ import annotations
 
@@ -126,10 +126,14 @@ def status_of(image: RawImage) -> OrderStatus:
 
 
 def known_status(image: RawImage) -> OrderStatus | None:
-    """Return the status in an order's raw image, None for one that nobody knows."""
+    """Return the status in an order's raw image, None for a word that nobody knows.
+
+    Raises `InvalidRecord` for a malformed value.
+    """
     try:
         return status_of(image)
     except InvalidRecord:
+        Image(image).get("status")  # raises if it is more than a word that nobody knows
         return None
 
 

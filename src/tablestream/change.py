@@ -43,7 +43,7 @@ class Change:
     _old: Image | None = None
 
     def __init__(self, record: RawRecord, event_id: str) -> None:
-        """Use `Change.from_record`, which checks the record."""
+        """Use `Change.from_record`, which checks the record; the worker's router has done so already."""
         self.record = record
         self.event_id = event_id
         stream = record["dynamodb"]

@@ -14,13 +14,13 @@ from tablestream._version import __version__
 from tablestream.batch import Poison, Task
 from tablestream.clock import Clock, Deadline
 from tablestream.dead_letters import DeadLetter, DeadLetters
-from tablestream.effects import DONE, Answer, Done, Permanent, Sink, Transient
+from tablestream.effects import Answer, Done, Permanent, Sink, Transient
 from tablestream.errors import JournalUnavailable
 from tablestream.report import Outcome
 
 _ANSWERS = frozenset(get_args(Answer))
 _APPLIED = Outcome.APPLIED
-_UNNAMED = frozenset({""})
+_DONE = {Done}
 
 
 class Claim:
@@ -70,6 +70,7 @@ class Waves:
         return frozenset([effect_name(sink, ordinal) for sink, count in journalled for ordinal in range(count)])
 
     def _run_wave(self, wave: Sequence[Task], deadline: Deadline, *, blank: bool) -> None:
+        # As long as nothing has failed in this wave and the journal knows nothing, all that is wanted is left to do.
         smooth = blank
         for index, (sink, wanted) in enumerate(zip(self._sinks, self._claims(wave), strict=True)):
             claim = wanted if smooth else _left(wanted, sink)
@@ -98,15 +99,15 @@ class Waves:
     def _run_sink(self, index: int, claim: Claim, deadline: Deadline) -> bool:
         """Have a sink carry out effects; return whether all of them are done."""
         sink = self._sinks[index]
-        answers = _checked(lambda: sink.apply(claim.effects, deadline), len(claim.effects))
-        if answers.count(DONE) == len(answers):
+        answers, done = _checked(lambda: sink.apply(claim.effects, deadline), len(claim.effects))
+        if done:
             return True
         for task, name, answer in zip(claim.tasks, claim.names or _names(claim.tasks, sink), answers, strict=True):
-            if isinstance(answer, Done):
-                task.done |= {name} - _UNNAMED
-            else:
+            if not isinstance(answer, Done):
                 _settle(task, answer, sink)
                 task.done |= self._names_before(task, index)
+            elif name:
+                task.done |= {name}
         return False
 
     def _store_poison(self, tasks: Sequence[Task], deadline: Deadline) -> None:
@@ -121,7 +122,7 @@ class Waves:
                 task.fail(answer.error if isinstance(answer, Transient) else RuntimeError(answer.reason))
 
     def _answers_of_store(self, letters: Sequence[DeadLetter], deadline: Deadline) -> Sequence[Answer]:
-        return _checked(lambda: self._dead_letters.store(letters, deadline), len(letters))
+        return _checked(lambda: self._dead_letters.store(letters, deadline), len(letters))[0]
 
 
 def effect_name(sink: Sink, ordinal: int) -> str:
@@ -156,16 +157,22 @@ def _left(claim: Claim, sink: Sink) -> Claim:
     return left
 
 
-def _checked(call: Callable[[], Sequence[Answer]], wanted: int) -> Sequence[Answer]:
-    """Return the answers of a call; an exception, or anything but `wanted` answers, is transient for all."""
+def _checked(call: Callable[[], Sequence[Answer]], wanted: int) -> tuple[Sequence[Answer], bool]:
+    """Return the answers of a call, and whether all are `Done`.
+
+    An exception, or anything but `wanted` answers, is transient for all.
+    """
     try:
         answers = list(call())
     except Exception as error:  # noqa: BLE001 -- a sink is the user's: whatever it raises, its records are redelivered
-        return [Transient(error)] * wanted
-    if len(answers) != wanted or (answers.count(DONE) < wanted and not _ANSWERS.issuperset(map(type, answers))):
-        got = ", ".join(sorted({type(answer).__name__ for answer in answers}))
-        return [Transient(RuntimeError(f"wanted {wanted} answers of the sink, got {len(answers)}: {got}"))] * wanted
-    return answers
+        return [Transient(error)] * wanted, False
+    kinds = {*map(type, answers)}
+    if len(answers) != wanted or not _ANSWERS.issuperset(kinds):
+        got = ", ".join(sorted({kind.__name__ for kind in kinds}))
+        return [
+            Transient(RuntimeError(f"wanted {wanted} answers of the sink, got {len(answers)}: {got}"))
+        ] * wanted, False
+    return answers, kinds == _DONE
 
 
 def _settle(task: Task, answer: Transient | Permanent, sink: Sink) -> None:

@@ -32,6 +32,7 @@ DEFAULT_MARGIN_SECONDS = 5.0
 _JOURNAL_SHARE = 0.25
 """The part of the margin that is kept for the answer alone: the journal must be written before."""
 _SEVERAL = 2
+_NOTHING: frozenset[str] = frozenset()
 
 
 def _ignore(_report: Report) -> None:
@@ -123,11 +124,12 @@ class Worker:
         Return whether it answered for all records, and knows nothing of any.
         """
         journalled = self._journalled
-        asking = [task.event_id for task in tasks for index, _ in task.effects if index in journalled]
-        if not asking:
+        ids = [task.event_id for task in tasks for index, _ in task.effects if index in journalled]
+        if not ids:
             return True
-        found = self._journal.read(asking, deadline)
-        if len(found) == len(asking) and not any(found.values()):
+        asked = list(dict.fromkeys(ids))
+        found = self._journal.read(asked, deadline)
+        if len(found) == len(asked) and not any(found.values()):
             return True
         for task in tasks:
             task.remembered = found.get(task.event_id)
@@ -137,9 +139,10 @@ class Worker:
         """Journal the done effects of records that may come again; return how many, -1 when the journal was down."""
         checkpoint = min((task.sequence for task in failed), default=None)
         done = {
-            task.event_id: (task.remembered or frozenset()) | fresh
+            task.event_id: (task.remembered or _NOTHING) | fresh
             for task in tasks
-            if _may_come_again(task, checkpoint) and (fresh := self._waves.done_of(task))
+            if _may_come_again(task, checkpoint)
+            and (fresh := self._waves.done_of(task) - (task.remembered or _NOTHING))
         }
         if not done:
             return 0

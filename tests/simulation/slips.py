@@ -51,8 +51,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "mark as done before publishing",
         f"{_ENGINE}/waves.py",
-        "            if isinstance(answer, Done):\n                task.done |= {name} - _UNNAMED\n",
-        "            task.done |= {name} - _UNNAMED\n            if isinstance(answer, Done):\n                pass\n",
+        "            elif name:\n                task.done |= {name}\n",
+        "            if name:\n                task.done |= {name}\n",
     ),
     Mutant(
         "ignore PublishBatch's Failed",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shop.effects import Notification
-from shop.orders import SETTLED, status_of
+from shop.orders import SETTLED, known_status, status_of
 from tablestream.change import Change
 
 
@@ -14,6 +14,7 @@ def order_placed(change: Change) -> Notification:
 
 def status_changed(change: Change) -> Notification:
     """Announce the new status of an order."""
+    known_status(change.record["dynamodb"]["OldImage"])  # is told too: if malformed, nothing may have happened yet
     return Notification("order." + status_of(change.raw_image), change)
 
 

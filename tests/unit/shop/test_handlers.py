@@ -107,6 +107,13 @@ def test_lines_that_cannot_be_understood_are_refused_for_a_new_status_before_any
             _read(effect)
 
 
+@pytest.mark.parametrize("before", [Raw({"S": 5}), Raw({"S": "pending", "N": "1"}), Raw([])])
+@pytest.mark.parametrize("status", ["shipped", "cancelled"])
+def test_a_malformed_status_before_is_poison_before_anything_has_happened(before: object, status: str) -> None:
+    with pytest.raises(InvalidRecord, match="status"):
+        effects_of(modified(order_item(status=before), order_item(status=status)))
+
+
 def test_an_unknown_status_is_poison() -> None:
     with pytest.raises(InvalidRecord, match="status"):
         effects_of(modified(order_item(), order_item(status="lost")))

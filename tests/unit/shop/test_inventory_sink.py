@@ -17,6 +17,7 @@ from shop.inventory import InventorySink
 from shop.orders import OrderKey
 from shop.steps import Tables
 from tablestream.backoff import Backoff
+from tablestream.change import Change
 from tablestream.clock import Deadline
 from tablestream.effects import DONE, Answer, Permanent, Transient
 from tablestream.testing import FakeClock, removed
@@ -509,6 +510,23 @@ def test_orders_that_cannot_be_understood_are_permanent_however_many_they_are(sh
     refused = Permanent("items: wanted a list of at least one line, got list []", "InvalidRecord")
     assert shop.apply(*bad[:10], shop.place(1, tea=1), *bad[10:]) == [refused] * 10 + [DONE] + [refused] * 20
     assert shop.statuses(1) == ["confirmed"]
+
+
+def test_a_bug_in_reading_an_order_keeps_that_one_waiting_and_no_other(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, bug = OrderKey.of, ZeroDivisionError("a bug")
+
+    def stumble(change: Change) -> OrderKey:
+        if change.keys["sk"] == "ORDER#2":
+            raise bug
+        return read(change)
+
+    monkeypatch.setattr(OrderKey, "of", stumble)
+    shop.db.stock(tea=9)
+    placed = [shop.place(number, tea=1) for number in (1, 2, 3)]
+    assert shop.apply(*placed) == [DONE, Transient(bug), DONE]
+    assert shop.statuses(1, 2, 3) == ["confirmed", "pending", "confirmed"]
 
 
 def until_done(apply: Callable[[], Sequence[Answer]]) -> None:

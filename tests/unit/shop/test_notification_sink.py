@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from shop.effects import Notification
 from shop.messages import MAX_BYTES, MessageTooLargeError, compose
 from shop.notifications import SnsSink
+from shop.orders import Order
 from tablestream.backoff import Backoff
 from tablestream.change import Change
 from tablestream.clock import Deadline
 from tablestream.effects import DONE, Answer, Permanent, Transient
+from tablestream.image import Image
 from tablestream.testing import FakeClock, inserted, modified
 from tests.unit.shop.builders import line, order_change, order_item
 from tests.unit.shop.fake_dynamodb import failure
@@ -304,3 +306,18 @@ def test_after_the_deadline_nothing_is_sent(room: Newsroom) -> None:
     (answer,) = room.apply(told(), deadline=Deadline(lambda: 0.0))
     assert isinstance(answer, Transient)
     assert room.sns.calls == []
+
+
+@pytest.mark.parametrize("error", [TypeError("a bug"), ZeroDivisionError("a bug")])
+def test_a_bug_in_reading_an_order_keeps_that_one_waiting_and_stores_nothing(
+    room: Newsroom, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    read = Order.from_image
+
+    def stumble(image: Image) -> Order:
+        if image["orderId"] == "o-2":
+            raise error
+        return read(image)
+
+    monkeypatch.setattr(Order, "from_image", stumble)
+    assert room.apply(told(1), told(2), told(3)) == [DONE, Transient(error), DONE]

@@ -119,9 +119,16 @@ def test_the_status_can_be_read_where_all_else_is_broken() -> None:
 
 @pytest.mark.parametrize("tagged", [{"S": "shipped", "N": "1"}, {"S": ["shipped"]}, {}, None, "shipped", ["S"]])
 def test_a_status_is_one_tag_with_a_known_word(tagged: object) -> None:
-    with pytest.raises(InvalidRecord):
-        status_of({"status": tagged})
-    assert known_status({"status": tagged}) is None
+    for read in (status_of, known_status):
+        with pytest.raises(InvalidRecord):
+            read({"status": tagged})
+
+
+@pytest.mark.parametrize("image", [{}, {"status": {"S": "lost"}}, {"status": {"N": "5"}}])
+def test_a_word_that_nobody_knows_is_a_status_that_is_not_known(image: dict[str, Any]) -> None:
+    assert known_status(image) is None
+    with pytest.raises(InvalidRecord, match="status: wanted one of"):
+        status_of(image)
 
 
 def test_an_order_is_known_by_its_table_key() -> None:

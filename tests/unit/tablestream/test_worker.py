@@ -238,6 +238,25 @@ def test_only_what_comes_again_is_journalled() -> None:
     assert bench.reports[-1].journalled == 1
 
 
+def test_what_the_journal_knows_is_not_written_to_it_again() -> None:
+    bench = Bench()
+    bench.stock.answer = failing("b")
+    whole = event(made("a", "stock:a"), made("b", "stock:b"), made("c", "mail:c"), made("d", "mail:d", "mail:e"))
+    for _ in range(3):
+        bench.send(whole)
+    assert bench.journal.writes == [
+        {ids(whole)[2]: frozenset({"mail:0"}), ids(whole)[3]: frozenset({"mail:0", "mail:1"})}
+    ]
+    assert bench.sent == ["c", "d", "e"]
+
+
+def test_the_journal_is_asked_for_each_record_once() -> None:
+    bench = Bench()
+    whole = event(made("a", "mail:a", "mail:b"), made("b", "stock:b"), made("c", "mail:c"))
+    bench.send(whole)
+    assert bench.journal.reads == [(ids(whole)[0], ids(whole)[2])]
+
+
 def test_what_is_below_the_checkpoint_by_number_is_not_journalled_wherever_it_stands() -> None:
     bench = Bench()
     bench.stock.answer = failing("b")
@@ -264,6 +283,29 @@ def test_a_sink_may_make_its_own_answers() -> None:
     whole = event(made("z"), made("b", "mail:b"), made("c", "mail:c"), made("d", "stock:d"))
     bench.send(whole)
     assert bench.journal.entries == {ids(whole)[2]: frozenset({"mail:0"})}
+
+
+class Whatever:
+    """Equal to everything, or not to be compared at all."""
+
+    __hash__ = None  # type: ignore[assignment]  # as of all that define their equality
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self._error = error
+
+    def __eq__(self, other: object) -> bool:
+        if self._error is not None:
+            raise self._error
+        return True
+
+
+@pytest.mark.parametrize("answer", [Whatever(), Whatever(ValueError("ambiguous")), True, None])
+def test_what_is_no_answer_is_not_taken_for_one_whatever_it_equals(answer: Any) -> None:
+    bench = Bench()
+    bench.mail.answer = lambda _effect: answer
+    whole = event(made("a", "stock:a"), made("b", "mail:b"))
+    assert checkpoint_of(bench.send(whole)) == numbers(whole)[1]
+    assert bench.counts == {"applied": 1, "failed": 1}
 
 
 def test_what_was_remembered_stays_remembered_when_it_fails_again() -> None:
