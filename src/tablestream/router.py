@@ -24,6 +24,19 @@ class _Routes(NamedTuple):
     """The attributes of which one must differ; none for every change."""
 
 
+class _Kind(NamedTuple):
+    """A kind of change: the image that tells what the item is, the oldest image that it has, and routes by entity."""
+
+    image: str
+    before: str
+    routes: dict[str, list[_Routes]]
+
+
+_IMAGES = {
+    Kind.INSERT: ("NewImage", "NewImage"),
+    Kind.MODIFY: ("NewImage", "OldImage"),
+    Kind.REMOVE: ("OldImage", "OldImage"),
+}
 _NOBODY: Sequence[_Routes] = ()
 
 
@@ -45,7 +58,7 @@ class Router:
         """
         self._attribute = entity_attribute
         self._key_prefixes = dict(key_prefixes or {})
-        self._routes: dict[str, dict[str, list[_Routes]]] = {kind.value: {} for kind in Kind}
+        self._kinds: dict[str, _Kind] = {kind.value: _Kind(*_IMAGES[kind], {}) for kind in Kind}
 
     def on_insert(self, entity: str) -> Decorator:
         """Register the decorated handler for new items of an entity type."""
@@ -67,7 +80,7 @@ class Router:
 
     def _register(self, kind: Kind, entity: str, changed: tuple[str, ...]) -> Decorator:
         def decorate(handler: Handler) -> Handler:
-            routes = self._routes[kind.value].setdefault(entity, [])
+            routes = self._kinds[kind.value].routes.setdefault(entity, [])
             if routes and routes[-1].changed == changed:
                 routes[-1] = _Routes((*routes[-1].handlers, handler), changed)
             else:
@@ -83,11 +96,11 @@ class Router:
         """
         stream = record["dynamodb"]
         try:
-            name = record["eventName"]
-            tagged = stream["OldImage" if name == "REMOVE" else "NewImage"][self._attribute]
+            image, before, routes_of = self._kinds[record["eventName"]]
+            tagged = stream[image][self._attribute]
             entity = tagged["S"]
-            found = self._routes[name].get(entity, _NOBODY)
-            plain = len(tagged) == 1 and type(entity) is str and (name != "MODIFY" or type(stream["OldImage"]) is dict)
+            found = routes_of.get(entity, _NOBODY)
+            plain = len(tagged) == 1 and type(entity) is str and type(stream[before]) is dict
         except (KeyError, TypeError):
             plain, found = False, _NOBODY
         if not plain:
@@ -105,11 +118,11 @@ class Router:
         """Say what is wrong with a record that is not plain, if it is one that somebody would want."""
         stream = record["dynamodb"]
         name = record.get("eventName")
-        if type(name) is not str or name not in self._routes:
+        kind = self._kinds.get(name) if type(name) is str else None
+        if kind is None:
             self._refuse_kind(record)
             return
-        image = stream.get("OldImage" if name == "REMOVE" else "NewImage")
-        if type(image) is not dict or (name == "MODIFY" and type(stream.get("OldImage")) is not dict):
+        if type(stream.get(kind.image)) is not dict or type(stream.get(kind.before)) is not dict:
             raise InvalidRecord(f"{name} without the images that the view type NEW_AND_OLD_IMAGES gives it")
         entity = self._entity_of_key(stream.get("Keys"))
         if entity is not None:
@@ -137,7 +150,7 @@ class Router:
         entities = {
             self._entity(image) for image in (stream.get("NewImage"), stream.get("OldImage")) if type(image) is dict
         }
-        wanted = {entity for routes in self._routes.values() for entity in routes}
+        wanted = {entity for kind in self._kinds.values() for entity in kind.routes}
         if entities & wanted or self._entity_of_key(stream.get("Keys")) is not None:
             raise InvalidRecord(f"wanted eventName INSERT, MODIFY or REMOVE, got {describe(record.get('eventName'))}")
 
