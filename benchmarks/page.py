@@ -28,19 +28,19 @@ _LIMITS = """## Where the limits are
 
 **CPU per record.** What is left of a hundred records' 3.4 µs each is about half routing, handlers and the effects they make, a
 quarter validation, event ids and lanes, and a quarter waves, the journal's question, the report and giving the objects back. In
-larger batches the rest is memory: a parsed record is some ten kilobytes of Python objects, and each of the forty or so that are
-looked at has left the processor's cache by then. Fewer looks would move it, or a parser of JSON that makes fewer objects; both
-the event and the parser are Lambda's. With 1000 records and more, parsing takes three quarters of all CPU. What the sinks read
-comes on top, 12 to 16 µs a record, half of it composing messages: next to the AWS calls, 240 µs an order, it does not show.
+larger batches the rest is memory: a parsed record is fourteen kilobytes of Python objects, and those that are looked at have left
+the processor's cache by then. Fewer looks would move it, or a parser of JSON that makes fewer objects; both the event and the
+parser are Lambda's. From 1000 records on, parsing takes three quarters of all CPU. What the sinks read comes on top, 12 to 16 µs
+a record, most of it composing messages: next to the AWS calls, 240 µs an order, it hardly shows.
 
 **A part of a core.** With 0.29 of a core the wall is CPU: 16 calls of about a millisecond, most of it botocore's signing, events and
 reading of answers. Fewer calls are not to be had: PublishBatch takes ten messages, a transaction a hundred actions.
 
 **Cold start.** Two thirds of it is importing botocore, urllib3, Powertools and what they import, for the peer as well; nothing is
 imported that these do not import themselves. What brought most: the collector off while the function starts, botocore's data
-trimmed to the operations that are called, one client of DynamoDB in place of two, and botocore's handlers and links of
-credentials left out that no call of ours comes to, and values inside that are named tuples: Python writes and compiles the
-methods of a data class anew at each start. A Lambda SnapStart snapshot would leave it all out.
+trimmed to the operations that are called, botocore's handlers and links of credentials left out that no call of ours comes to,
+and values inside that are named tuples: Python writes and compiles the methods of a data class anew at each start. A Lambda
+SnapStart snapshot would leave it all out.
 """
 
 
