@@ -20,8 +20,7 @@ from shop.steps import Step, Tables
 from shop.transactions import Committed, Failed, Outcome, Refusal, Transactor
 from tablestream.backoff import Backoff
 from tablestream.clock import Clock, Deadline, SystemClock
-from tablestream.effects import Answer, Permanent, Transient
-from tablestream.errors import InvalidRecord
+from tablestream.effects import Answer, answer_to
 from tablestream.parallel import Parallel, Sequential
 
 if TYPE_CHECKING:
@@ -120,22 +119,17 @@ class InventorySink:
     def apply(self, effects: Sequence[Reserve | Release], deadline: Deadline) -> Sequence[Answer]:
         """Carry out releases, then reserves, so that what comes back can be given out; answer for each effect."""
         counts = InventoryCounts()
-        wanted, refused = _read(effects)
-        releases = Releases(
-            [request for place, request in wanted.items() if isinstance(effects[place], Release)], counts
-        )
-        reservations = Reservations(
-            [request for place, request in wanted.items() if isinstance(effects[place], Reserve)], counts
-        )
+        requests, answers = _read(effects)
+        given_back = {place: request for place, request in requests.items() if isinstance(effects[place], Release)}
+        taken = {place: request for place, request in requests.items() if place not in given_back}
+        releases, reservations = Releases(given_back.values(), counts), Reservations(taken.values(), counts)
         for settlement in (releases, reservations):
             self._settle(settlement, deadline)
         self._observe(counts)
-        released, reserved = releases.cases.answers(), reservations.cases.answers()
-        answers = {
-            place: (released if isinstance(effects[place], Release) else reserved)[request.order]
-            for place, request in wanted.items()
-        }
-        return [refused[place] if place in refused else answers[place] for place in range(len(effects))]
+        for placed, settlement in ((given_back, releases), (taken, reservations)):
+            found = settlement.cases.answers()
+            answers |= {place: found[request.order] for place, request in placed.items()}
+        return [answers[place] for place in range(len(effects))]
 
     def _settle(self, settlement: Settlement, deadline: Deadline) -> None:
         waits = self._backoff.waits(self._clock, deadline)
@@ -175,17 +169,15 @@ class InventorySink:
 
 
 def _read(effects: Sequence[Reserve | Release]) -> tuple[dict[int, Request], dict[int, Answer]]:
-    """Read what the effects ask for, by their places; for those that cannot be understood say why."""
+    """Read what the effects ask for, by their places; answer for those that cannot be read."""
     requests: dict[int, Request] = {}
-    refused: dict[int, Answer] = {}
+    answers: dict[int, Answer] = {}
     for place, effect in enumerate(effects):
         try:
             requests[place] = effect.request()
-        except InvalidRecord as error:
-            refused[place] = Permanent.of(error)
-        except Exception as error:  # noqa: BLE001 -- a bug in what reads the order: this record alone waits until it is mended
-            refused[place] = Transient(error)
-    return requests, refused
+        except Exception as error:  # noqa: BLE001 -- whatever is wrong with one order must not stop the others
+            answers[place] = answer_to(error)
+    return requests, answers
 
 
 _USED_UP = object()

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from shop.effects import Notification, OrderFacts, Subject
+from tablestream.effects import PermanentFailure
 
 MAX_BYTES = 262_144
 """What SNS takes in one call, a message or a batch: bodies and attributes together."""
@@ -22,18 +23,21 @@ def _plain(value: object) -> object:
         return base64.b64encode(value).decode("ascii")
     if isinstance(value, frozenset):
         return sorted(value)
-    raise UnwritableError(f"a message cannot carry a {type(value).__name__}")
+    raise TypeError(f"a message cannot carry a {type(value).__name__}")
 
 
 # ASCII escapes keep hostile text, lone surrogates included, from breaking the message; one byte is one character.
-_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=_plain).encode
+_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=_plain).encode
 
 
-class UnwritableError(ValueError):
-    """A message is to say something that JSON cannot hold."""
+def _encode(fields: Mapping[str, Any]) -> str:
+    try:
+        return _json(fields)
+    except TypeError as error:  # a value or a key that JSON cannot hold
+        raise PermanentFailure(str(error)) from error
 
 
-class MessageTooLargeError(ValueError):
+class MessageTooLargeError(PermanentFailure):
     """Even without its lines a message is larger than SNS takes."""
 
 
@@ -50,7 +54,7 @@ def compose(notification: Notification) -> Message:
     """Return the message of a notification.
 
     A message that would be too large goes without its lines and says so. Raises `MessageTooLargeError` when that is not
-    enough, `UnwritableError` for what JSON cannot hold, `InvalidRecord` for an order that cannot be understood.
+    enough, `PermanentFailure` for what JSON cannot hold, `InvalidRecord` for an order that cannot be understood.
     """
     subject = OrderFacts(notification.change) if notification.subject is None else notification.subject
     attributes = {"type": notification.type, "entity": subject.entity}

@@ -11,11 +11,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shop.aws_errors import ErrorKind, kind_of, kind_of_code
 from shop.effects import Notification
-from shop.messages import MAX_BYTES, Message, MessageTooLargeError, UnwritableError, compose
+from shop.messages import MAX_BYTES, Message, compose
 from tablestream.backoff import Backoff
 from tablestream.clock import Clock, Deadline, SystemClock
-from tablestream.effects import DONE, Answer, Permanent, Transient
-from tablestream.errors import InvalidRecord
+from tablestream.effects import DONE, Answer, Permanent, Transient, answer_to
 from tablestream.parallel import Parallel, Sequential
 
 if TYPE_CHECKING:
@@ -169,12 +168,8 @@ def _composed(notifications: Mapping[int, Notification]) -> tuple[Answers, Batch
     for place, notification in notifications.items():
         try:
             messages[place] = compose(notification)
-        except InvalidRecord as error:
-            answers[place] = Permanent.of(error)
-        except (MessageTooLargeError, UnwritableError) as error:
-            answers[place] = Permanent(str(error))
-        except Exception as error:  # noqa: BLE001 -- a bug in what reads the order: this record alone waits until it is mended
-            answers[place] = Transient(error)
+        except Exception as error:  # noqa: BLE001 -- whatever is wrong with one message must not stop the others
+            answers[place] = answer_to(error)
     return answers, messages
 
 

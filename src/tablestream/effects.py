@@ -46,7 +46,17 @@ DONE = Done()
 
 
 class PermanentFailure(Exception):
-    """Raised by a function behind `each` to say that its effect can never take place."""
+    """Raised, as by a function behind `each`, to say that an effect can never take place."""
+
+
+def answer_to(error: Exception) -> Transient | Permanent:
+    """Return the answer for the one effect that an exception has kept from taking place.
+
+    A bug counts as transient: nothing is set aside because of it, and its record waits until it is mended.
+    """
+    if isinstance(error, InvalidRecord):
+        return Permanent.of(error)
+    return Permanent(str(error)) if isinstance(error, PermanentFailure) else Transient(error)
 
 
 class Sink(Protocol):
@@ -97,12 +107,8 @@ class _FunctionSink:
             return Transient(TimeoutError("the deadline came before this effect"))
         try:
             self._function(effect)
-        except InvalidRecord as error:
-            return Permanent.of(error)
-        except PermanentFailure as failure:
-            return Permanent(str(failure))
         except Exception as error:  # noqa: BLE001 -- the function is the user's: whatever it raises, its record is redelivered
-            return Transient(error)
+            return answer_to(error)
         return DONE
 
 

@@ -42,6 +42,15 @@ def test_what_json_cannot_hold_is_a_dead_letter_not_an_endless_retry() -> None:
     assert sink.apply([notification], Deadline.of(None, 0)) == [Permanent("a message cannot carry a Change")]
 
 
+def test_what_json_cannot_hold_as_a_name_is_a_dead_letter_too() -> None:
+    said: Any = {("lead", 1): "1"}
+    notification = Notification("lead.created", Change.from_record(inserted(LEAD)), Facts("Lead", said))
+    client: Any = Unreachable()
+    (answer,) = SnsSink(client, "arn:aws:sns:us-east-1:123456789012:topic").apply([notification], Deadline.of(None, 0))
+    assert isinstance(answer, Permanent)
+    assert "keys must be str" in answer.reason
+
+
 class Unreachable:
     """A client that must not be called."""
 
