@@ -79,13 +79,11 @@ class Transport:
         connection = still_open(idle) or self._connect(request.url, url, connect_seconds)
         try:
             answer = connection.exchange(message, read_seconds)
-        except TimeoutError as error:
-            connection.close()
-            _close_all(idle)
-            raise ReadTimeoutError(endpoint_url=request.url, error=error) from error
         except (OSError, MalformedAnswerError) as error:
             connection.close()
             _close_all(idle)
+            if isinstance(error, TimeoutError):
+                raise ReadTimeoutError(endpoint_url=request.url, error=error) from error
             raise ConnectionClosedError(endpoint_url=request.url, error=error, request=request) from error
         if answer.reusable:
             idle.append(connection)

@@ -139,14 +139,9 @@ def _tasks_of(records: Sequence[RawRecord], router: Router, sink_of: Mapping[typ
             handlers = router.handlers(record)
         except InvalidRecord as error:
             tasks.append(_poisoned(record, event_id, _poison(error)))
-            continue
-        except RecursionError:
-            # Comparing images that are nested deeper than DynamoDB allows; raised elsewhere it would stop the shard.
-            deep = InvalidRecord("nested too deeply to be compared")
-            tasks.append(_poisoned(record, event_id, _poison(deep)))
-            continue
-        if handlers:
-            tasks.append(_handled(Change(record, event_id), handlers, sink_of))
+        else:
+            if handlers:
+                tasks.append(_handled(Change(record, event_id), handlers, sink_of))
     return tasks
 
 

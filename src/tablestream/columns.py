@@ -15,13 +15,12 @@ from tablestream.change import RawRecord, event_id_of
 AT_ONCE = 128
 """Records of a part. Half as many or twice as many take the same time; all of a large batch at once a quarter more."""
 
+MAX_SEQUENCE_NUMBER = 128
+"""The service model allows 40 digits; whatever is longer than this is not a sequence number."""
+
 _AWS_EVENT_ID = 32
 _STREAM, _EVENT_ID, _ARN = map(itemgetter, ("dynamodb", "eventID", "eventSourceARN"))
 _NUMBER, _KEYS = map(itemgetter, ("SequenceNumber", "Keys"))
-
-
-MAX_SEQUENCE_NUMBER = 128
-"""The service model allows 40 digits; whatever is longer than this is not a sequence number."""
 
 
 def are_plain(records: Sequence[Any], like: Any) -> bool:  # noqa: ANN401 -- anything that JSON can hold

@@ -157,8 +157,11 @@ class Router:
 
 def _differs(stream: Mapping[str, Any], names: tuple[str, ...]) -> bool:
     new, old = stream["NewImage"], stream["OldImage"]
-    for name in names:
-        one, other = new.get(name), old.get(name)
-        if one != other and not same_value(one, other):
-            return True
+    try:
+        for name in names:
+            one, other = new.get(name), old.get(name)
+            if one != other and not same_value(one, other):
+                return True
+    except RecursionError:  # nested deeper than DynamoDB allows; raised further it would stop the shard
+        raise InvalidRecord("nested too deeply to be compared") from None
     return False

@@ -14,7 +14,8 @@ def order_placed(change: Change) -> Notification:
 
 def status_changed(change: Change) -> Notification:
     """Announce the new status of an order."""
-    known_status(change.record["dynamodb"]["OldImage"])  # is told too: if malformed, nothing may have happened yet
+    # The message tells the status before as well: a malformed one is refused here, before any effect.
+    known_status(change.record["dynamodb"]["OldImage"])
     return Notification("order." + status_of(change.raw_image), change)
 
 
