@@ -83,7 +83,7 @@ def _when_there(path: Path) -> dict[str, Any]:
     raise TimeoutError(f"wanted {path} within {_PATIENCE_SECONDS} s")
 
 
-def _write(client: Any, table: str, shop: Shop, orders: int, pause: float) -> dict[str, float]:  # noqa: ANN401 -- boto3's client
+def _write(client: Any, table: str, shop: Shop, orders: int, pause: float) -> dict[str, float]:
     written: dict[str, float] = {}
     for _ in range(orders):
         order = shop.order(product=lambda line: f"SKU-{line}")

@@ -122,14 +122,14 @@ class Cloud:
             }
         return variables
 
-    def seed(self, event: Any) -> None:  # noqa: ANN401 - a JSON value; some sample events are no events at all
+    def seed(self, event: Any) -> None:
         """Put the world in place in which `event` happened: products in stock and the orders its images show.
 
         No trigger sees these writes unless one is started on this cloud.
         """
         orders.seed(self.client("dynamodb"), self.outputs, event)
 
-    def addressed(self, event: Any) -> Any:  # noqa: ANN401 - a JSON value; some sample events are no events at all
+    def addressed(self, event: Any) -> Any:
         """`event` as if it came from the stack's table, whose name is made when the stack is.
 
         Only records of the table the first record names are changed; what is no stream event stays as it is.
@@ -157,7 +157,7 @@ class Cloud:
 
 @contextmanager
 def prepare_for_event(
-    event: Any,  # noqa: ANN401 - a JSON value
+    event: Any,
     template: Path = Path("template.yaml"),
     *,
     host: str = "127.0.0.1",

@@ -55,7 +55,7 @@ def serve(event_path: Path | None, template: Path, host: str, port: int) -> int:
     return 0
 
 
-def read_event(path: Path) -> Any:  # noqa: ANN401 - a JSON value; some sample events are no events at all
+def read_event(path: Path) -> Any:
     """The JSON document at `path`. Raises UsageError when there is none."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -72,7 +72,7 @@ def _only_function(cloud: Cloud) -> str:
     return functions.pop()
 
 
-def _run(cloud: Cloud, event: Any, function: str, output: Console) -> Invocation:  # noqa: ANN401 - a JSON value
+def _run(cloud: Cloud, event: Any, function: str, output: Console) -> Invocation:
     if function not in cloud.functions:
         raise UsageError(f"the template has no function {function}, but {sorted(cloud.functions)}")
     runtime = Runtime(cloud.functions[function], lambda line: output.print(line, style="dim", soft_wrap=True))

@@ -64,5 +64,5 @@ def _answer(invocation: Invocation) -> Response:
     return _json(invocation.payload)
 
 
-def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:  # noqa: ANN401 - JSON
+def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return Response(json.dumps(content), status, headers, content_type="application/json")

@@ -152,7 +152,7 @@ def decode(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
 
 
-def seed(dynamodb: Client, outputs: Mapping[str, str], event: Any) -> None:  # noqa: ANN401 - a JSON value; some sample events are no events at all
+def seed(dynamodb: Client, outputs: Mapping[str, str], event: Any) -> None:
     """Stock PRODUCTS, and bring the tables to where they were when the changes of `event` had been made.
 
     The handler's order update is conditional on the order's state, so the order must be there; and what was decided
@@ -176,7 +176,7 @@ DECIDED: Mapping[str, str] = {"confirmed": "RESERVED", "shipped": "RESERVED", "c
 """What the ledger says about an order of a status. About one that is delivered nobody asks any more."""
 
 
-def _decide(dynamodb: Client, inventory: str, image: Any) -> None:  # noqa: ANN401 - a JSON value
+def _decide(dynamodb: Client, inventory: str, image: Any) -> None:
     """Write what the ledger says about an order that was there before the event, if its image is an order's."""
     try:
         order = decode(image)
@@ -202,7 +202,7 @@ def _replay(dynamodb: Client, table: str, change: Mapping[str, Any]) -> None:
         return
 
 
-def _without_base64(value: Any) -> Any:  # noqa: ANN401 - a JSON value
+def _without_base64(value: Any) -> Any:
     """The image with B and BS as bytes, as boto3 takes them; a Lambda event carries them as base64 text."""
     if isinstance(value, list):
         return [_without_base64(entry) for entry in value]
@@ -215,5 +215,5 @@ def _without_base64(value: Any) -> Any:  # noqa: ANN401 - a JSON value
     return {name: _without_base64(entry) for name, entry in value.items()}
 
 
-def _texts(value: Any) -> Iterable[str]:  # noqa: ANN401 - a JSON value
+def _texts(value: Any) -> Iterable[str]:
     return [entry for entry in value if isinstance(entry, str)] if isinstance(value, list) else []

@@ -38,7 +38,7 @@ def _region(stream_arn: str) -> str:
     return "" if region == "ddblocal" else region
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 -- whatever an item holds, in and out
+def _plain(value: Any) -> Any:
     """JSON values: bytes as base64 text also inside L and M, times as float seconds."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}

@@ -71,7 +71,7 @@ def order(
     }
 
 
-def _then(item: Item, **changes: Any) -> Item:  # noqa: ANN401 - attributes have any type
+def _then(item: Item, **changes: Any) -> Item:
     """The item after a change that its writer counted."""
     return {**item, "updatedAt": "2025-11-20T12:05:00Z", "version": item["version"] + 1, **changes}
 

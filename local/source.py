@@ -88,7 +88,7 @@ class BotoSource:
     as one that stays open can show a record that was never committed, and misses what is written after that.
     """
 
-    def __init__(self, client: Any, stream_arn: str, *, follow: bool = False) -> None:  # noqa: ANN401 -- boto3 clients have no static type
+    def __init__(self, client: Any, stream_arn: str, *, follow: bool = False) -> None:
         self._client = client
         self.stream_arn = stream_arn
         self.follow = follow
@@ -138,7 +138,7 @@ class BotoSource:
         iterator: str = self._call("get_shard_iterator", **request)["ShardIterator"]
         return iterator
 
-    def _call(self, operation: str, **request: Any) -> dict[str, Any]:  # noqa: ANN401 -- the service's own parameters
+    def _call(self, operation: str, **request: Any) -> dict[str, Any]:
         try:
             answer: dict[str, Any] = getattr(self._client, operation)(**request)
         except self._client.exceptions.ExpiredIteratorException as error:

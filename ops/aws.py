@@ -63,12 +63,12 @@ class Aws:
             raise UsageError(f"the stack {self._given.stack} has no output {name}: name the resource with {option}")
         return self._outputs[name]
 
-    def client(self, service: str, **settings: Any) -> Any:  # noqa: ANN401 -- boto3 makes its classes at run time
+    def client(self, service: str, **settings: Any) -> Any:
         """Return a client of a service."""
         session: Any = boto3.Session()  # Any: the stubs know only services that are named literally
         return session.client(service, config=Config(**settings))
 
-    def s3(self, threads: int) -> Any:  # noqa: ANN401 -- likewise
+    def s3(self, threads: int) -> Any:
         """Return an S3 client for some threads."""
         return self.client("s3", max_pool_connections=threads, retries={"mode": "standard", "total_max_attempts": 5})
 

@@ -59,7 +59,7 @@ Invoke = Callable[[Sequence[RawRecord]], Answer]
 class LambdaApi(Protocol):
     """What is used of boto3's Lambda client."""
 
-    def invoke(self, **request: Any) -> Any:  # noqa: ANN401 -- boto3's shapes
+    def invoke(self, **request: Any) -> Any:
         """Invoke a function."""
         ...
 
@@ -88,7 +88,7 @@ class Invoker:
             return Broken("RequestTooLarge", f"{len(payload)} bytes, Lambda takes {MAX_REQUEST_BYTES}")
         return read(self._invoke(payload))
 
-    def _invoke(self, payload: bytes) -> Any:  # noqa: ANN401 -- boto3's shape
+    def _invoke(self, payload: bytes) -> Any:
         problem = self._try(payload)
         waits = self.backoff.waits(self.clock, Deadline(lambda: float("inf")))
         while isinstance(problem, Exception):
@@ -97,7 +97,7 @@ class Invoker:
             problem = self._try(payload)
         return problem
 
-    def _try(self, payload: bytes) -> Any:  # noqa: ANN401 -- boto3's shape, or an error after which to try again
+    def _try(self, payload: bytes) -> Any:
         try:
             return self.client.invoke(FunctionName=self.function, InvocationType="RequestResponse", Payload=payload)
         except ClientError as error:
@@ -122,7 +122,7 @@ def _named(error: Exception) -> str:
     return type(error).__name__
 
 
-def read(response: Any) -> Answer:  # noqa: ANN401 -- boto3's shape
+def read(response: Any) -> Answer:
     """Read Lambda's response by the rules of partial batch responses; an answer that breaks them is no success."""
     payload = response["Payload"].read()
     try:

@@ -65,7 +65,7 @@ def as_json(item: Item) -> dict[str, Any]:
     return {name: _text(value) for name, value in item.items()}
 
 
-def _text(value: Any) -> Any:  # noqa: ANN401 -- anything that an item can hold
+def _text(value: Any) -> Any:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     if isinstance(value, dict):

@@ -36,25 +36,25 @@ def masked(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _stream(stream: object) -> Any:  # noqa: ANN401 -- anything that JSON can hold
+def _stream(stream: object) -> Any:
     if not isinstance(stream, dict):
         return hidden(stream)
     return {name: _plain(value) if name in _PLAIN_STREAM else _image(value) for name, value in stream.items()}
 
 
-def _plain(value: object) -> Any:  # noqa: ANN401 -- anything that JSON can hold
+def _plain(value: object) -> Any:
     if isinstance(value, dict):
         return {_name(name): _plain(entry) for name, entry in value.items()}
     return value if not isinstance(value, str | list) or len(value) <= _MAX_PLAIN else hidden(value)
 
 
-def _image(image: object) -> Any:  # noqa: ANN401 -- anything that JSON can hold
+def _image(image: object) -> Any:
     if not isinstance(image, dict):
         return hidden(image)
     return {_name(name): _tagged(value) for name, value in image.items()}
 
 
-def _tagged(value: object) -> Any:  # noqa: ANN401 -- anything that JSON can hold
+def _tagged(value: object) -> Any:
     """Hide a value that should have a type tag; what has none shows as what it is."""
     if not isinstance(value, dict) or len(value) != 1:
         return hidden(value)

@@ -53,7 +53,7 @@ def listed(given: argparse.Namespace) -> int:
     return 0
 
 
-def _print_objects(rows: Any, *, as_json: bool) -> None:  # noqa: ANN401 -- an iterator of dicts
+def _print_objects(rows: Any, *, as_json: bool) -> None:
     now = _CLOCK.now()
     for row in rows:
         if as_json:

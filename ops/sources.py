@@ -119,7 +119,7 @@ class Query:
         return _pages(self.client.query, request, cursor)
 
 
-def _pages(call: Any, request: Mapping[str, Any], cursor: Cursor) -> Iterator[Page]:  # noqa: ANN401 -- a method of boto3
+def _pages(call: Any, request: Mapping[str, Any], cursor: Cursor) -> Iterator[Page]:
     while True:
         begin = {} if cursor is None else {"ExclusiveStartKey": as_key(cursor)}
         answer = call(**request, **begin)

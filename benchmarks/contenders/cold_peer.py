@@ -32,6 +32,6 @@ def _process(record: DynamoDBRecord) -> None:
     _topic.publish(TopicArn=os.environ["TOPIC_ARN"], Message=json.dumps({"orderId": order["orderId"]}))
 
 
-def handler(event: Any, context: Any) -> object:  # noqa: ANN401 -- Lambda's
+def handler(event: Any, context: Any) -> object:
     """Process a batch."""
     return process_partial_response(event=event, record_handler=_process, processor=_processor, context=context)

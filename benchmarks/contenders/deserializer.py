@@ -11,7 +11,7 @@ from benchmarks.contenders.effects import dispatch
 _deserialize = TypeDeserializer().deserialize
 
 
-def handler(event: Any) -> object:  # noqa: ANN401 -- Lambda's event
+def handler(event: Any) -> object:
     """Process a batch."""
     for record in event["Records"]:
         stream = record["dynamodb"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def handler(event: Any) -> object:  # noqa: ANN401 -- Lambda's event
+def handler(event: Any) -> object:
     """Count the new items."""
     found = 0
     for record in event["Records"]:

@@ -24,7 +24,7 @@ def ours() -> Handler:
 
     context: Any = FakeContext()
 
-    def handle(event: Any) -> None:  # noqa: ANN401 -- Lambda's event
+    def handle(event: Any) -> None:
         answer = handler(event, context)
         assert answer == {"batchItemFailures": []}, answer
 
@@ -37,7 +37,7 @@ def one_by_one() -> Handler:
 
     plain = Plain(connections=1)
 
-    def handle(event: Any) -> None:  # noqa: ANN401 -- Lambda's event
+    def handle(event: Any) -> None:
         for record in event["Records"]:
             plain.process(record)
 
@@ -52,7 +52,7 @@ def threads() -> Handler:
 
     plain, pool = Plain(connections=16), ThreadPoolExecutor(16)
 
-    def handle(event: Any) -> None:  # noqa: ANN401 -- Lambda's event
+    def handle(event: Any) -> None:
         list(pool.map(plain.process, event["Records"]))
 
     return handle

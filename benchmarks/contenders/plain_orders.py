@@ -23,7 +23,7 @@ class Plain:
         self._orders, self._inventory = os.environ["TABLE_NAME"], os.environ["INVENTORY_TABLE"]
         self._topic = os.environ["TOPIC_ARN"]
 
-    def process(self, record: Any) -> None:  # noqa: ANN401 -- a raw record
+    def process(self, record: Any) -> None:
         """Reserve the order's lines, or reject it; announce it."""
         order = {name: self._deserialize(value) for name, value in record["dynamodb"]["NewImage"].items()}
         moves = [self._move(line["productId"], int(line["quantity"])) for line in order["items"]]
@@ -36,7 +36,7 @@ class Plain:
         attributes: Any = {"type": {"DataType": "String", "StringValue": "order.received"}}
         self._sns.publish(TopicArn=self._topic, Message=json.dumps(message), MessageAttributes=attributes)
 
-    def _refused(self, order: Any, error: ClientError) -> None:  # noqa: ANN401 -- an item
+    def _refused(self, order: Any, error: ClientError) -> None:
         ledger, status, *stock = [reason["Code"] != "None" for reason in error.response["CancellationReasons"]]
         if not ledger and not status and any(stock):
             actions = [self._ledger(order, "REJECTED"), self._status(order, "rejected")]
@@ -44,7 +44,7 @@ class Plain:
         elif not ledger:
             self._dynamodb.transact_write_items(TransactItems=[self._ledger(order, "WITHDRAWN")])
 
-    def _ledger(self, order: Any, state: str) -> Any:  # noqa: ANN401 -- boto3's shapes
+    def _ledger(self, order: Any, state: str) -> Any:
         lines = {line["productId"]: {"N": str(line["quantity"])} for line in order["items"]}
         item = {
             "pk": {"S": f"LEDGER#{order['pk']}"},
@@ -60,7 +60,7 @@ class Plain:
             }
         }
 
-    def _status(self, order: Any, status: str) -> Any:  # noqa: ANN401 -- boto3's shapes
+    def _status(self, order: Any, status: str) -> Any:
         return {
             "Update": {
                 "TableName": self._orders,
@@ -72,7 +72,7 @@ class Plain:
             }
         }
 
-    def _move(self, product: str, units: int) -> Any:  # noqa: ANN401 -- boto3's shapes
+    def _move(self, product: str, units: int) -> Any:
         return {
             "Update": {
                 "TableName": self._inventory,

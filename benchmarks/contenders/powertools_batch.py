@@ -20,6 +20,6 @@ def _record_handler(record: DynamoDBRecord) -> None:
         dispatch(record.event_name.name, stream.new_image, stream.old_image)
 
 
-def handler(event: Any) -> object:  # noqa: ANN401 -- Lambda's event
+def handler(event: Any) -> object:
     """Process a batch."""
     return process_partial_response(event=event, record_handler=_record_handler, processor=_processor)

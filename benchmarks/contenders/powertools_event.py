@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.data_classes import DynamoDBStreamEvent
 from benchmarks.contenders.effects import dispatch
 
 
-def handler(event: Any) -> object:  # noqa: ANN401 -- Lambda's event
+def handler(event: Any) -> object:
     """Process a batch."""
     for record in DynamoDBStreamEvent(event).records:
         stream = record.dynamodb

@@ -103,7 +103,7 @@ class SnsSink:
         parts = [self._publish({place: message}, deadline) for place, message in batch.items()]
         return {place: answer for part in parts for place, answer in part.items()}
 
-    def _send(self, batch: Batch) -> Any:  # noqa: ANN401 -- boto3's shape
+    def _send(self, batch: Batch) -> Any:
         entries: list[Any] = [
             {
                 "Id": str(place),
@@ -126,7 +126,7 @@ class EntryFailedError(Exception):
         self.kind = kind
 
 
-def _read(response: Any) -> Answers:  # noqa: ANN401 -- boto3's shape
+def _read(response: Any) -> Answers:
     """Read the answers of a call: entries it does not mention are as good as not sent."""
     answers: Answers = {int(entry["Id"]): DONE for entry in response.get("Successful", ())}
     for entry in response.get("Failed", ()):

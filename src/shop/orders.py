@@ -137,7 +137,7 @@ def known_status(image: RawImage) -> OrderStatus | None:
         return None
 
 
-def _plain_lines(items: Any) -> tuple[OrderLine, ...] | None:  # noqa: ANN401 -- raw values can be anything that JSON can hold
+def _plain_lines(items: Any) -> tuple[OrderLine, ...] | None:
     """Read the lines from the raw image if they are as in nearly all orders; None when they need the look of `_lines`.
 
     The same result in a fourth of the time, and lines are most of what an order costs. So that nothing broken slips

@@ -77,7 +77,7 @@ def parse_cancellation(error: ClientError, targets: Sequence[Target]) -> Cancell
     )
 
 
-def _code(reason: Any) -> str:  # noqa: ANN401 -- comes from the service
+def _code(reason: Any) -> str:
     return str(reason.get("Code") or _NO_REASON)
 
 
@@ -131,7 +131,7 @@ class Transactor:
                 break
         return outcome
 
-    def _send(self, request: Any, targets: Sequence[Target]) -> Outcome:  # noqa: ANN401 -- boto3's shape
+    def _send(self, request: Any, targets: Sequence[Target]) -> Outcome:
         try:
             self._client.transact_write_items(**request)
         except ClientError as error:

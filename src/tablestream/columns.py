@@ -23,7 +23,7 @@ _STREAM, _EVENT_ID, _ARN = map(itemgetter, ("dynamodb", "eventID", "eventSourceA
 _NUMBER, _KEYS = map(itemgetter, ("SequenceNumber", "Keys"))
 
 
-def are_plain(records: Sequence[Any], like: Any) -> bool:  # noqa: ANN401 -- anything that JSON can hold
+def are_plain(records: Sequence[Any], like: Any) -> bool:
     """Tell whether these are records of a DynamoDB stream, all of the stream that the record `like` is of.
 
     The service, the view type and whether there are images are the same for all records of a stream, so one tells.

@@ -49,7 +49,7 @@ def check(records: Sequence[Any], whole: Sequence[Any], start: int, table_name: 
     return plain
 
 
-def _check_record(record: Any, position: int) -> None:  # noqa: ANN401 -- anything that JSON can hold
+def _check_record(record: Any, position: int) -> None:
     if type(record) is not dict:
         raise InvalidEvent(f"{WANTED}; record {position} is a {type(record).__name__}")
     source = record.get("eventSource", record.get("EventSource", "aws:dynamodb"))

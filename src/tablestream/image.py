@@ -105,7 +105,7 @@ class Image(Mapping[str, Value]):
         return result
 
 
-def same_value(one: Any, other: Any) -> bool:  # noqa: ANN401 -- raw values can be anything that JSON can hold
+def same_value(one: Any, other: Any) -> bool:
     """Tell whether two raw values are equal; the order of a set does not matter, a missing value is None."""
     if one == other:
         return True
@@ -122,7 +122,7 @@ def same_value(one: Any, other: Any) -> bool:  # noqa: ANN401 -- raw values can 
     )
 
 
-def _convert(tagged: Any, depth: int) -> Value:  # noqa: ANN401 -- raw values can be anything that JSON can hold
+def _convert(tagged: Any, depth: int) -> Value:
     if type(tagged) is not dict or len(tagged) != 1:
         raise InvalidRecord(f"wanted one type tag with its value, got {describe(tagged)}")
     ((tag, value),) = tagged.items()

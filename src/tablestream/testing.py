@@ -39,7 +39,7 @@ class Raw:
     value: Any
 
 
-def tagged(value: object) -> Any:  # noqa: ANN401, PLR0911 -- one return a type tag
+def tagged(value: object) -> Any:  # noqa: PLR0911 -- one return a type tag
     """Return a plain value with its type tag, as a Lambda event carries it (binary values as base64 text)."""
     if isinstance(value, Raw):
         return value.value
@@ -79,22 +79,22 @@ def _base64(value: bytes) -> str:
     return base64.b64encode(value).decode("ascii")
 
 
-def inserted(item: Item, **settings: Any) -> Record:  # noqa: ANN401 -- handed on to `record`
+def inserted(item: Item, **settings: Any) -> Record:
     """Return the record of a new item. `settings` are those of `record`."""
     return record("INSERT", item, new=item, **settings)
 
 
-def modified(old: Item, new: Item, **settings: Any) -> Record:  # noqa: ANN401 -- handed on to `record`
+def modified(old: Item, new: Item, **settings: Any) -> Record:
     """Return the record of a modified item. `settings` are those of `record`."""
     return record("MODIFY", new, old=old, new=new, **settings)
 
 
-def removed(item: Item, **settings: Any) -> Record:  # noqa: ANN401 -- handed on to `record`
+def removed(item: Item, **settings: Any) -> Record:
     """Return the record of a removed item. `settings` are those of `record`."""
     return record("REMOVE", item, old=item, **settings)
 
 
-def expired(item: Item, **settings: Any) -> Record:  # noqa: ANN401 -- handed on to `record`
+def expired(item: Item, **settings: Any) -> Record:
     """Return the record of an item that Time to Live removed. `settings` are those of `record`."""
     return {**removed(item, **settings), "userIdentity": {"type": "Service", "principalId": TTL_PRINCIPAL}}
 
