@@ -1,0 +1,46 @@
+"""For tests, ours and our users': exact Lambda records from plain dicts, and stand-ins that answer questions.
+
+from tablestream.testing import event, inserted
+
+response = handler(event(inserted({"pk": "USER#1", "sk": "ORDER#1", "entityType": "Order"})), FakeContext())
+"""
+
+from __future__ import annotations
+
+from tablestream.testing.doubles import FakeClock, FakeContext, MemoryDeadLetters, MemoryJournal, RecordingSink
+from tablestream.testing.records import (
+    CREATED,
+    TABLE,
+    Item,
+    Raw,
+    Record,
+    event,
+    expired,
+    image,
+    inserted,
+    modified,
+    record,
+    removed,
+    tagged,
+)
+
+__all__ = [
+    "CREATED",
+    "TABLE",
+    "FakeClock",
+    "FakeContext",
+    "Item",
+    "MemoryDeadLetters",
+    "MemoryJournal",
+    "Raw",
+    "Record",
+    "RecordingSink",
+    "event",
+    "expired",
+    "image",
+    "inserted",
+    "modified",
+    "record",
+    "removed",
+    "tagged",
+]

@@ -1,0 +1,129 @@
+"""Stand-ins for the clock, Lambda's context, the journal, dead letters and a sink, all in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tablestream.clock import Deadline
+from tablestream.dead_letters import DeadLetter
+from tablestream.effects import DONE, Answer, Done
+from tablestream.errors import JournalUnavailable
+from tablestream.testing.records import CREATED
+
+
+class FakeClock:
+    """A clock that moves only when told, or by sleeping."""
+
+    def __init__(self, now: float = CREATED) -> None:
+        """Start at `now`, in seconds since the epoch."""
+        self._now = now
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        """Return the time in seconds since the epoch."""
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        """Move on by some seconds and remember that."""
+        self.slept.append(seconds)
+        self._now += seconds
+
+    def advance(self, seconds: float) -> None:
+        """Move on by some seconds."""
+        self._now += seconds
+
+
+class FakeContext:
+    """A Lambda context whose time runs by a clock."""
+
+    function_name = "worker"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:worker"
+    aws_request_id = "00000000-0000-0000-0000-000000000001"
+
+    def __init__(self, timeout_seconds: float = 60.0, clock: FakeClock | None = None) -> None:
+        """Begin an invocation now, that Lambda would end after `timeout_seconds`."""
+        self.clock = clock or FakeClock()
+        self._ends = self.clock.now() + timeout_seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds that are left."""
+        return max(0, round((self._ends - self.clock.now()) * 1000))
+
+
+class MemoryJournal:
+    """A journal in memory. Set `down` to have it fail, add to `unreadable` to lose single entries."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self.entries: dict[str, frozenset[str]] = {}
+        self.reads: list[tuple[str, ...]] = []
+        self.writes: list[dict[str, frozenset[str]]] = []
+        self.unreadable: set[str] = set()
+        self.down = False
+
+    def read(self, event_ids: Sequence[str], deadline: Deadline) -> Mapping[str, frozenset[str]]:  # noqa: ARG002 -- the protocol's
+        """Return the entries of the event ids, those that can be read."""
+        self.reads.append(tuple(event_ids))
+        if self.down:
+            return {}
+        return {
+            event_id: self.entries.get(event_id, frozenset())
+            for event_id in event_ids
+            if event_id not in self.unreadable
+        }
+
+    def record(self, done: Mapping[str, frozenset[str]], deadline: Deadline) -> None:  # noqa: ARG002 -- the protocol's
+        """Keep the entries."""
+        if self.down:
+            raise JournalUnavailable("the journal is down")
+        self.writes.append(dict(done))
+        self.entries.update(done)
+
+
+class MemoryDeadLetters:
+    """Dead letters in memory, by event id. Set `failure` to have it answer with something else than done."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self.letters: dict[str, DeadLetter] = {}
+        self.failure: Answer | None = None
+
+    def store(self, letters: Sequence[DeadLetter], deadline: Deadline) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
+        """Keep the letters."""
+        if self.failure is not None:
+            return [self.failure] * len(letters)
+        self.letters.update({letter.event_id: letter for letter in letters})
+        return [DONE] * len(letters)
+
+    @property
+    def reasons(self) -> list[str]:
+        """The reasons, in the order of storing."""
+        return [letter.reason for letter in self.letters.values()]
+
+
+@dataclass
+class RecordingSink:
+    """A sink that remembers what it was asked to do; `answer` decides what it says to each effect."""
+
+    takes: tuple[type, ...]
+    name: str = "recording"
+    idempotent: bool = False
+    answer: Callable[[Any], Answer] = lambda _effect: DONE
+    waves: list[list[Any]] = field(default_factory=list)
+    """The effects of each call."""
+    done: list[Any] = field(default_factory=list)
+    """The effects that were answered with done, in order."""
+
+    def apply(self, effects: Sequence[Any], deadline: Deadline) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
+        """Remember the effects and answer for each."""
+        self.waves.append(list(effects))
+        answers = [self.answer(effect) for effect in effects]
+        self.done += [effect for effect, answer in zip(effects, answers, strict=True) if isinstance(answer, Done)]
+        return answers
+
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate over the effects that were done."""
+        return iter(self.done)
