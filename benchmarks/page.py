@@ -34,12 +34,12 @@ parser are Lambda's. From 1000 records on, parsing takes three quarters of all C
 a record, most of it composing messages: next to the AWS calls, 240 µs an order, it hardly shows. At 1000, where all of this is
 just too large for the cache, runs differ more than the rounds of one do: BatchProcessor took 9.1 to 11.2 times ours in six.
 
-**A part of a core.** With 0.29 of a core the wall is CPU: 16 calls of about a millisecond, most of it botocore's signing, events and
+**A part of a core.** With 0.29 of a core the wall is CPU: 16 calls of about a millisecond, most of it botocore's signing, events, connections and
 reading of answers. Fewer calls are not to be had: PublishBatch takes ten messages, a transaction a hundred actions.
 
 **Cold start.** Two thirds of it is importing botocore, urllib3, Powertools and what they import, for the peer as well; nothing is
 imported that these do not import themselves. What brought most: the collector off while the function starts, botocore's data
-trimmed to the operations that are called, botocore's handlers and links of credentials left out that no call of ours comes to,
+trimmed to the operations that are called, botocore's handlers left out that no call of ours comes to,
 and values inside that are named tuples: Python writes and compiles the methods of a data class anew at each start. A Lambda
 SnapStart snapshot would leave it all out.
 """

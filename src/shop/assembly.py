@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config as ClientConfig
-from botocore.credentials import CredentialResolver, EnvProvider
 from botocore.handlers import BUILTIN_HANDLERS
 from botocore.session import Session
 
@@ -17,7 +15,6 @@ from shop.handlers import routes
 from shop.inventory import InventorySink
 from shop.notifications import SnsSink
 from shop.steps import Tables
-from shop.transport import Transport
 from shop.wire import write_form, write_json
 from tablestream._version import __version__
 from tablestream.clock import Clock, SystemClock
@@ -62,13 +59,12 @@ class Clients:
         # What boto3.client does, without importing what boto3 has for resources and file transfers.
         general: Any = session()
         make = general.create_client
-        transport = Transport(general.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE"))
-        tables = transport.carry(write_json(make("dynamodb", config=settings)))
-        failures: Any = MadeWhenUsed(lambda: with_credentials(Session()).create_client("s3", config=settings))
+        tables = write_json(make("dynamodb", config=settings))
+        failures: Any = MadeWhenUsed(lambda: Session().create_client("s3", config=settings))
         return cls(
             inventory=tables,
             journal=tables,
-            topic=transport.carry(write_form(make("sns", config=settings))),
+            topic=write_form(make("sns", config=settings)),
             failures=failures,
         )
 
@@ -99,17 +95,6 @@ def session() -> Session:
     made = Session(include_builtin_handlers=False)
     for event, handler in (entry for entry in BUILTIN_HANDLERS if "." not in entry[0]):
         made.register(event, handler)
-    return with_credentials(made)
-
-
-def with_credentials(made: Session) -> Session:
-    """Leave a session only the first link of botocore's chain of credentials, where that has some; return the session.
-
-    Lambda gives a function its credentials in the environment, where the chain looks first. The links behind it look in
-    files and ask services; to make them takes a hundredth of a cold start.
-    """
-    if os.environ.get("AWS_ACCESS_KEY_ID"):
-        made.register_component("credential_provider", CredentialResolver([EnvProvider()]))
     return made
 
 

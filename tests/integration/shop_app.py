@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 
 from shop.orders import OrderKey
-from shop.transport import Transport
 from tablestream.testing import FakeContext
 from tests.integration.shop_aws import BUCKET, INVENTORY, JOURNAL, ORDERS, ShopAws, shop_aws
 
@@ -102,11 +101,6 @@ def shop_app(monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
         yield App(aws, module.handler)
 
 
-def left_to_moto(_: Transport, client: Any) -> Any:
-    """Leave a client as it is: the embedded AWS answers `before-send` too, and botocore asks all who want to."""
-    return client
-
-
 @cache
 def _app(topic_arn: str) -> ModuleType:
     """Import the entry point once: its clients reach whichever embedded AWS is up when they are used."""
@@ -124,7 +118,6 @@ def _app(topic_arn: str) -> ModuleType:
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(_written):
         for name, value in environment.items():
             patch.setenv(name, value)
-        patch.setattr(Transport, "carry", left_to_moto)
         sys.modules.pop("shop.app", None)
         module = importlib.import_module("shop.app")
         sys.modules.pop("shop.app")

@@ -1,4 +1,4 @@
-"""The clients: the time that a hanging AWS may take fits into the margin before Lambda's timeout; credentials."""
+"""The clients: the time that a hanging AWS may take fits into the margin before Lambda's timeout."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from shop.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 CONFIG = Config("orders", "inventory", "journal", "arn:aws:sns:us-east-1:123456789012:topic", "failures")
 
@@ -101,35 +100,3 @@ def sent(client: Any, operation: str, parameters: dict[str, Any]) -> tuple[str, 
     headers["Authorization"] = headers["Authorization"].split("Signature=")[0]
     del headers["X-Amz-Date"]
     return request.url, headers, request.body
-
-
-@pytest.fixture
-def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials in a file, where a link of botocore's chain after the first finds them."""
-    (tmp_path / "credentials").write_text("[default]\naws_access_key_id = of-file\naws_secret_access_key = s\n")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-
-
-@pytest.mark.usefixtures("profile")
-def test_credentials_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-environment")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
-    monkeypatch.setenv("AWS_SESSION_TOKEN", "t")
-    found = session().get_credentials()
-    assert found is not None
-    assert (found.access_key, found.secret_key, found.token) == ("of-environment", "s", "t")
-
-
-@pytest.mark.usefixtures("profile")
-@pytest.mark.parametrize("environment", [{}, {"AWS_ACCESS_KEY_ID": ""}])
-def test_where_the_environment_has_none_botocore_looks_further(
-    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    found = session().get_credentials()
-    assert found is not None
-    assert found.access_key == "of-file"

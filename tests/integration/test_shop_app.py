@@ -16,10 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shop.orders import OrderKey
-from shop.transport import Transport
 from tablestream.errors import ConfigurationError, InvalidEvent, NoProgress
 from tablestream.testing import FakeContext, event, inserted, modified, removed
-from tests.integration.shop_app import left_to_moto
 from tests.integration.shop_aws import BUCKET, INVENTORY, JOURNAL, ORDERS, ShopAws, shop_aws
 from tests.unit.shop.builders import order_item
 
@@ -87,9 +85,7 @@ def deployed(environment: dict[str, str], capsys: pytest.CaptureFixture[str]) ->
 def fresh_app() -> ModuleType:
     sys.modules.pop("shop.app", None)
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Transport, "carry", left_to_moto)
-            return importlib.import_module("shop.app")
+        return importlib.import_module("shop.app")
     finally:
         sys.modules.pop("shop.app", None)
         gc.enable()  # which a start that fails does not come to
