@@ -30,7 +30,7 @@ def failure_message(discard: Discard, context: FailureContext, now: float) -> di
             "requestId": context.request_id,
             "functionArn": context.function_arn,
             "condition": str(discard.condition),
-            "approximateInvokeCount": discard.invoke_count,
+            "approximateInvokeCount": _invoke_count(discard),
         }
     }
     if discard.condition is Condition.RETRY_ATTEMPTS_EXHAUSTED:
@@ -61,6 +61,11 @@ def object_key(mapping_uuid: str, shard_id: str, now: float, object_uuid: str) -
     """The S3 key of a failure object (rule 26). `now` in unix seconds."""
     time = datetime.fromtimestamp(now, UTC)
     return f"aws/lambda/{mapping_uuid}/{shard_id}/{time:%Y/%m/%d/%Y-%m-%dT%H.%M.%S}-{object_uuid}"
+
+
+def _invoke_count(discard: Discard) -> int:
+    """Invocations so far; of records that grew too old one more, so 1 for those that never came to the function (R)."""
+    return discard.invoke_count + (discard.condition is Condition.RECORD_AGE_EXCEEDED)
 
 
 def _batch_info(discard: Discard) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from local.actions import Record
-    from local.observations import Ended
+    from local.observations import Ended, Read
 
 REMEMBERED = 10_000  # records
 FEWEST_FOR_TAIL = 20
@@ -17,27 +16,35 @@ FEWEST_FOR_TAIL = 20
 class Latency:
     """Collects one sample per record, of its first delivery. Mutable: it is a measurement.
 
-    The time of the write is the record's ApproximateCreationDateTime. Where that has no fraction of a second (DynamoDB
-    Local tells the minute) nothing is measured.
+    Of records whose time of writing was not told to a fraction of a second (DynamoDB Local tells the minute) nothing is
+    measured.
     """
 
     def __init__(self) -> None:
+        self._written: dict[tuple[str, str, str], float] = {}
         self._seconds: deque[float] = deque(maxlen=REMEMBERED)
         self._delivered: dict[tuple[str, str, int], int] = {}
         self._coarse = False
+
+    def read(self, read: Read) -> None:
+        """Take the times at which records were written."""
+        self._written |= {(read.mapping, read.shard_id, number): at for number, at in read.written.items()}
+        while len(self._written) > REMEMBERED:
+            del self._written[next(iter(self._written))]
 
     def add(self, ended: Ended) -> float | None:
         """Take an invocation; returns the longest of its new samples in seconds, if it has any."""
         began = ended.invocation.began
         if began is None:
             return None
-        lane = (ended.mapping, ended.invoke.shard_id, ended.invoke.lane)
-        fresh = [
-            r for r in ended.invoke.records if int(r["dynamodb"]["SequenceNumber"]) > self._delivered.get(lane, -1)
-        ]
-        written = [time for record in fresh if (time := self._written(record)) is not None]
+        shard = (ended.mapping, ended.invoke.shard_id)
+        lane = (*shard, ended.invoke.lane)
+        numbers = [record["dynamodb"]["SequenceNumber"] for record in ended.invoke.records]
+        fresh = [number for number in numbers if int(number) > self._delivered.get(lane, -1)]
+        written = [at for number in fresh if (at := self._written.pop((*shard, number), None)) is not None]
         if fresh:
-            self._delivered[lane] = max(int(record["dynamodb"]["SequenceNumber"]) for record in fresh)
+            self._delivered[lane] = int(fresh[-1])
+            self._coarse |= len(written) < len(fresh)
         self._seconds += [began - time for time in written]
         return began - min(written) if written else None
 
@@ -59,10 +66,3 @@ class Latency:
         if len(self._seconds) >= FEWEST_FOR_TAIL:
             tail = f", 95 % within {quantiles(self._seconds, n=20)[-1] * 1000:.0f} ms"
         return f"median {median(self._seconds) * 1000:.0f} ms{tail} ({len(self._seconds)} records)"
-
-    def _written(self, record: Record) -> float | None:
-        time = record["dynamodb"].get("ApproximateCreationDateTime")
-        if not isinstance(time, float) or time.is_integer():
-            self._coarse = True
-            return None
-        return time

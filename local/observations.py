@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from local.actions import Discard, Invoke
     from local.events import DeliveryEvent
     from local.runtime import Invocation
@@ -18,6 +20,18 @@ class Step:
     mapping: str
     shard_id: str
     event: DeliveryEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Records were read from a shard; `written` are the times (unix seconds) of their writes by sequence number.
+
+    Only for records of which the source knows the fraction of the second: the records themselves do not carry it.
+    """
+
+    mapping: str
+    shard_id: str
+    written: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,4 +71,4 @@ class Logged:
     line: str
 
 
-Observation = Step | Ended | GivenUp | Trouble | Logged
+Observation = Step | Read | Ended | GivenUp | Trouble | Logged

@@ -10,7 +10,7 @@ from local.shards import Begin, Progress, ShardPlan
 from local.source import After, IteratorExpired, Position, RecordsTrimmed, StreamGone, StreamSource, TrimHorizon
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from local.actions import Record
     from local.settings import MappingSettings
@@ -37,6 +37,9 @@ class Reading:
 class StreamReader:
     """Polls a stream into its shards' deliveries. `poll_interval` in seconds per shard; `correct` sees every page.
 
+    `written` is told the times of the writes of a page by sequence number, with the shard, where the source knows them
+    to a fraction of a second.
+
     With the `resume` of an earlier reader's `progress` it goes on behind what that one has finished (rule 4).
     """
 
@@ -45,6 +48,7 @@ class StreamReader:
     poll_interval: float
     correct: Callable[[Sequence[Record]], Sequence[Record]]
     trouble: Callable[[str], None]
+    written: Callable[[str, Mapping[str, float]], None] = lambda _shard_id, _times: None
     resume: Progress | None = None
     readings: dict[str, Reading] = field(default_factory=dict)
     _plan: ShardPlan = field(init=False)
@@ -120,6 +124,8 @@ class StreamReader:
             self.trouble(f"there is no shard {shard_id}")
             reading.next_poll = now + ERROR_SECONDS
             return
+        if page.written:
+            self.written(shard_id, page.written)
         if page.records:
             reading.position = After(page.records[-1]["dynamodb"]["SequenceNumber"])
             reading.delivery.offer(self.correct(page.records), now)

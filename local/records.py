@@ -32,6 +32,15 @@ def to_lambda_record(record: Mapping[str, Any], stream_arn: str) -> dict[str, An
     return shaped
 
 
+def written_at(record: Mapping[str, Any]) -> float | None:
+    """The time (unix seconds) at which a record of `get_records` was written; None if told in whole seconds only.
+
+    An emulator tells it to a fraction of a second, which the event does not carry: it is for measuring.
+    """
+    created = record["dynamodb"].get("ApproximateCreationDateTime")
+    return created.timestamp() if isinstance(created, datetime) and created.microsecond else None
+
+
 def _region(stream_arn: str) -> str:
     """The region of arn:aws:dynamodb:REGION:...; DynamoDB Local has "ddblocal" there, which is none."""
     region = stream_arn.split(":")[3] if stream_arn.count(":") > 3 else ""  # noqa: PLR2004 -- the ARN's fourth part
@@ -39,7 +48,7 @@ def _region(stream_arn: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """JSON values: bytes as base64 text also inside L and M, times as float seconds."""
+    """JSON values: bytes as base64 text also inside L and M, times as whole seconds in a float."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -47,5 +56,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes | bytearray):
         return base64.b64encode(value).decode("ascii")
     if isinstance(value, datetime):
-        return value.timestamp()
+        return float(int(value.timestamp()))  # AWS's streams have whole seconds, an emulator's may not (R)
     return value

@@ -5,11 +5,11 @@ Sources: shards, iterators, page limits and retention as documented (rules 5, 6,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from local.records import to_lambda_record
+from local.records import to_lambda_record, written_at
 
 PAGE_LIMIT = 1000
 """Records GetRecords returns at most (rule 6, D)."""
@@ -53,10 +53,15 @@ Position = After | TrimHorizon
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Lambda-shaped records in stream order; `at_end` says that the shard is closed and read to its end."""
+    """Lambda-shaped records in stream order; `at_end` says that the shard is closed and read to its end.
+
+    `written` are the times (unix seconds) of the writes by sequence number, where the source knows fractions of a
+    second. The records carry whole seconds, as in AWS.
+    """
 
     records: Sequence[Mapping[str, Any]]
     at_end: bool = False
+    written: Mapping[str, float] = field(default_factory=dict)
 
 
 class StreamSource(Protocol):
@@ -120,7 +125,7 @@ class BotoSource:
         following = answer.get("NextShardIterator")
         if self.follow and following and not records:
             self._behind[shard_id, position] = following
-        return Page(records, at_end=not following)
+        return Page(records, at_end=not following, written=dict(_written(answer["Records"])))
 
     def _answer(self, shard_id: str, position: Position, limit: int) -> dict[str, Any]:
         kept = self._behind.pop((shard_id, position), None)
@@ -148,6 +153,12 @@ class BotoSource:
         except self._client.exceptions.ResourceNotFoundException as error:
             raise StreamGone(self.stream_arn) from error
         return answer
+
+
+def _written(records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, float]]:
+    for record in records:
+        if (at := written_at(record)) is not None:
+            yield record["dynamodb"]["SequenceNumber"], at
 
 
 def _shard(described: Mapping[str, Any]) -> Shard:

@@ -17,7 +17,7 @@ from local.events import (
     Split,
 )
 from local.latency import Latency
-from local.observations import Ended, Observation, Step
+from local.observations import Ended, Observation, Read, Step
 
 LAST_DIGITS = 8  # of an id or a sequence number: enough to tell them apart on a screen
 
@@ -99,6 +99,8 @@ class Status:
             self._shards.setdefault((observation.mapping, observation.shard_id), ShardStatus()).follow(
                 observation.event
             )
+        elif isinstance(observation, Read):
+            self.latency.read(observation)
         elif isinstance(observation, Ended):
             return self.latency.add(observation)
         return None

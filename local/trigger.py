@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.actions import Condition, Invoke
 from local.destinations import FailureContext
-from local.observations import Ended, GivenUp, Observation, Step, Trouble
+from local.observations import Ended, GivenUp, Observation, Read, Step, Trouble
 from local.reader import ERROR_SECONDS, StreamReader
 
 if TYPE_CHECKING:
@@ -137,7 +137,13 @@ class Trigger:
     def _new_reader(self, resume: Progress | None) -> StreamReader:
         wiring = self._wiring
         return StreamReader(
-            wiring.source, wiring.settings, wiring.poll_interval, wiring.correct, self._trouble, resume=resume
+            wiring.source,
+            wiring.settings,
+            wiring.poll_interval,
+            wiring.correct,
+            self._trouble,
+            lambda shard_id, times: wiring.observe(Read(wiring.name, shard_id, times)),
+            resume,
         )
 
     def _switch(self) -> None:

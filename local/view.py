@@ -104,7 +104,7 @@ class View:
                 yield Text(
                     f"         {observation.function} | {shown}", "yellow" if shown != observation.line else "dim"
                 )
-        else:
+        elif isinstance(observation, GivenUp | Trouble):
             yield bad_news(observation)
 
     def _step(self, step: Step) -> Iterator[Text]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from local.actions import Answered, Outcome
 from local.destinations import FailureContext, failure_body, failure_message, failure_object, object_key
 from local.settings import DestinationKind
@@ -66,12 +68,22 @@ def test_rule_25_the_message_about_age_has_no_response_context() -> None:
             "requestId": "request-1",
             "functionArn": FUNCTION,
             "condition": "RecordAgeExceeded",
-            "approximateInvokeCount": 0,
+            "approximateInvokeCount": 1,
         },
         "version": "1.0",
         "timestamp": "2025-11-20T12:00:29.717Z",
         "DDBStreamBatchInfo": batch_info(7, 9, 3),
     }
+
+
+@pytest.mark.parametrize("failures", [0, 1, 7])
+def test_rule_25_the_message_about_age_counts_one_invocation_more_than_there_were(failures: int) -> None:
+    shard = Shard(max_age=60, backoff=lambda failed: 61.0 if failed == failures else 0.0)
+    shard.offer(record(7, at=shard.now if failures else shard.now - 61))
+    shard.run(lambda _: ERROR)
+    assert len(shard.invocations) == failures
+    message = failure_message(shard.discards[0], CONTEXT, NOW)
+    assert message["requestContext"]["approximateInvokeCount"] == failures + 1
 
 
 def test_rule_26_s3_receives_the_same_and_the_records() -> None:

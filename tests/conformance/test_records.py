@@ -7,7 +7,9 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from local.records import to_lambda_record
+import pytest
+
+from local.records import to_lambda_record, written_at
 from tablestream.change import Change
 from tests.conformance.driver import STREAM
 
@@ -43,7 +45,7 @@ def test_rule_34_the_record_of_an_event() -> None:
         "eventSource": "aws:dynamodb",
         "awsRegion": "eu-west-1",
         "dynamodb": {
-            "ApproximateCreationDateTime": 1_763_640_000.25,
+            "ApproximateCreationDateTime": 1_763_640_000.0,
             "Keys": {"pk": {"S": "P"}, "sk": {"B": "AAE="}},
             "NewImage": {
                 "pk": {"S": "P"},
@@ -59,6 +61,15 @@ def test_rule_34_the_record_of_an_event() -> None:
         },
         "eventSourceARN": STREAM,
     }
+
+
+@pytest.mark.parametrize("microsecond", [0, 1, 250_000, 999_999])
+def test_rule_34_the_time_of_the_write_has_whole_seconds(microsecond: int) -> None:
+    created = datetime(2025, 11, 20, 12, 0, 0, microsecond, tzinfo=UTC)
+    read = {**READ, "dynamodb": {**READ["dynamodb"], "ApproximateCreationDateTime": created}}
+    made = to_lambda_record(read, STREAM)["dynamodb"]["ApproximateCreationDateTime"]
+    assert (made, type(made)) == (1_763_640_000, float)
+    assert written_at(read) == (created.timestamp() if microsecond else None)
 
 
 def test_rule_34_images_that_are_not_there_stay_out() -> None:

@@ -12,7 +12,7 @@ import pytest
 from local.actions import Answered, Throttled
 from local.cloud import Cloud
 from local.corrections import ConfirmedSource
-from local.observations import Ended, GivenUp, Logged, Observation, Trouble
+from local.observations import Ended, GivenUp, Logged, Observation, Read, Trouble
 from local.running import Options, Running, hurried
 from local.source import BotoSource, TrimHorizon
 
@@ -152,6 +152,11 @@ def test_a_write_arrives_as_a_lambda_event(start: Callable[..., World]) -> None:
     assert (record["eventName"], record["eventVersion"], record["eventSource"]) == ("INSERT", "1.1", "aws:dynamodb")
     assert record["dynamodb"]["NewImage"] == {"id": {"S": "a"}}
     assert record["eventSourceARN"].endswith(world.cloud.mappings[0].stream_arn)
+    assert record["dynamodb"]["ApproximateCreationDateTime"].is_integer()
+    written = {number: at for seen in world.seen if isinstance(seen, Read) for number, at in seen.written.items()}
+    assert [int(written[one["dynamodb"]["SequenceNumber"]]) for one in ended.invoke.records] == [
+        one["dynamodb"]["ApproximateCreationDateTime"] for one in ended.invoke.records
+    ]
 
 
 def test_batches_are_no_larger_than_the_batch_size(start: Callable[..., World]) -> None:

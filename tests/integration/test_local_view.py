@@ -12,7 +12,7 @@ from rich.console import Console
 from local.actions import Answered, Condition, Discard, FunctionError, Invoke, Outcome, Throttled
 from local.delivery import ShardDelivery
 from local.log_lines import readable
-from local.observations import Ended, GivenUp, Logged, Step
+from local.observations import Ended, GivenUp, Logged, Read, Step
 from local.runtime import Invocation
 from local.settings import MappingSettings
 from local.view import View
@@ -33,6 +33,7 @@ class Screen:
 
     def offer(self, *numbers: int) -> None:
         made = [inserted({"pk": str(n), "sk": "s"}, sequence_number=n, at=WRITTEN) for n in numbers]
+        self.view(Read("M", SHARD, {str(number): WRITTEN for number in numbers}))
         self.delivery.offer(made, WRITTEN)
 
     def deliver(self, *outcomes: Outcome) -> None:
