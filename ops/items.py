@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tablestream.change import RawRecord
+from tablestream.sizes import record_bytes
 
 Item = Mapping[str, Any]
 """An item in DynamoDB JSON; binary values as bytes, as boto3 gives them, or as base64 text, as exports have them."""
@@ -51,7 +52,7 @@ class Maker:
                 "Keys": keys,
                 "NewImage": image,
                 "SequenceNumber": f"{int(digest, 16) % 10**_DIGITS:0{_WIDTH}d}",
-                "SizeBytes": len(json.dumps(image)),
+                "SizeBytes": record_bytes(keys, image, None),
                 "StreamViewType": "NEW_AND_OLD_IMAGES",
             },
             "eventSourceARN": f"{self.table_arn}/stream/replay",

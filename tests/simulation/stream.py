@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from zlib import crc32
 
+from tablestream.sizes import record_bytes
+
 Record = dict[str, Any]
 
 TABLE = "orders"
@@ -44,7 +46,7 @@ class Stream:
                 "Keys": dict(keys),
                 **images,
                 "SequenceNumber": str(number),
-                "SizeBytes": 300,
+                "SizeBytes": record_bytes(keys, new, old),
                 "StreamViewType": "NEW_AND_OLD_IMAGES",
             },
             "eventSourceARN": STREAM_ARN,

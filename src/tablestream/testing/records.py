@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from tablestream.change import TTL_PRINCIPAL
+from tablestream.sizes import record_bytes
 
 Item = Mapping[str, Any]
 Record = dict[str, Any]
@@ -108,12 +109,13 @@ def record(  # noqa: PLR0913 -- each is a field of the record
     Without a `sequence_number` the record gets the next one when it is put into an `event`.
     """
     images = {label: image(side) for label, side in (("NewImage", new), ("OldImage", old)) if side is not None}
+    raw_keys = {key: tagged(item[key]) for key in keys if key in item}
     stream: dict[str, Any] = {
         "ApproximateCreationDateTime": at,
-        "Keys": {key: tagged(item[key]) for key in keys if key in item},
+        "Keys": raw_keys,
         **images,
         "SequenceNumber": str(_FIRST_SEQUENCE_NUMBER if sequence_number is None else sequence_number),
-        "SizeBytes": sum(len(json.dumps(side)) for side in images.values()),
+        "SizeBytes": record_bytes(raw_keys, images.get("NewImage"), images.get("OldImage")),
         "StreamViewType": view,
     }
     made = {
