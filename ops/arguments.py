@@ -30,7 +30,9 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
         "--reason", action="append", default=[], help="a reason as `list` names it; may be given several times"
     )
     filters.add_argument("--entity", action="append", default=[], help="an entity type; may be given several times")
-    filters.add_argument("--since", metavar="TIME", help="set aside at or after: 2026-01-31T12:00Z, or 2h for ago")
+    filters.add_argument(
+        "--since", metavar="TIME", help="set aside, for the first time, at or after: 2026-01-31T12:00Z, or 2h for ago"
+    )
     filters.add_argument("--until", metavar="TIME", help="set aside before")
     filters.add_argument("--prefix", default="", help="how the object's key begins")
 

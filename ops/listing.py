@@ -23,8 +23,9 @@ class Group:
     records: int = 0
     entities: Counter[str] = field(default_factory=Counter)
     oldest: float | None = None
-    """When the first was set aside, in seconds since the epoch."""
+    """When the first was set aside for the first time, in seconds since the epoch."""
     newest: float | None = None
+    """Likewise, the last."""
     tried: int = 0
     """Objects that a redrive has failed to send."""
 
@@ -34,9 +35,10 @@ class Group:
         self.records += len(parked.records)
         self.entities.update(parked.entities)
         self.tried += parked.last_redrive != "-"
-        if parked.time is not None:
-            self.oldest = parked.time if self.oldest is None else min(self.oldest, parked.time)
-            self.newest = parked.time if self.newest is None else max(self.newest, parked.time)
+        time = parked.first_time
+        if time is not None:
+            self.oldest = time if self.oldest is None else min(self.oldest, time)
+            self.newest = time if self.newest is None else max(self.newest, time)
 
 
 @dataclass(slots=True)
@@ -80,6 +82,7 @@ def row_of(parked: Parked) -> dict[str, Any]:
         "handler": parked.handler,
         "records": len(parked.records),
         "entities": dict(parked.entities),
+        "first_time": parked.first_time,
         "time": parked.time,
         "oldest_change": created_of(parked),
         "last_redrive": parked.last_redrive,

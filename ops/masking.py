@@ -15,6 +15,7 @@ _PLAIN = {
     "eventSource",
     "eventSourceARN",
     "eventVersion",
+    "firstTime",
     "notify",
     "redriven",
     "replayed",

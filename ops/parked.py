@@ -11,11 +11,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from tablestream.change import RawRecord, creation_of, event_id_of, item_key_of
+from tablestream.dead_letters import seconds
 from tablestream.errors import InvalidRecord
 
 DEAD_LETTERS = "dead-letters/"
@@ -60,7 +60,9 @@ class Parked:
     """A dead letter's error class, or the condition under which Lambda gave up; no values."""
     handler: str
     time: float | None
-    """When it was set aside, in seconds since the epoch."""
+    """When it was set aside last, in seconds since the epoch."""
+    first_time: float | None
+    """When it was set aside for the first time: a redrive may have found it to be poison again since."""
     records: tuple[RawRecord, ...]
     content: Mapping[str, Any]
     """The whole object."""
@@ -93,6 +95,8 @@ def read(stored: Stored) -> Parked:
         raise UnreadableError(f"wanted a JSON object, got a {type(content).__name__}")
     kind = Kind.GIVEN_UP if "requestContext" in content else Kind.DEAD_LETTER
     context = content if kind is Kind.DEAD_LETTER else content["requestContext"]
+    time = seconds(content.get("time" if kind is Kind.DEAD_LETTER else "timestamp"))
+    first_time = seconds(content.get("first_time"))
     if not isinstance(context, dict):
         raise UnreadableError("the requestContext is no object")
     return Parked(
@@ -101,7 +105,8 @@ def read(stored: Stored) -> Parked:
         kind=kind,
         reason=named(context.get("error_class" if kind is Kind.DEAD_LETTER else "condition")),
         handler=named(content.get("handler")),
-        time=seconds(content.get("time" if kind is Kind.DEAD_LETTER else "timestamp")),
+        time=time,
+        first_time=time if first_time is None else first_time,
         records=_records(content, kind),
         content=content,
     )
@@ -141,15 +146,6 @@ def entity_of(record: RawRecord) -> str:
 def named(value: object) -> str:
     """Return what looks like the name of a class, handler or entity, "-" for anything else: it could be a value."""
     return value if isinstance(value, str) and _NAME.fullmatch(value) else NONE
-
-
-def seconds(value: object) -> float | None:
-    """Return an ISO 8601 time in seconds since the epoch; None where it is none."""
-    try:
-        time = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return None if time is None else (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
 Identity = tuple[str, int]

@@ -11,13 +11,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ops.parked import Identity, Kind, Parked, identity_of, item_of
+from tablestream.change import RawRecord
+from tablestream.dead_letters import FIRST_TIME, iso
 
 MAX_BYTES = 5_500_000
 """Of one event. Lambda takes 6 MB in a synchronous invocation (Lambda quotas)."""
-MARKS = {"redriven": True}
 
 Place = tuple[str, int]
 """An object's key, and the position of a record in it."""
+
+
+def marked(record: RawRecord, first_time: float | None) -> RawRecord:
+    """Return a record as a redrive sends it: it says so, and when it was set aside for the first time."""
+    since = {} if first_time is None else {FIRST_TIME: iso(first_time)}
+    return {**record, "redriven": True, **since}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,8 @@ class Entry:
     size: int
     """Bytes of the record as it is sent."""
     places: tuple[Place, ...]
+    first_time: float | None
+    """When the record was set aside for the first time."""
 
     @property
     def identity(self) -> Identity:
@@ -89,8 +98,10 @@ class Planner:
             identity = identity_of(record)
             known = self._found.get(identity)
             places = (*(known.places if known else ()), (parked.key, position))
-            size = len(json.dumps({**record, **MARKS}, separators=(",", ":")))
-            self._found[identity] = Entry(*identity, item_of(record), size, places)
+            times = [time for time in (known.first_time if known else None, parked.first_time) if time is not None]
+            first_time = min(times, default=None)
+            size = len(json.dumps(marked(record, first_time), separators=(",", ":")))
+            self._found[identity] = Entry(*identity, item_of(record), size, places, first_time)
 
     def _leave(self, parked: Parked) -> None:
         if parked.kind is Kind.DEAD_LETTER:

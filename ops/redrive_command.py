@@ -61,7 +61,7 @@ def _print_objects(rows: Any, *, as_json: bool) -> None:
         else:
             kinds = ", ".join(f"{count} {entity}" for entity, count in sorted(row["entities"].items()))
             tried = "" if row["last_redrive"] == NONE else f", redrive failed: {row['last_redrive']}"
-            old = "" if row["time"] is None else f", {age(now - row['time'])} ago"
+            old = "" if row["first_time"] is None else f", {age(now - row['first_time'])} ago"
             say(f"{row['key']}\n    {row['reason']} in {row['handler']}, {kinds}{old}{tried}")
 
 
@@ -106,7 +106,10 @@ def shown(given: argparse.Namespace) -> int:
 def _hidden(parked: Parked) -> dict[str, Any]:
     row = row_of(parked)
     note = parked.content.get("redrive")
-    told = {name: parked.content.get(name) for name in ("time", "timestamp", "worker_version", "DDBStreamBatchInfo")}
+    told = {
+        name: parked.content.get(name)
+        for name in ("first_time", "time", "timestamp", "worker_version", "DDBStreamBatchInfo")
+    }
     return {
         **{name: row[name] for name in ("key", "kind", "reason", "handler", "entities")},
         **{name: value for name, value in told.items() if value is not None},

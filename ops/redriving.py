@@ -13,7 +13,7 @@ from functools import partial
 from ops.bucket import FailuresBucket
 from ops.errors import StoppedError
 from ops.parked import DEAD_LETTERS, Identity, Kind, Parked, read
-from ops.planning import MARKS, Entry, Plan, Source, batches
+from ops.planning import Entry, Plan, Source, batches, marked
 from ops.sending import Fate, Parcel, Result, Sender
 from ops.settling import Settler
 from tablestream._version import __version__
@@ -77,7 +77,9 @@ class Redrive:
             if entry.identity not in records:
                 self._note(entry, None)
         parcels = [
-            Parcel({**records[entry.identity], **MARKS}, entry.item) for entry in batch if entry.identity in records
+            Parcel(marked(records[entry.identity], entry.first_time), entry.item)
+            for entry in batch
+            if entry.identity in records
         ]
         for results in _grouped(self.sender.send(parcels)):
             again = self._poison_again([result.parcel for result in results if result.fate is Fate.SETTLED])

@@ -19,7 +19,7 @@ class Selection:
     reasons: frozenset[str] = frozenset()
     entities: frozenset[str] = frozenset()
     since: float | None = None
-    """Seconds since the epoch, inclusive; of the time at which the records were set aside."""
+    """Seconds since the epoch, inclusive; of the time at which the records were set aside for the first time."""
     until: float | None = None
     """Likewise, exclusive."""
     prefix: str = ""
@@ -34,7 +34,7 @@ class Selection:
             return False
         if self.entities and not self.entities & set(parked.entities):
             return False
-        return parked.key.startswith(self.prefix) and self._in_range(parked.time)
+        return parked.key.startswith(self.prefix) and self._in_range(parked.first_time)
 
     def _in_range(self, time: float | None) -> bool:
         if time is None:

@@ -36,6 +36,10 @@ class DeadLetter:
     worker_version: str
 
 
+FIRST_TIME = "firstTime"
+"""The mark of a redriven record that tells when it was set aside for the first time, in ISO 8601."""
+
+
 class DeadLetters(Protocol):
     """Stores dead letters."""
 
@@ -84,5 +88,26 @@ class S3DeadLetters:
 def body_of(letter: DeadLetter) -> bytes:
     """Return a letter as JSON, in ASCII: a lone surrogate in the record survives as its escape."""
     fields: dict[str, Any] = {field.name: getattr(letter, field.name) for field in dataclasses.fields(letter)}
-    fields["time"] = datetime.fromtimestamp(letter.time, UTC).isoformat(timespec="milliseconds")
+    fields["time"] = iso(letter.time)
+    fields["first_time"] = iso(_first_time(letter))
     return json.dumps(fields, ensure_ascii=True).encode("ascii")
+
+
+def _first_time(letter: DeadLetter) -> float:
+    """Return when the record was set aside for the first time, as a redriven one tells, in seconds since the epoch."""
+    told = seconds(letter.record.get(FIRST_TIME))
+    return told if told is not None and 0 <= told <= letter.time else letter.time
+
+
+def iso(time: float) -> str:
+    """Return seconds since the epoch in ISO 8601, UTC, with milliseconds."""
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
+
+
+def seconds(value: object) -> float | None:
+    """Return an ISO 8601 time, UTC unless it says otherwise, in seconds since the epoch; None where it is none."""
+    try:
+        time = datetime.fromisoformat(value) if isinstance(value, str) else None
+        return None if time is None else (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -54,6 +54,7 @@ def test_a_letter_is_an_object_with_all_that_is_needed_to_mend_and_redrive(aws: 
             "error_class": "InvalidRecord",
             "handler": "shop.handlers.inventory.order_placed",
             "time": "2025-11-20T13:00:00.250+00:00",
+            "first_time": "2025-11-20T13:00:00.250+00:00",
             "worker_version": "1.2.3",
         }
     }
@@ -76,6 +77,26 @@ def test_redelivery_replaces_the_letter(aws: ShopAws) -> None:
     for reason in ("first", "second"):
         letters.store([letter(reason=reason)], FOREVER)
     assert [body["reason"] for body in stored(aws).values()] == ["second"]
+
+
+@pytest.mark.parametrize(
+    ("told", "first"),
+    [
+        ("2025-11-01T09:00:00.500+00:00", "2025-11-01T09:00:00.500+00:00"),
+        ("2025-11-01T10:00:00.500+01:00", "2025-11-01T09:00:00.500+00:00"),
+        ("2031-01-01T00:00:00+00:00", "2025-11-20T13:00:00.250+00:00"),  # after it was stored: nonsense
+        ("0001-01-01T00:00:00+23:00", "2025-11-20T13:00:00.250+00:00"),  # before the year 1
+        ("yesterday", "2025-11-20T13:00:00.250+00:00"),
+        (1762000000, "2025-11-20T13:00:00.250+00:00"),
+    ],
+)
+def test_a_redriven_record_keeps_the_time_at_which_it_was_first_set_aside(
+    aws: ShopAws, told: object, first: str
+) -> None:
+    record = {**inserted(ITEM), "redriven": True, "firstTime": told}
+    S3DeadLetters(aws.s3, BUCKET).store([letter(record=record)], FOREVER)
+    (body,) = stored(aws).values()
+    assert (body["first_time"], body["time"]) == (first, "2025-11-20T13:00:00.250+00:00")
 
 
 def test_a_lone_surrogate_survives(aws: ShopAws) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from local.faults import Fault
 from ops.__main__ import main
+from tablestream.testing import CREATED
 from tests.integration.redrive_bench import STOCK, Bench, bench
 
 POISON = -1
@@ -83,11 +84,22 @@ def test_poison_stays_with_its_new_reason_and_the_others_go_on(fresh: Bench, ops
     assert fresh.status("good") == "confirmed"
 
 
+def test_poison_keeps_the_time_at_which_it_was_first_set_aside(fresh: Bench, ops: Ops) -> None:
+    bad = fresh.park(fresh.placed("bad", 1, POISON), at=CREATED + 60)
+    before = fresh.letters(bad)[0].body["time"]
+    for _ in range(2):
+        assert ops("run", "--until", "2025-12-31") == 1
+    (letter,) = fresh.letters("dead-letters/")
+    assert letter.body["first_time"] == before
+    assert letter.body["time"] > before
+
+
 def test_poison_of_a_batch_that_was_given_up_becomes_a_dead_letter(fresh: Bench, ops: Ops) -> None:
     bad = fresh.placed("bad", 1, POISON)
-    batch = fresh.give_up([bad, fresh.placed("good", 2)])
+    batch = fresh.give_up([bad, fresh.placed("good", 2)], at=CREATED + 60)
     assert ops("run") == 1
-    assert [letter.body["event_id"] for letter in fresh.letters("dead-letters/")] == [bad["eventID"]]
+    (letter,) = fresh.letters("dead-letters/")
+    assert (letter.body["event_id"], letter.body["first_time"]) == (bad["eventID"], "2025-11-20T12:01:00.000+00:00")
     assert fresh.keys("redriven/") == [f"redriven/{batch}"]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ops.parked import Parked, Stored, UnreadableError, read
-from ops.planning import Plan, Planner, batches
+from ops.planning import Plan, Planner, batches, marked
 from ops.selection import Selection, time_of
 from tablestream.testing import Record, inserted
 
@@ -17,8 +17,14 @@ def record(item: str, number: int, **attributes: Any) -> Record:
     return inserted({"pk": item, "sk": "A", "entityType": "Order", **attributes}, sequence_number=10**20 + number)
 
 
-def letter(one: Record, key: str = "", error: str = "KeyError", time: str = "2026-01-01T00:00:00.000+00:00") -> Parked:
-    content = {"record": one, "error_class": error, "handler": "a.b", "time": time, "reason": "secret"}
+def letter(
+    one: Record,
+    key: str = "",
+    error: str = "KeyError",
+    time: str = "2026-01-01T00:00:00.000+00:00",
+    **more: str,
+) -> Parked:
+    content = {"record": one, "error_class": error, "handler": "a.b", "time": time, "reason": "secret", **more}
     return read(Stored(key or f"dead-letters/{one['eventID']}.json", '"1"', json.dumps(content).encode()))
 
 
@@ -63,6 +69,17 @@ def test_a_record_stored_again_by_a_redrive_is_still_the_same() -> None:
     assert numbers(plan(letter({**shared, "redriven": True}), given_up(shared))) == [1]
 
 
+def test_a_record_is_sent_with_the_time_at_which_it_was_first_set_aside_anywhere() -> None:
+    shared = record("a", 1)
+    again = letter(shared, time="2026-03-01T00:00:00.000+00:00", first_time="2026-02-01T00:00:00.000+00:00")
+    (alone,) = plan(again).entries
+    assert marked(shared, alone.first_time)["firstTime"] == "2026-02-01T00:00:00.000+00:00"
+    (both,) = plan(again, given_up(shared)).entries
+    assert marked(shared, both.first_time)["firstTime"] == "2026-01-01T00:00:00.000+00:00"
+    (timeless,) = plan(letter(shared, time="yesterday")).entries
+    assert marked(shared, timeless.first_time) == {**shared, "redriven": True}
+
+
 def test_one_waits_for_an_earlier_change_of_its_item_that_is_left_behind() -> None:
     made = plan(letter(record("a", 2)), letter(record("b", 2)), left=(letter(record("a", 1)), letter(record("b", 3))))
     assert [entry.item for entry in made.entries] == [plan(letter(record("b", 2))).entries[0].item]
@@ -86,7 +103,7 @@ def test_batches_keep_to_both_limits() -> None:
 
 def test_a_batch_is_no_larger_than_it_was_planned() -> None:
     entries = plan(*[letter(record(str(n), n, text="é\ud800" * 50)) for n in range(3)]).entries
-    sent = [{**record(str(n), n, text="é\ud800" * 50), "redriven": True} for n in range(3)]
+    sent = [marked(record(str(n), n, text="é\ud800" * 50), 1767225600.0) for n in range(3)]
     whole = json.dumps({"Records": sent}, separators=(",", ":"))
     assert len(whole) <= sum(entry.size + 1 for entry in entries) + len('{"Records":[]}')
 
@@ -111,6 +128,12 @@ def test_a_batch_is_no_larger_than_it_was_planned() -> None:
 )
 def test_filters_all_have_to_hold(selection: Selection, takes: bool) -> None:
     assert selection.takes(letter(record("a", 1), key="dead-letters/k")) is takes
+
+
+def test_a_range_is_of_the_time_at_which_it_was_first_set_aside() -> None:
+    again = letter(record("a", 1), time="2026-03-01T00:00:00Z", first_time="2026-01-01T00:00:00Z")
+    assert Selection(until=1767225601.0).takes(again)
+    assert not Selection(since=1767225601.0).takes(again)
 
 
 def test_an_object_without_a_time_is_in_no_range() -> None:
