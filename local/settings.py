@@ -6,11 +6,11 @@ Rules 1, 2, 3 and 23 of docs/delivery-rules.md. Limits and defaults are document
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
 
-from local.filters import FilterSet
+from local.filters import FilterSet, never_matching
 
 StartingPosition = Literal["TRIM_HORIZON", "LATEST"]
 
@@ -137,8 +137,8 @@ def read_mapping(properties: Mapping[str, Any], *, function_timeout: float = 3.0
         for spelled, (name, convert) in _PROPERTIES.items()
         if properties.get(spelled) is not None
     }
-    notes = tuple(_notes(properties))
-    return MappingSettings(**values, function_timeout=function_timeout, notes=notes)
+    settings = MappingSettings(**values, function_timeout=function_timeout)
+    return replace(settings, notes=tuple(_notes(properties, settings)))
 
 
 def _refuse_unknown(properties: Mapping[str, Any]) -> None:
@@ -153,14 +153,13 @@ def _refuse_unknown(properties: Mapping[str, Any]) -> None:
         raise InvalidSettings(f"not a setting of a DynamoDB stream: {', '.join(unknown)}")
 
 
-def _notes(properties: Mapping[str, Any]) -> list[str]:
+def _notes(properties: Mapping[str, Any], settings: MappingSettings) -> list[str]:
     notes = [f"{name} {effect}" for name, effect in _WITHOUT_EFFECT.items() if name in properties]
-    filters = _patterns("FilterCriteria", properties.get("FilterCriteria") or {})
-    if len(filters) > DEFAULT_FILTER_QUOTA:
-        notes.append(
-            f"FilterCriteria has {len(filters)} filters: AWS takes {DEFAULT_FILTER_QUOTA} unless the quota is raised"
-        )
-    return notes
+    count = len(settings.filters)
+    if count > DEFAULT_FILTER_QUOTA:
+        notes.append(f"FilterCriteria has {count} filters: AWS takes {DEFAULT_FILTER_QUOTA} unless the quota is raised")
+    doubts = [doubt for pattern in settings.filters for doubt in never_matching(pattern)]
+    return notes + [f"FilterCriteria: {doubt}" for doubt in doubts]
 
 
 def _whole(name: str, value: object) -> int:

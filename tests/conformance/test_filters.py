@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from local.filters import FilterSet, InvalidFilterPattern
-from local.settings import MappingSettings
+from local.filters import FilterSet, InvalidFilterPattern, never_matching
+from local.settings import MappingSettings, read_mapping
 from tablestream.testing import expired, inserted, modified, removed
 
 ORDER = {
@@ -63,6 +63,8 @@ def test_rule_27_values_of_a_list_are_ored() -> None:
         ({"prefix": "ORDER#"}, "XORDER#", False),
         ({"prefix": {"equals-ignore-case": "order#"}}, "ORDER#1", True),
         ({"prefix": {"equals-ignore-case": "order#"}}, "USER#1", False),
+        ({"prefix": ""}, "ORDER#1", True),
+        ({"suffix": ""}, "ORDER#1", True),
         ({"suffix": "#1"}, "ORDER#1", True),
         ({"suffix": "#1"}, "ORDER#2", False),
         ({"suffix": {"equals-ignore-case": "#A"}}, "ORDER#a", True),
@@ -74,6 +76,8 @@ def test_rule_27_values_of_a_list_are_ored() -> None:
         ({"anything-but": ["a", "b"]}, "c", True),
         ({"anything-but": {"prefix": "tmp-"}}, "x", True),
         ({"anything-but": {"prefix": "tmp-"}}, "tmp-x", False),
+        ({"anything-but": {"prefix": ["tmp-", "old-"]}}, "old-x", False),
+        ({"anything-but": 5}, "x", True),
         ({"anything-but": {"suffix": "-tmp"}}, "x-tmp", False),
         ({"anything-but": {"equals-ignore-case": ["A", "B"]}}, "b", False),
         ({"exists": True}, "x", True),
@@ -129,7 +133,8 @@ def test_rule_28_an_array_matches_by_any_of_its_elements() -> None:
         (["=", 101], False),
         ([">", 99, "<=", 100], True),
         ([">", 100], False),
-        ([">=", 100, "<", 100], False),
+        ([">=", 100, "<", 100.5], True),
+        ([">", 99, "<", 100], False),
         (["<", 100.5], True),
     ],
 )
@@ -149,6 +154,25 @@ def test_rule_30_exists_works_on_leaves_only() -> None:
     assert not matches(entityType=[{"exists": True}])
     assert matches(entityType={"S": [{"exists": True}]})
     assert not matches(entityType={"S": [{"exists": False}]})
+
+
+@pytest.mark.parametrize(
+    ("value", "there"),
+    [("text", True), (None, True), (0, True), (["text"], True), ([{}, "text"], True), ([], False), ([{}], False)],
+    ids=repr,
+)
+def test_rule_30_a_list_exists_as_its_leaves(value: object, there: bool) -> None:
+    assert passes({"a": value}, {"a": [{"exists": True}]}) is there
+    assert passes({"a": value}, {"a": [{"exists": False}]}) is not there
+
+
+def test_rule_30_an_attribute_is_absent_if_no_element_of_a_list_has_it() -> None:
+    products = image(lines={"L": {"M": {"product": {"S": [{"exists": False}]}}}})
+    prices = image(lines={"L": {"M": {"price": {"N": [{"exists": False}]}}}})
+    mixed = inserted({**ORDER, "lines": [{"product": "A"}, {"price": 1}]})
+    assert not passes(mixed, products)
+    assert not passes(mixed, prices)
+    assert passes(inserted(ORDER), prices)
 
 
 def test_rule_30_an_absent_parent_has_no_leaves() -> None:
@@ -188,6 +212,31 @@ def test_rule_31_event_name_and_user_identity() -> None:
         '{"a": [{"anything-but": []}]}',
         '{"a": [{"anything-but": [{"prefix": "x"}]}]}',
         '{"a": [{"anything-but": {"numeric": ["=", 1]}}]}',
+        '{"a": [{"anything-but": null}]}',
+        '{"a": [{"anything-but": ["x", null]}]}',
+        '{"a": [{"anything-but": true}]}',
+        '{"a": [{"anything-but": ["x", 1]}]}',
+        '{"a": [{"anything-but": {"prefix": ""}}]}',
+        '{"a": [{"anything-but": {"prefix": ["x", ""]}}]}',
+        '{"a": [{"anything-but": {"prefix": []}}]}',
+        '{"a": [{"anything-but": {"suffix": ""}}]}',
+        '{"a": [{"anything-but": {"suffix": null}}]}',
+        '{"a": [{"anything-but": {"prefix": {"equals-ignore-case": "x"}}}]}',
+        '{"a": [{"anything-but": {"suffix": {"equals-ignore-case": "x"}}}]}',
+        '{"a": [{"anything-but": {"equals-ignore-case": 1}}]}',
+        '{"a": [{"anything-but": {"prefix": "x", "suffix": "y"}}]}',
+        '{"a": [{"equals-ignore-case": {"prefix": "x"}}]}',
+        '{"a": [{"prefix": {"suffix": "x"}}]}',
+        '{"a": [{"suffix": ["x"]}]}',
+        '{"a": [{"NUMERIC": ["=", 1]}]}',
+        '{"a": [{"numeric": [">", 0, ">", 0]}]}',
+        '{"a": [{"numeric": [">", 0, ">=", 5]}]}',
+        '{"a": [{"numeric": ["<", 5, ">", 0]}]}',
+        '{"a": [{"numeric": ["<", 5, "<=", 6]}]}',
+        '{"a": [{"numeric": ["=", 5, "<", 6]}]}',
+        '{"a": [{"numeric": [">", 0, "=", 6]}]}',
+        '{"a": [{"numeric": [">=", 5, "<=", 5]}]}',
+        '{"a": [{"numeric": [">", 0, "<"]}]}',
         '{"$or": [{"a": [1]}]}',
         '{"$or": {"a": [1]}}',
         '{"a": [NaN]}',
@@ -199,3 +248,41 @@ def test_rule_32_a_bad_pattern_is_refused_with_the_services_words(pattern: str) 
         FilterSet.compile([pattern])
     with pytest.raises(InvalidFilterPattern):
         MappingSettings(filters=(pattern,))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "doubt"),
+    [
+        (image(total={"N": [{"numeric": [">", 0]}]}), "dynamodb.NewImage.total.N: numeric never matches"),
+        (image(total={"N": ["120", 120]}), "dynamodb.NewImage.total.N: 120 never matches, as the value is text"),
+        (image(a={"M": {"b": {"N": [{"numeric": ["=", 1]}]}}}), "dynamodb.NewImage.a.M.b.N: numeric never matches"),
+        (image(a={"L": {"M": {"b": {"N": [1]}}}}), "dynamodb.NewImage.a.L.M.b.N: 1 never matches"),
+        ({"$or": [{"eventName": ["INSERT"]}, image(a={"NS": [1]})]}, "dynamodb.NewImage.a.NS: 1 never matches"),
+        (image(**{"$or": [{"a": {"N": [1]}}, {"b": {"N": ["1"]}}]}), "dynamodb.NewImage.a.N: 1 never matches"),
+        ({"dynamodb": {"Keys": {"pk": ["x"]}}}, "dynamodb.Keys.pk names no type"),
+        ({"dynamodb": {"OldImage": {"a": {"b": {"S": ["x"]}}}}}, "there is no type b in a stream record"),
+        (image(a={"BOOL": ["true"]}), 'dynamodb.NewImage.a.BOOL: "true" never matches, as the value is true or false'),
+        (image(a={"BOOL": [{"prefix": "t"}]}), "never matches, as the value is true or false"),
+    ],
+)
+def test_rule_29_a_condition_that_no_record_can_meet_is_noted(pattern: dict[str, Any], doubt: str) -> None:
+    (found,) = never_matching(json.dumps(pattern))
+    assert doubt in found
+    criteria = {"Filters": [{"Pattern": json.dumps(pattern)}]}
+    stream = {"Stream": "arn:aws:dynamodb:eu-west-1:1:table/T/stream/x", "StartingPosition": "LATEST"}
+    assert read_mapping({**stream, "FilterCriteria": criteria}).notes == (f"FilterCriteria: {found}",)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        {"eventName": ["INSERT"], "userIdentity": {"type": ["Service"]}},
+        {"dynamodb": {"ApproximateCreationDateTime": [{"numeric": [">", 0]}], "StreamViewType": ["NEW_IMAGE"]}},
+        image(a={"S": ["x", {"prefix": "y"}, {"exists": False}, {"anything-but": ["z"]}]}),
+        image(a={"N": ["1", {"anything-but": "2"}]}, b={"BOOL": [True]}, c={"NULL": [True]}, d={"SS": ["x"]}),
+        image(a={"M": {"b": {"L": {"S": ["x"]}}}}),
+    ],
+)
+def test_rule_29_what_can_match_is_not_noted(pattern: dict[str, Any]) -> None:
+    FilterSet.compile([json.dumps(pattern)])
+    assert never_matching(json.dumps(pattern)) == []
