@@ -56,11 +56,18 @@ def test_rule_34_the_record_of_an_event() -> None:
             },
             "OldImage": {"pk": {"S": "P"}, "sk": {"B": "AAE="}},
             "SequenceNumber": "100000000000000000000001",
-            "SizeBytes": 42,
+            "SizeBytes": 90,
             "StreamViewType": "NEW_AND_OLD_IMAGES",
         },
         "eventSourceARN": STREAM,
     }
+
+
+def test_rule_34_the_size_is_the_one_that_aws_counts_whatever_the_source_says() -> None:
+    keys = {"my_partition_key": {"S": "hello world"}}
+    change = {**READ["dynamodb"], "Keys": keys, "NewImage": {**keys, "binary_key": {"B": b"foobar"}}, "SizeBytes": 284}
+    del change["OldImage"]
+    assert to_lambda_record({**READ, "dynamodb": change}, STREAM)["dynamodb"]["SizeBytes"] == 70
 
 
 @pytest.mark.parametrize("microsecond", [0, 1, 250_000, 999_999])

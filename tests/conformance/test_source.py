@@ -33,6 +33,7 @@ from local.source import (
     TrimHorizon,
 )
 from local.synthetic import SyntheticSource
+from tablestream.sizes import record_bytes
 from tablestream.testing import inserted, modified, removed
 from tests.conformance.driver import record, records
 
@@ -201,6 +202,7 @@ def test_rule_34_every_source_yields_lambda_records(table: Table) -> None:
     created = made["dynamodb"]["ApproximateCreationDateTime"]
     assert isinstance(created, float)
     assert created.is_integer()
+    assert made["dynamodb"]["SizeBytes"] == record_bytes(made["dynamodb"]["Keys"], made["dynamodb"]["NewImage"], None)
     assert made["dynamodb"]["SequenceNumber"].isdecimal()
 
 
