@@ -41,12 +41,18 @@ class Discard:
     bucket: FailuresBucket
     clock: Clock
     owner: str
+    ready: Callable[[], None]
+    """Called before objects are moved; raises `StoppedError` when nothing more shall be moved."""
 
     def run(self, doomed: Sequence[Doomed], why: str, advanced: Callable[[int], None]) -> int:
-        """Discard objects; return how many were moved. Those that somebody has changed meanwhile stay."""
+        """Discard objects; return how many were moved. Those that somebody has changed meanwhile stay.
+
+        Raises `StoppedError`.
+        """
         self._log(doomed, why)
         moved = 0
         for part in chunks(doomed, _TOGETHER):
+            self.ready()
             done = self.bucket.parallel.run([partial(self.bucket.move, one.key, one.etag, DISCARDED) for one in part])
             moved += sum(done)
             advanced(len(part))

@@ -13,7 +13,7 @@ from ops.arguments import add_resources, add_sending, aws_of, positive
 from ops.aws import Aws
 from ops.bucket import FailuresBucket
 from ops.errors import StoppedError, UsageError
-from ops.guard import guarded
+from ops.guard import Ready, WatchfulClock, paced
 from ops.interrupt import interruptible
 from ops.items import Maker
 from ops.lease import Lease
@@ -99,8 +99,14 @@ def run(given: argparse.Namespace) -> int:
     state = _state(given, job)
     bucket = FailuresBucket(aws.s3(job.threads), aws.bucket)
     lease = Lease(bucket, _CLOCK, owner(), given.lease_seconds or aws.timeout(), lambda text: say(text, error=True))
-    with lease.held(), interruptible() as stop, progress("replaying", job.items) as advanced:
-        send = guarded(aws.invoker(job.threads), lease, Pace(given.rate, _CLOCK), stop)
+    with (
+        lease.held(break_first=given.break_lease),
+        interruptible() as stop,
+        progress("replaying", job.items) as advanced,
+    ):
+        ready = Ready(lease, stop)
+        clock = WatchfulClock(_CLOCK, ready)
+        send = paced(aws.invoker(ready, clock, job.threads), Pace(given.rate, clock))
         replaying = Replaying(
             source=job.source,
             state=state,
