@@ -7,23 +7,60 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 from urllib.error import HTTPError
 from urllib.request import Request as HttpRequest
 from urllib.request import urlopen
 
+from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Request, Response
 
 from local.errors import UsageError
-from local.serving import Serving
+from local.serving import Serving, from_another_origin
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 Json = Any
-Command = Callable[[Mapping[str, Json]], Json]
-"""Takes named arguments, returns a JSON value. Raises UsageError for arguments that it cannot take."""
 PATIENCE_SECONDS = 10
+LONGEST_TOLD = 100  # characters of what came
+JSON_TYPE = "application/json"  # a web page cannot send this type to another origin without asking first
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """What a command takes under a name: `wanted` says in words what `allows` lets through.
+
+    One that is not `required` may be left out, or be null.
+    """
+
+    wanted: str
+    allows: Callable[[Json], bool]
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`run` takes every argument of `takes` by name, None for what was left out, and returns a JSON value.
+
+    It raises UsageError for arguments that it cannot take together.
+    """
+
+    run: Callable[[Mapping[str, Json]], Json]
+    takes: Mapping[str, Argument] = field(default_factory=dict)
+
+    def carry_out(self, given: Json) -> Json:
+        """Check what was given, and run. Raises UsageError, and has done nothing then."""
+        if not isinstance(given, dict):
+            raise UsageError(f"got {_short(given)}: wanted an object with {_names(self.takes)}")
+        if unknown := sorted(set(given) - set(self.takes)):
+            raise UsageError(f"got {', '.join(map(_short, unknown))}: wanted no arguments but {_names(self.takes)}")
+        for name, argument in self.takes.items():
+            value = given.get(name)
+            if (argument.required or value is not None) and not argument.allows(value):
+                raise UsageError(f"{name} is {_short(value)}: wanted {argument.wanted}")
+        return self.run({name: given.get(name) for name in self.takes})
 
 
 class Control:
@@ -31,7 +68,8 @@ class Control:
 
     def __init__(self, commands: Mapping[str, Command]) -> None:
         self._commands = commands
-        self._serving = Serving(Request.application(self._respond), "control")
+        app = Request.application(self._respond)
+        self._serving = Serving(app, "control", refusal=from_another_origin)
 
     @property
     def endpoint(self) -> str:
@@ -50,23 +88,41 @@ class Control:
         self._serving.close()
 
     def _respond(self, request: Request) -> Response:
-        command = self._commands.get(request.path.removeprefix("/"))
-        # A web page cannot send this type to another origin without asking first.
-        if command is None or request.method != "POST" or request.mimetype != "application/json":
-            return Response(status=404)
+        name = request.path.removeprefix("/")
+        command = self._commands.get(name)
+        if command is None:
+            return _answer(404, {"error": f"no command {_short(name)}: wanted one of {_names(self._commands)}"})
+        if request.method != "POST":
+            return _answer(405, {"error": f"got {request.method}: wanted POST"})
+        if request.mimetype != JSON_TYPE:
+            return _answer(415, {"error": f"got the Content-Type {_short(request.mimetype)}: wanted {JSON_TYPE}"})
         try:
-            answer, status = command(request.get_json()), 200
+            return _answer(200, command.carry_out(request.get_json()))
+        except BadRequest:
+            return _answer(400, {"error": f"the body is no JSON: wanted an object with {_names(command.takes)}"})
         except UsageError as error:
-            answer, status = {"error": str(error)}, 400
-        return Response(json.dumps(answer), status, content_type="application/json")
+            return _answer(400, {"error": str(error)})
 
 
 def ask(endpoint: str, command: str, arguments: Mapping[str, Json]) -> Json:
     """Send one command. Raises UsageError with what the running `up` says is wrong."""
-    body, headers = json.dumps(arguments).encode(), {"Content-Type": "application/json"}
+    body, headers = json.dumps(arguments).encode(), {"Content-Type": JSON_TYPE}
     request = HttpRequest(f"{endpoint}/{command}", body, headers)  # noqa: S310 - an http address from our state file
     try:
         with urlopen(request, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310 - likewise
             return json.load(answer)
     except HTTPError as error:
-        raise UsageError(json.load(error)["error"] if error.code == 400 else f"no command {command}") from error  # noqa: PLR2004 - Bad Request
+        raise UsageError(json.load(error)["error"]) from error
+
+
+def _answer(status: int, content: Json) -> Response:
+    return Response(json.dumps(content), status, content_type=JSON_TYPE)
+
+
+def _names(known: Mapping[str, object]) -> str:
+    return ", ".join(sorted(known)) or "none"
+
+
+def _short(value: Json) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= LONGEST_TOLD else f"{text[:LONGEST_TOLD]}…"

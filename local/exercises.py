@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from local.control import Argument, Command
 from local.errors import UsageError
 from local.faults import Fault, Faults, Injected
 
 if TYPE_CHECKING:
-    from local.control import Command
     from local.running import Running
 
 Json = Any
@@ -22,6 +22,32 @@ SERVICES = ("dynamodb", "s3", "sns", "sqs")
 FUNCTION = "function-throttle"
 
 
+def _one_of(*names: str, required: bool = False) -> Argument:
+    return Argument(f"one of {', '.join(names)}", lambda value: value in names, required)
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+
+
+TEXT = Argument("text", lambda value: isinstance(value, str) and value != "")
+SECONDS = Argument("a number of seconds above 0", _is_number)
+CALLS = Argument("a whole number above 0", lambda value: _is_number(value) and isinstance(value, int))
+FAULT: Mapping[str, Argument] = {
+    "kind": _one_of(*KINDS, FUNCTION, required=True),
+    "calls": CALLS,
+    "seconds": SECONDS,
+    "service": _one_of(*SERVICES),
+    "operation": TEXT,
+    "mentioning": TEXT,
+    "function": TEXT,
+}
+MAPPING: Mapping[str, Argument] = {
+    "name": TEXT,
+    "enabled": Argument("true or false", lambda value: isinstance(value, bool), required=True),
+}
+
+
 def exercises(faults: Faults, running: Running, say: Callable[[str], None]) -> Mapping[str, Command]:
     """The commands by name; `say` tells the terminal of `up` what another one asked for."""
 
@@ -30,7 +56,7 @@ def exercises(faults: Faults, running: Running, say: Callable[[str], None]) -> M
             told = _throttle(running, asked)
         else:
             made = _fault(asked)
-            faults.inject(made, asked.get("calls") or -1, asked.get("seconds") or float("inf"))
+            faults.inject(made, asked["calls"] or -1, asked["seconds"] or float("inf"))
             told = f"{asked['kind']}: {_limits(asked)} {made.service} {made.operation or 'calls'} of functions"
         say(f"fault: {told}")
         return told
@@ -43,37 +69,37 @@ def exercises(faults: Faults, running: Running, say: Callable[[str], None]) -> M
         return "all are over"
 
     def mapping(asked: Mapping[str, Json]) -> Json:
-        name = _only(asked.get("name"), running.triggers, "event source mapping")
+        name = _only(asked["name"], running.triggers, "event source mapping")
         running.triggers[name].enable(wanted=asked["enabled"])
         told = f"{name} is {'enabled' if asked['enabled'] else 'disabled'}"
         say(told)
         return told
 
     return {
-        "fault": fault,
-        "faults": lambda _asked: [_describe(one) for one in faults.active()],
-        "clear": clear,
-        "mapping": mapping,
+        "fault": Command(fault, FAULT),
+        "faults": Command(lambda _asked: [_describe(one) for one in faults.active()]),
+        "clear": Command(clear),
+        "mapping": Command(mapping, MAPPING),
     }
 
 
 def _fault(asked: Mapping[str, Json]) -> Fault:
     kind = KINDS[asked["kind"]]
-    service = asked.get("service") or kind.service
+    service = asked["service"] or kind.service
     if service != kind.service and asked["kind"] != "outage":
         raise UsageError(f"{asked['kind']} is a fault of {kind.service}; another service can only have an outage")
     return Fault(
-        operation=asked.get("operation") or kind.operation,
+        operation=asked["operation"] or kind.operation,
         error=kind.error,
-        mentioning=asked.get("mentioning") or "",
+        mentioning=asked["mentioning"] or "",
         service=service,
         functions_only=True,
     )
 
 
 def _throttle(running: Running, asked: Mapping[str, Json]) -> str:
-    name = _only(asked.get("function"), running.runtimes, "function")
-    calls = asked.get("calls")
+    name = _only(asked["function"], running.runtimes, "function")
+    calls = asked["calls"]
     if not calls:
         raise UsageError(f"{FUNCTION} wants --calls: how many invocations are throttled")
     running.runtimes[name].throttle(calls)
@@ -89,8 +115,8 @@ def _only(name: str | None, known: Mapping[str, object], what: str) -> str:
 
 
 def _limits(asked: Mapping[str, Json]) -> str:
-    calls = f"the next {asked['calls']}" if asked.get("calls") else "all"
-    return f"for {asked['seconds']:g} s {calls}" if asked.get("seconds") else calls
+    calls = f"the next {asked['calls']}" if asked["calls"] else "all"
+    return f"for {asked['seconds']:g} s {calls}" if asked["seconds"] else calls
 
 
 def _describe(one: Injected) -> str:

@@ -50,18 +50,26 @@ class LambdaApi:
         # A function is named by its name or by its ARN.
         runtime = self._runtimes.get(match[1].rpartition(":")[2]) if match else None
         if match is None or runtime is None:
-            return _json({"message": "Function not found"}, 404, {"x-amzn-ErrorType": "ResourceNotFoundException"})
+            return _refused(404, "ResourceNotFoundException", "Function not found")
         if match[2] == "configuration":
             return _json({"FunctionName": runtime.function.name, "Timeout": int(runtime.function.timeout)})
-        return _answer(runtime.invoke(json.loads(request.get_data() or b"null")))
+        try:
+            event = json.loads(request.get_data() or b"null")
+        except ValueError:
+            return _refused(400, "InvalidRequestContentException", "Could not parse request body into json")
+        return _answer(runtime.invoke(event))
 
 
 def _answer(invocation: Invocation) -> Response:
     if isinstance(invocation.outcome, Throttled):
-        return _json({"message": "Rate exceeded"}, 429, {"x-amzn-ErrorType": "TooManyRequestsException"})
+        return _refused(429, "TooManyRequestsException", "Rate exceeded")
     if invocation.error is not None:
         return _json(invocation.error, headers={"X-Amz-Function-Error": "Unhandled"})
     return _json(invocation.payload)
+
+
+def _refused(status: int, kind: str, message: str) -> Response:
+    return _json({"message": message}, status, {"x-amzn-ErrorType": kind})
 
 
 def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -15,8 +15,8 @@ from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 
 from local.clients import REGION
-from local.faults import App, Environ, Faults, StartResponse
-from local.serving import Serving
+from local.faults import Faults
+from local.serving import App, Environ, Serving, StartResponse
 
 MOST_ITERATORS = 1000
 

@@ -59,8 +59,7 @@ def up(options: UpOptions) -> int:
         running = stack.enter_context(Running(cloud, observe, Options(reload=options.reload)))
         runtimes = [running.runtime(name) for name in cloud.functions]
         api = stack.enter_context(LambdaApi({runtime.function.name: runtime for runtime in runtimes}, options.host))
-        say = lambda told: output.print(told, style="magenta", soft_wrap=True)  # noqa: E731 - one line
-        control = stack.enter_context(Control(exercises(cloud.faults, running, say)))
+        control = stack.enter_context(Control(exercises(cloud.faults, running, view.say)))
         greet(output, cloud, running, api)
         stack.enter_context(
             announced(State.of_this_process(cloud.endpoint, control.endpoint, options.dynamodb_endpoint, cloud.outputs))

@@ -92,6 +92,10 @@ class View:
         for line in lines:
             self._output.print(line, soft_wrap=True)
 
+    def say(self, told: str) -> None:
+        """Print what another terminal has asked for."""
+        self._output.print(Text(told, "magenta"), soft_wrap=True)
+
     def _lines(self, observation: Observation, latency: float | None) -> Iterator[Text]:
         if isinstance(observation, Step):
             yield from self._step(observation)
