@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from local.versions import LATEST
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -41,7 +43,7 @@ class InitError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One invocation: `timeout` in seconds."""
+    """One invocation: `timeout` in seconds, `function_arn` with the alias or version that was named."""
 
     event: Any
     request_id: str
@@ -62,12 +64,12 @@ class Child:
     Each line the handler prints or logs goes to `on_log`, from a thread of its own.
     """
 
-    def __init__(self, function: FunctionSpec, on_log: Callable[[str], None]) -> None:
+    def __init__(self, function: FunctionSpec, version: str, on_log: Callable[[str], None]) -> None:
         child_reads, self._requests = os.pipe()
         self._answers, child_writes = os.pipe()
         self._buffer = b""
         try:
-            self._process = _start(function, child_reads, child_writes)
+            self._process = _start(function, version, child_reads, child_writes)
         finally:
             os.close(child_reads)
             os.close(child_writes)
@@ -136,7 +138,7 @@ class Child:
         return line
 
 
-def _start(function: FunctionSpec, reads: int, writes: int) -> subprocess.Popen[str]:
+def _start(function: FunctionSpec, version: str, reads: int, writes: int) -> subprocess.Popen[str]:
     # -P: the bootstrap's own folder must not be on the handler's import path.
     arguments = [str(reads), str(writes), function.handler, str(function.code.resolve())]
     return subprocess.Popen(  # noqa: S603 - our own interpreter and script; the handler is what the user asked to run
@@ -147,13 +149,13 @@ def _start(function: FunctionSpec, reads: int, writes: int) -> subprocess.Popen[
         text=True,
         errors="replace",
         pass_fds=(reads, writes),
-        env=environment(function),
+        env=environment(function, version),
         cwd=function.code,
         start_new_session=True,  # Ctrl-C is the parent's: it ends its children itself
     )
 
 
-def environment(function: FunctionSpec) -> dict[str, str]:
+def environment(function: FunctionSpec, version: str = LATEST) -> dict[str, str]:
     """The child's environment variables: the function's own, and those Lambda always sets."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
     return {
@@ -165,7 +167,7 @@ def environment(function: FunctionSpec) -> dict[str, str]:
         "AWS_XRAY_SDK_ENABLED": "false",
         **function.environment,
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
-        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_VERSION": version,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",

@@ -16,7 +16,10 @@ from local.settings import DestinationKind
 
 @dataclass(frozen=True, slots=True)
 class FailureContext:
-    """What a message says beyond the discarded batch: `request_id` of its last invocation, and who was invoked."""
+    """What a message says beyond the discarded batch: `request_id` of its last invocation, and who was invoked.
+
+    That with an alias `function_arn` carries it, and `executed_version` is the version behind it, is inferred (I).
+    """
 
     request_id: str
     function_arn: str

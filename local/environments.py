@@ -1,4 +1,4 @@
-"""The execution environments of one function: child processes that are started when needed and used again."""
+"""The execution environments of a version of a function: child processes, started when needed and used again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from local.child import Child, HandlerTimeoutError, InitError, ProcessEndedError
+from local.versions import LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,8 +27,11 @@ class Environments:
     the old, if not the error is told to `on_log` and the children that run the old code go on.
     """
 
-    def __init__(self, function: FunctionSpec, on_log: Callable[[str], None], *, reload: bool = False) -> None:
+    def __init__(
+        self, function: FunctionSpec, on_log: Callable[[str], None], version: str = LATEST, *, reload: bool = False
+    ) -> None:
         self._function = function
+        self._version = version
         self._on_log = on_log
         self._lock = threading.Lock()
         self._renewing = threading.Lock()
@@ -36,7 +40,8 @@ class Environments:
         self._generation = 0
         self._closed = threading.Event()
         self._reload = reload
-        self._version = code_version(function.code) if reload else 0
+        self._used = False
+        self._source = code_version(function.code) if reload else 0
         if reload:
             threading.Thread(target=self._watch, name=f"{function.logical_id}-reload", daemon=True).start()
 
@@ -50,12 +55,13 @@ class Environments:
 
     def take(self) -> Child:
         """An environment that nobody else uses. Raises InitError, HandlerTimeoutError, ProcessEndedError, OSError."""
+        self._used = True
         if self._reload:
             self.renew()
         if (idle := self._take_idle()) is not None:
             return idle
         generation = self._generation
-        child = Child(self._function, self._on_log)
+        child = Child(self._function, self._version, self._on_log)
         with self._lock:
             self._busy[child] = generation
         return child
@@ -71,14 +77,14 @@ class Environments:
             child.close()
 
     def renew(self) -> None:
-        """Import the code anew if a source file has changed since it was looked at last."""
+        """Import the code anew if it was used, and a source file has changed since it was looked at last."""
         with self._renewing:
-            version = code_version(self._function.code)
-            if version == self._version or self._closed.is_set():
+            source = code_version(self._function.code)
+            if source == self._source or not self._used or self._closed.is_set():
                 return
-            self._version = version
+            self._source = source
             try:
-                child = Child(self._function, self._on_log)
+                child = Child(self._function, self._version, self._on_log)
             except NOT_STARTED as error:
                 self._on_log(f"source changed, but cannot be imported: {_told(error)}. What ran before goes on")
                 return

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from local.code import INLINE_MODULE, Code
 from local.errors import TemplateError
+from local.versions import LATEST, Qualifier, referred
 
 Json = Any  # what a template holds
 Resolve = Callable[[Json], Json]
@@ -22,6 +23,7 @@ class FunctionSpec:
     """A function as the template configures it: `code` is a directory, `timeout` in seconds, `memory` in MB.
 
     `concurrency` is how many invocations may run at a time (ReservedConcurrentExecutions); None is no limit.
+    `qualifiers` are the versions behind the names with which it may be invoked: its aliases and version numbers.
     """
 
     logical_id: str
@@ -33,16 +35,29 @@ class FunctionSpec:
     timeout: float = DEFAULT_TIMEOUT_SECONDS
     memory: int = DEFAULT_MEMORY_MB
     concurrency: int | None = None
+    qualifiers: Mapping[str, str] = field(default_factory=lambda: {LATEST: LATEST})
+
+    def qualified(self, qualifier: str | None) -> str:
+        """The ARN that invokes this alias or version, or with None the one without either."""
+        return self.arn if qualifier is None else f"{self.arn}:{qualifier}"
+
+    def version(self, qualifier: str | None) -> str:
+        """The version that this alias or version number stands for. Raises KeyError if there is none such."""
+        return LATEST if qualifier is None else self.qualifiers[qualifier]
 
 
 @dataclass(frozen=True, slots=True)
 class StreamMapping:
-    """An event source mapping of a stream: `properties` are CloudFormation's, resolved; `function` a logical id."""
+    """An event source mapping of a stream: `properties` are CloudFormation's, resolved; `function` a logical id.
+
+    `qualifier` is the alias or version of the function that it invokes, if it names one.
+    """
 
     logical_id: str
     function: str
     stream_arn: str
     properties: Mapping[str, Any]
+    qualifier: str | None = None
 
 
 def read_function(logical_id: str, resource: Json, code: Code, scratch: Path, resolve: Resolve) -> FunctionSpec:
@@ -65,6 +80,13 @@ def read_function(logical_id: str, resource: Json, code: Code, scratch: Path, re
     )
 
 
+def with_qualifiers(function: FunctionSpec, qualifiers: Iterable[Qualifier], resolve: Resolve) -> FunctionSpec:
+    """The function with those of a template's versions and aliases that are its own."""
+    own = [one for one in qualifiers if one.function == function.logical_id]
+    known = {str(resolve(one.name)): str(resolve(one.version)) for one in own}
+    return replace(function, qualifiers={**function.qualifiers, **known})
+
+
 def read_mappings(
     mappings: Mapping[str, Json], functions: Mapping[str, FunctionSpec], code: Mapping[str, Code], resolve: Resolve
 ) -> tuple[list[StreamMapping], list[str]]:
@@ -81,32 +103,45 @@ def read_mappings(
             notes.append(f"{name} reads {arn}: only DynamoDB streams are delivered here")
             continue
         reference = resource["Properties"].get("FunctionName")
-        function = _referred(reference) or _named(str(properties.get("FunctionName")), functions)
+        text = str(properties.get("FunctionName"))
+        function = _referred(reference) or _named(text, functions)
         if (one := code.get(function)) is not None and one.unsupported:
             raise TemplateError(f"{function}: {one.unsupported}")
         if function not in functions:
             raise TemplateError(
                 f"{name} names the function {json.dumps(reference)}, which the template does not define"
             )
-        found.append(StreamMapping(name, function, arn, properties))
+        qualifier = _qualifier(text, functions[function])
+        if qualifier is not None and qualifier not in functions[function].qualifiers:
+            raise TemplateError(f"{name} names {qualifier} of {function}: the template has no such version or alias")
+        found.append(StreamMapping(name, function, arn, properties, qualifier))
     return found, notes
 
 
 def _referred(reference: Json) -> str | None:
-    """The logical id that a Ref or Fn::GetAtt names."""
-    if not isinstance(reference, dict):
-        return None
-    path = reference.get("Fn::GetAtt", [None])
-    name: str | None = reference.get("Ref") or (path.partition(".")[0] if isinstance(path, str) else path[0])
-    return name
+    """The logical id of the function that a reference names, also one that `Qualifier.arn` has made."""
+    joined = reference.get("Fn::Join") if isinstance(reference, dict) else None
+    return referred(joined[1][0] if joined and isinstance(joined[1], list) and joined[1] else reference)
 
 
-def _named(name: str, functions: Mapping[str, FunctionSpec]) -> str:
-    """The logical id of a function named by its name or ARN, with or without a version."""
-    for logical_id, function in functions.items():
-        if name in (function.name, function.arn) or name.startswith(f"{function.arn}:"):
-            return logical_id
-    return ""
+def _named(text: str, functions: Mapping[str, FunctionSpec]) -> str:
+    """The logical id of a function named by its name or ARN, with or without a version or alias."""
+    named = (logical_id for logical_id, function in functions.items() if _spelled(text, function) is not None)
+    return next(named, "")
+
+
+def _qualifier(text: str, function: FunctionSpec) -> str | None:
+    """The version or alias in a function's name or ARN."""
+    spelled = _spelled(text, function)
+    return text.removeprefix(f"{spelled}:") if spelled is not None and text != spelled else None
+
+
+def _spelled(text: str, function: FunctionSpec) -> str | None:
+    """The way in which `text` spells the function: its ARN, that from the account on, or its name."""
+    for spelled in (function.arn, function.arn.split(":", 4)[-1], function.name):
+        if text == spelled or text.startswith(f"{spelled}:"):
+            return spelled
+    return None
 
 
 def _directory(logical_id: str, code: Code, scratch: Path) -> Path:

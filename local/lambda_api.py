@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     from local.runtime import Invocation, Runtime
 
-_PATH = re.compile(r"/2015-03-31/functions/([^/]+)/(invocations|configuration)")
+# A function is named by its name or by its ARN, either with an alias or a version behind it.
+_PATH = re.compile(
+    r"/2015-03-31/functions/(?:[^/]*:function:)?(?P<name>[^/:]+)(?::(?P<qualifier>[^/]+))?/(invocations|configuration)"
+)
 
 
 class LambdaApi:
@@ -47,25 +50,28 @@ class LambdaApi:
 
     def _respond(self, request: Request) -> Response:
         match = _PATH.fullmatch(request.path)
-        # A function is named by its name or by its ARN.
-        runtime = self._runtimes.get(match[1].rpartition(":")[2]) if match else None
-        if match is None or runtime is None:
+        runtime = self._runtimes.get(match["name"]) if match else None
+        qualifier = (match["qualifier"] or request.args.get("Qualifier")) if match else None
+        if match is None or runtime is None or (qualifier is not None and qualifier not in runtime.function.qualifiers):
             return _refused(404, "ResourceNotFoundException", "Function not found")
-        if match[2] == "configuration":
-            return _json({"FunctionName": runtime.function.name, "Timeout": int(runtime.function.timeout)})
+        version = runtime.function.version(qualifier)
+        if request.path.endswith("/configuration"):
+            about = {"FunctionName": runtime.function.name, "FunctionArn": runtime.function.qualified(qualifier)}
+            return _json({**about, "Version": version, "Timeout": int(runtime.function.timeout)})
         try:
             event = json.loads(request.get_data() or b"null")
         except ValueError:
             return _refused(400, "InvalidRequestContentException", "Could not parse request body into json")
-        return _answer(runtime.invoke(event))
+        return _answer(runtime.invoke(event, qualifier), version)
 
 
-def _answer(invocation: Invocation) -> Response:
+def _answer(invocation: Invocation, version: str) -> Response:
     if isinstance(invocation.outcome, Throttled):
         return _refused(429, "TooManyRequestsException", "Rate exceeded")
+    headers = {"X-Amz-Executed-Version": version}
     if invocation.error is not None:
-        return _json(invocation.error, headers={"X-Amz-Function-Error": "Unhandled"})
-    return _json(invocation.payload)
+        return _json(invocation.error, headers={**headers, "X-Amz-Function-Error": "Unhandled"})
+    return _json(invocation.payload, headers=headers)
 
 
 def _refused(status: int, kind: str, message: str) -> Response:

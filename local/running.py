@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from local.corrections import ConfirmedSource, Corrections
@@ -53,8 +54,8 @@ class Running:
             self.triggers[mapping.logical_id] = Trigger(self._wiring(mapping))
         for trigger in self.triggers.values():
             trigger.start()
-        for runtime in self.runtimes.values():
-            runtime.warm()
+        for function, qualifier in {(mapping.function, mapping.qualifier) for mapping in self.cloud.mappings}:
+            self.runtime(function).warm(qualifier)
         return self
 
     def __exit__(
@@ -92,10 +93,11 @@ class Running:
         destination = settings.destination
         return Wiring(
             name=mapping.logical_id,
-            function_arn=runtime.function.arn,
+            function_arn=runtime.function.qualified(mapping.qualifier),
+            executed_version=runtime.function.version(mapping.qualifier),
             settings=settings,
             source=self._source(mapping),
-            invoke=runtime.invoke,
+            invoke=partial(runtime.invoke, qualifier=mapping.qualifier),
             destination=FailureDestination(destination, str(uuid.uuid4()), self.cloud.client) if destination else None,
             observe=self.observe,
             correct=self.corrections,

@@ -53,34 +53,43 @@ class Runtime:
         self, function: FunctionSpec, on_log: Callable[[str], None] = lambda _line: None, *, reload: bool = False
     ) -> None:
         self.function = function
-        self._environments = Environments(function, on_log, reload=reload)
+        self._environments = {
+            version: Environments(function, on_log, version, reload=reload) for version in function.qualifiers.values()
+        }
         self._lock = threading.Lock()
         self._running = 0
         self._throttled = 0
 
-    def warm(self) -> None:
+    def warm(self, qualifier: str | None = None) -> None:
         """Start one environment ahead of the first invocation, in a thread of its own."""
-        threading.Thread(target=self._environments.warm, name=f"{self.function.logical_id}-warm", daemon=True).start()
+        warm = self._environments[self.function.version(qualifier)].warm
+        threading.Thread(target=warm, name=f"{self.function.logical_id}-warm", daemon=True).start()
 
     def throttle(self, calls: int) -> None:
         """Throttle the next `calls` invocations; 0 ends it."""
         with self._lock:
             self._throttled = calls
 
-    def invoke(self, event: Json) -> Invocation:
-        """Run the handler on `event`. Raises nothing of the handler's: see `Invocation.error`."""
-        request = Request(event, str(uuid.uuid4()), self.function.arn, self.function.timeout)
+    def invoke(self, event: Json, qualifier: str | None = None) -> Invocation:
+        """Run the handler on `event`, as the alias or version `qualifier`.
+
+        Raises nothing of the handler's: see `Invocation.error`. Raises KeyError if there is no such alias or version.
+        """
+        environments = self._environments[self.function.version(qualifier)]
+        arn = self.function.qualified(qualifier)
+        request = Request(event, str(uuid.uuid4()), arn, self.function.timeout)
         if not self._enter():
             return Invocation(request.request_id, Throttled())
         try:
-            return self._run(request)
+            return self._run(request, environments)
         finally:
             with self._lock:
                 self._running -= 1
 
     def close(self) -> None:
         """End all environments, also those in use."""
-        self._environments.close()
+        for environments in self._environments.values():
+            environments.close()
 
     def _enter(self) -> bool:
         with self._lock:
@@ -93,9 +102,9 @@ class Runtime:
             self._running += 1
             return True
 
-    def _run(self, request: Request) -> Invocation:
+    def _run(self, request: Request, environments: Environments) -> Invocation:
         try:
-            child = self._environments.take()
+            child = environments.take()
         except InitError as failure:
             return _failed(request, failure.error)
         except (ProcessEndedError, HandlerTimeoutError):
@@ -105,7 +114,7 @@ class Runtime:
         try:
             return self._answer(request, child)
         finally:
-            self._environments.give_back(child)
+            environments.give_back(child)
 
     def _answer(self, request: Request, child: Child) -> Invocation:
         began = time.monotonic()

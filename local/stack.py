@@ -17,7 +17,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from local.clients import REGION
 from local.code import CODE_BUCKET, CODE_KEY, Code
 from local.errors import TemplateError
-from local.functions import FunctionSpec, StreamMapping, read_function, read_mappings
+from local.functions import FunctionSpec, StreamMapping, read_function, read_mappings, with_qualifiers
 from local.translate import Json, Translated
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ def create(translated: Translated, scratch: Path, client: Callable[[str], Client
     resolve = partial(_resolve, stack=stack)
     resources = translated.template["Resources"]
     functions = {
-        name: read_function(name, resources[name], code, scratch, resolve)
+        name: with_qualifiers(
+            read_function(name, resources[name], code, scratch, resolve), translated.qualifiers, resolve
+        )
         for name, code in translated.code.items()
         if name in created and code.unsupported is None
     }

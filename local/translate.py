@@ -24,6 +24,7 @@ from local.code import CODE_BUCKET, CODE_KEY, Code, take_code
 from local.errors import TemplateError
 from local.parameters import parameter_values
 from local.stand_ins import stand_in, stand_in_for
+from local.versions import Qualifier, forget_dependencies, take_qualifiers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,13 +40,15 @@ class Translated:
     """A template ready for the embedded AWS.
 
     `template` is plain CloudFormation, to be created with `parameters`; `mappings` are the event source mapping
-    resources taken out of it, by logical id; `code` is each function's; `notes` say what is not done here.
+    resources taken out of it, by logical id, and `qualifiers` its versions and aliases; `code` is each function's;
+    `notes` say what is not done here.
     """
 
     template: dict[str, Any]
     mappings: Mapping[str, dict[str, Any]]
     code: Mapping[str, Code]
     parameters: Mapping[str, str] = field(default_factory=dict)
+    qualifiers: tuple[Qualifier, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
 
@@ -65,9 +68,10 @@ def translate(
     code = take_code(source, path.parent)
     _forget_uploads(source)
     plain = _translate(source, values)
+    qualifiers = take_qualifiers(plain)
     mappings = _take_mappings(plain)
     notes = stand_in(plain, supported) if supported is not None else []
-    return Translated(plain, mappings, code, values, tuple(notes))
+    return Translated(plain, mappings, code, values, tuple(qualifiers.values()), tuple(notes))
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -108,37 +112,16 @@ def _translate(source: dict[str, Any], parameters: dict[str, str]) -> dict[str, 
 def _take_mappings(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
     resources = template["Resources"]
     taken = {name: resources.pop(name) for name in [n for n, r in resources.items() if r.get("Type") == MAPPING]}
-    for mapping in taken.values():
-        properties = mapping.get("Properties", {})
-        properties["FunctionName"] = _behind_aliases(properties.get("FunctionName"), resources)
     outputs = template.get("Outputs", {})
     for name in [n for n, output in outputs.items() if _names_any(output, taken)]:
         del outputs[name]
     for resource in resources.values():
-        _forget_dependencies(resource, taken)
+        forget_dependencies(resource, taken)
     for name in [name for name in taken if _names_any(resources, [name])]:
         resources[name] = stand_in_for(name, taken[name])  # an alarm or a dashboard shows the mapping's metrics
     return taken
 
 
-def _behind_aliases(reference: Json, resources: Mapping[str, Any]) -> Json:
-    """The function that a version or an alias of it stands for."""
-    name = reference.get("Ref") if isinstance(reference, dict) else None
-    resource = resources.get(str(name), {})
-    if resource.get("Type") in ("AWS::Lambda::Alias", "AWS::Lambda::Version"):
-        return _behind_aliases(resource["Properties"]["FunctionName"], resources)
-    return reference
-
-
 def _names_any(value: Json, names: Iterable[str]) -> bool:
     text = json.dumps(value)
     return any(f'"{name}"' in text or f"${{{name}}}" in text for name in names)
-
-
-def _forget_dependencies(resource: dict[str, Any], taken: Mapping[str, Any]) -> None:
-    depends = resource.get("DependsOn", [])
-    listed = [depends] if isinstance(depends, str) else depends
-    if kept := [name for name in listed if name not in taken]:
-        resource["DependsOn"] = kept
-    else:
-        resource.pop("DependsOn", None)

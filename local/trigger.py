@@ -20,6 +20,7 @@ from local.actions import Condition, Invoke
 from local.destinations import FailureContext
 from local.observations import Ended, GivenUp, Observation, Read, Step, Trouble
 from local.reader import ERROR_SECONDS, StreamReader
+from local.versions import LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -39,13 +40,17 @@ MOST_INVOCATIONS = 32  # threads that wait for a handler's answer
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What one trigger works with. `correct` sees every page of records before they are delivered."""
+    """What one trigger works with. `correct` sees every page of records before they are delivered.
+
+    `function_arn` carries the alias or version that the mapping names, `executed_version` is what that stands for.
+    """
 
     name: str
     function_arn: str
     settings: MappingSettings
     source: StreamSource
     invoke: Callable[[object], Invocation]
+    executed_version: str = LATEST
     destination: FailureDestination | None = None
     observe: Callable[[Observation], None] = lambda _observation: None
     correct: Callable[[Sequence[Record]], Sequence[Record]] = list
@@ -223,7 +228,7 @@ class Trigger:
 
     def _context(self, discard: Discard) -> FailureContext:
         known = self._request_ids.get((discard.shard_id, discard.invoke_id or 0))
-        return FailureContext(known or str(uuid.uuid4()), self._wiring.function_arn)
+        return FailureContext(known or str(uuid.uuid4()), self._wiring.function_arn, self._wiring.executed_version)
 
     def _settled(self, since: float) -> bool:
         if not self._on:

@@ -97,11 +97,12 @@ def _all(observers: list[Observe]) -> Observe:
 
 
 def _replay(path: Path, cloud: Cloud, running: Running, output: Console) -> None:
-    functions = {mapping.logical_id: mapping.function for mapping in cloud.mappings}
+    mappings = {mapping.logical_id: mapping for mapping in cloud.mappings}
     for number, recorded in enumerate(read(path), 1):
-        if recorded.mapping not in functions:
+        if recorded.mapping not in mappings:
             raise UsageError(f"{path} line {number}: the template has no event source mapping {recorded.mapping}")
-        invocation = running.runtime(functions[recorded.mapping]).invoke(recorded.event)
+        mapping = mappings[recorded.mapping]
+        invocation = running.runtime(mapping.function).invoke(recorded.event, mapping.qualifier)
         same = (invocation.payload, invocation.error is None) == (recorded.payload, recorded.error is None)
         what = changes(recorded.event["Records"])
         answer = invocation.error["errorType"] if invocation.error else json.dumps(invocation.payload)
