@@ -9,7 +9,7 @@ from local.actions import Action, Answered, Discard, FunctionError, Invoke, Outc
 from local.delivery import ShardDelivery
 from local.events import DeliveryEvent
 from local.settings import MappingSettings
-from tablestream.testing import CREATED, inserted
+from tablestream.testing import CREATED, Raw, inserted
 
 SHARD = "shardId-00000001700000000000-abcdef01"
 STREAM = "arn:aws:dynamodb:eu-west-1:111122223333:table/orders/stream/2026-01-01T00:00:00.000"
@@ -24,7 +24,7 @@ Delivery = tuple[str, list[int], int]
 
 def record(number: int, *, item: str | None = None, at: float = CREATED, text: str = "") -> Record:
     """An insert of its own item unless one is named."""
-    return inserted({"pk": item or f"P#{number}", "sk": "S", "text": text}, sequence_number=number, at=at)
+    return inserted({"pk": item or f"P#{number}", "sk": "S", "text": Raw({"S": text})}, sequence_number=number, at=at)
 
 
 def records(numbers: Iterable[int], *, at: float = CREATED) -> list[Record]:

@@ -8,21 +8,8 @@ response = handler(event(inserted({"pk": "USER#1", "sk": "ORDER#1", "entityType"
 from __future__ import annotations
 
 from tablestream.testing.doubles import FakeClock, FakeContext, MemoryDeadLetters, MemoryJournal, RecordingSink
-from tablestream.testing.records import (
-    CREATED,
-    TABLE,
-    Item,
-    Raw,
-    Record,
-    event,
-    expired,
-    image,
-    inserted,
-    modified,
-    record,
-    removed,
-    tagged,
-)
+from tablestream.testing.records import CREATED, TABLE, Record, event, expired, inserted, modified, record, removed
+from tablestream.testing.values import Item, Raw, image, tagged
 
 __all__ = [
     "CREATED",

@@ -2,73 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import copy
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Sequence
 from typing import Any
 
 from tablestream.change import TTL_PRINCIPAL
-from tablestream.sizes import record_bytes
+from tablestream.sizes import item_bytes, record_bytes
+from tablestream.testing.values import Item, Raw, image, tagged
 
-Item = Mapping[str, Any]
 Record = dict[str, Any]
 
 TABLE = "orders"
 CREATED = 1_763_640_000.0
 """When records are made unless told otherwise: 2025-11-20T12:00:00Z."""
 
+_KEY_BYTES = (2048, 1024)
+"""The largest partition key and sort key."""
 _FIRST_SEQUENCE_NUMBER = 100_000_000_000_000_000_001
-
-
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """A value to be put into an image as it is, to plant what DynamoDB would never write: `Raw({"N": "NaN"})`."""
-
-    value: Any
-
-
-def tagged(value: object) -> Any:  # noqa: PLR0911 -- one return a type tag
-    """Return a plain value with its type tag, as a Lambda event carries it (binary values as base64 text)."""
-    if isinstance(value, Raw):
-        return value.value
-    if value is None:
-        return {"NULL": True}
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    if isinstance(value, str):
-        return {"S": value}
-    if isinstance(value, int | float | Decimal):
-        return {"N": str(value)}
-    if isinstance(value, bytes):
-        return {"B": _base64(value)}
-    if isinstance(value, Mapping):
-        return {"M": image(value)}
-    if isinstance(value, set | frozenset):
-        return _set(value)
-    if isinstance(value, Sequence):
-        return {"L": [tagged(entry) for entry in value]}
-    raise TypeError(f"no DynamoDB type for {type(value).__name__}")
-
-
-def image(item: Item) -> dict[str, Any]:
-    """Return a plain item as a raw image."""
-    return {name: tagged(value) for name, value in item.items()}
-
-
-def _set(values: set[Any] | frozenset[Any]) -> dict[str, list[str]]:
-    if all(isinstance(value, str) for value in values):
-        return {"SS": sorted(values)}
-    if all(isinstance(value, bytes) for value in values):
-        return {"BS": sorted(map(_base64, values))}
-    return {"NS": sorted(map(str, values))}
-
-
-def _base64(value: bytes) -> str:
-    return base64.b64encode(value).decode("ascii")
 
 
 def inserted(item: Item, **settings: Any) -> Record:
@@ -106,10 +58,15 @@ def record(  # noqa: PLR0913 -- each is a field of the record
     """Return a record of a Lambda event, with every field that AWS sends.
 
     `keys` names the attributes of the primary key, `at` is ApproximateCreationDateTime in seconds since the epoch.
-    Without a `sequence_number` the record gets the next one when it is put into an `event`.
+    Without a `sequence_number` the record gets the next one when it is put into an `event`. Raises `TypeError` or
+    `ValueError` for what DynamoDB does not take: see `values`.
     """
     images = {label: image(side) for label, side in (("NewImage", new), ("OldImage", old)) if side is not None}
-    raw_keys = {key: tagged(item[key]) for key in keys if key in item}
+    raw_keys = _keys(item, keys)
+    if old is not None and new is not None and _keys(old, keys) != raw_keys:
+        raise ValueError(
+            f"wanted the same {' and '.join(keys)} before and after a change, which DynamoDB never modifies"
+        )
     stream: dict[str, Any] = {
         "ApproximateCreationDateTime": at,
         "Keys": raw_keys,
@@ -128,6 +85,22 @@ def record(  # noqa: PLR0913 -- each is a field of the record
         "eventSourceARN": f"arn:aws:dynamodb:us-east-1:123456789012:table/{table}/stream/2025-01-01T00:00:00.000",
     }
     return _identified(made)
+
+
+def _keys(item: Item, names: Sequence[str]) -> dict[str, Any]:
+    """Return the raw primary key of an item."""
+    if not item.keys() >= set(names):
+        raise ValueError(
+            f"wanted the {'attribute' if len(names) == 1 else 'attributes'} {' and '.join(names)} in the item, "
+            f"got {', '.join(map(str, item)) or 'nothing'}; say keys=(…) for a table with another primary key"
+        )
+    made = {name: tagged(item[name], name) for name in names}
+    for (name, value), most in zip(made.items(), _KEY_BYTES, strict=False):
+        size = item_bytes({"": value})
+        if not isinstance(item[name], Raw) and not (value.keys() <= {"S", "N", "B"} and 0 < size <= most):
+            wanted = f"text, a number or binary of 1 to {most} bytes in a key"
+            raise ValueError(f"{name}: wanted {wanted}, got {', '.join(value)} of {size}")
+    return made
 
 
 def _identified(made: Record) -> Record:

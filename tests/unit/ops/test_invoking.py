@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 from ops.errors import OutcomeUnknownError, StoppedError
 from ops.invoking import Answer, Broken, From, Head, Invoker, Settled, read
 from tablestream.backoff import Backoff
-from tablestream.testing import FakeClock, inserted
+from tablestream.testing import FakeClock, Raw, inserted
 
 
 def response(payload: object, *, error: bool = False) -> Any:
@@ -124,7 +124,7 @@ def test_missing_permissions_are_told_at_once() -> None:
 
 def test_what_lambda_would_not_take_is_not_sent() -> None:
     api = Api()
-    answer = invoker(api)[0]([inserted({"pk": "a", "sk": "b", "text": "x" * 6_300_000})])
+    answer = invoker(api)[0]([inserted({"pk": "a", "sk": "b", "text": Raw({"S": "x" * 6_300_000})})])
     assert isinstance(answer, Broken)
     assert answer.error == "RequestTooLarge"
     assert api.requests == []

@@ -141,9 +141,9 @@ def test_an_order_is_known_by_its_table_key() -> None:
     [
         ({"pk": LONE_SURROGATE}, "pk: wanted valid Unicode"),
         ({"pk": 5}, "pk: wanted text that is not empty, got int 5"),
-        ({"sk": "ORDER#" + "x" * 1019}, "sk: wanted at most 1024 bytes, got 1025"),
+        ({"sk": Raw({"S": "ORDER#" + "x" * 1019})}, "sk: wanted at most 1024 bytes, got 1025"),
         ({"pk": "x" * 2042}, "pk: wanted at most 2041 bytes, got 2042"),
-        ({"sk": None}, "sk: wanted text that is not empty, got NoneType None"),
+        ({"sk": Raw({"NULL": True})}, "sk: wanted text that is not empty, got NoneType None"),
     ],
 )
 def test_a_key_that_the_ledger_could_not_hold_is_poison(keys: dict[str, Any], told: str) -> None:

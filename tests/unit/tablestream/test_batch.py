@@ -51,7 +51,9 @@ def test_a_lane_is_in_the_order_of_the_stream_with_numbers_compared_as_integers(
 
 
 def test_what_nobody_wants_is_counted_and_left() -> None:
-    batch = batch_of(made("a"), inserted({"pk": "USER#1", "sk": "A", "entityType": "User"}), inserted({"pk": "1"}))
+    batch = batch_of(
+        made("a"), inserted({"pk": "USER#1", "sk": "A", "entityType": "User"}), inserted({"pk": "1"}, keys=("pk",))
+    )
     assert (batch.skipped, len(lanes_of(batch))) == (2, 1)
 
 

@@ -15,18 +15,20 @@ from tablestream.testing import Raw, image
 
 NUMBERS = st.one_of(
     st.integers(-(10**38) + 1, 10**38 - 1),
-    st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20), max_value=10**20, places=8),
+    # Without whole ones: DynamoDB keeps no zeros after the point, so 1.0 comes back as the int 1.
+    st.decimals(min_value=-(10**20), max_value=10**20, places=8).filter(lambda number: number % 1),
 )
+NAMES = st.text(min_size=1)
 SCALARS = st.one_of(st.text(), NUMBERS, st.binary(), st.booleans(), st.none())
 SETS = st.one_of(
     st.frozensets(st.text(), min_size=1), st.frozensets(NUMBERS, min_size=1), st.frozensets(st.binary(), min_size=1)
 )
 VALUES = st.recursive(
-    SCALARS | SETS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4)
+    SCALARS | SETS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4)
 )
 
 
-@given(st.dictionaries(st.text(), VALUES, max_size=5))
+@given(st.dictionaries(NAMES, VALUES, max_size=5))
 def test_what_is_written_is_read_back(item: dict[str, Any]) -> None:
     read = Image(image(item))
     assert dict(read) == item

@@ -430,7 +430,11 @@ def test_the_report_is_observed_once_also_when_the_invocation_raises() -> None:
 
 def test_of_an_event_that_is_refused_the_report_tells_at_least_the_length() -> None:
     bench = Bench()
-    for whole, length in ((event(record("INSERT", {"pk": "1"}), record("INSERT", {"pk": "2"})), 2), ({}, 0), (None, 0)):
+    for whole, length in (
+        (event(*[record("INSERT", {"pk": pk}, keys=("pk",)) for pk in ("1", "2")]), 2),
+        ({}, 0),
+        (None, 0),
+    ):
         with pytest.raises(InvalidEvent):
             bench.send(whole)
         assert bench.reports[-1].records == length
