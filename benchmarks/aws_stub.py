@@ -11,6 +11,7 @@ import asyncio
 import json
 import math
 import re
+from binascii import crc32
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -172,9 +173,10 @@ class Connection(asyncio.Protocol):
         asyncio.get_running_loop().call_later(state.delay, self._reply, status, answer)
 
     def _reply(self, status: int, body: bytes) -> None:
-        self._write(
-            f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\nx-amzn-RequestId: r\r\n\r\n".encode() + body
-        )
+        kind = "text/xml" if body.startswith(b"<") else "application/x-amz-json-1.0"
+        head = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", f"Content-Type: {kind}"]
+        head += ["x-amzn-RequestId: r", f"x-amz-crc32: {crc32(body)}"]
+        self._write("\r\n".join([*head, "\r\n"]).encode() + body)
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():

@@ -7,6 +7,7 @@ import json
 import re
 import threading
 import time
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -179,7 +180,7 @@ def _answer(fault: Fault, call: Call, start_response: StartResponse) -> Iterable
         items = json.loads(call.body).get("TransactItems", [])
         payload["CancellationReasons"] = [_reason(fault, item) for item in items]
     payload["__type"] = f"com.amazonaws.dynamodb.v20120810#{name}"
-    start_response(status, [("Content-Type", "application/x-amz-json-1.0")])
+    start_response(status, [("Content-Type", "application/x-amz-json-1.0"), ("x-amzn-RequestId", str(uuid.uuid4()))])
     return [json.dumps(payload).encode()]
 
 

@@ -11,6 +11,7 @@ from botocore.config import Config as ClientConfig
 from botocore.handlers import BUILTIN_HANDLERS
 from botocore.session import Session
 
+from shop.answers import check_answers
 from shop.handlers import routes
 from shop.inventory import InventorySink
 from shop.notifications import SnsSink
@@ -59,7 +60,7 @@ class Clients:
         # What boto3.client does, without importing what boto3 has for resources and file transfers.
         general: Any = session()
         make = general.create_client
-        tables = write_json(make("dynamodb", config=settings))
+        tables = check_answers(write_json(make("dynamodb", config=settings)))
         failures: Any = MadeWhenUsed(lambda: Session().create_client("s3", config=settings))
         return cls(
             inventory=tables,

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
+from typing import NamedTuple, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ParamValidationError
+from botocore.exceptions import (
+    BotoCoreError,
+    ChecksumError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    ParamValidationError,
+)
 from botocore.exceptions import ConnectionError as ConnectionProblem
+
+T = TypeVar("T")
 
 
 class ErrorKind(Enum):
@@ -80,18 +91,41 @@ def kind_of_code(code: str, default: ErrorKind = ErrorKind.CONFIGURATION) -> Err
     return _KINDS.get(code, default)
 
 
-def kind_of(error: ClientError | BotoCoreError) -> ErrorKind:
-    """Return the kind of an error that a call raised."""
+_ON_THE_WAY = (HTTPClientError, ConnectionProblem, IncompleteReadError, ChecksumError)
+"""What botocore raises of its own when a connection breaks or times out, which says nothing about whether the request
+had arrived. What else it raises keeps it from sending at all: no credentials, no region, no endpoint."""
+
+
+def kind_of(error: Exception) -> ErrorKind:
+    """Return the kind of an error that a call raised.
+
+    Whatever is not known counts as `AMBIGUOUS`: an answer that cannot be read (`ResponseParserError`, `KeyError`,
+    `UnicodeDecodeError`) says nothing about what became of the request.
+    """
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         fallback = ErrorKind.AMBIGUOUS if status >= 500 else ErrorKind.CONFIGURATION  # noqa: PLR2004 -- HTTP's server errors
         return kind_of_code(code_of(error), fallback)
     if isinstance(error, ParamValidationError):
         return ErrorKind.INVALID
-    # A connection that breaks or times out says nothing about whether the request had arrived.
-    if isinstance(error, HTTPClientError | ConnectionProblem):
-        return ErrorKind.AMBIGUOUS
-    return ErrorKind.CONFIGURATION
+    if isinstance(error, BotoCoreError) and not isinstance(error, _ON_THE_WAY):
+        return ErrorKind.CONFIGURATION
+    return ErrorKind.AMBIGUOUS
+
+
+class Failed(NamedTuple):
+    """A whole call failed; nothing of it is known to have taken effect."""
+
+    error: Exception
+    kind: ErrorKind
+
+
+def attempt(call: Callable[[], T]) -> T | Failed:
+    """Make a call and read its answer; whatever that raises concerns this call alone, and is what it returns then."""
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001 -- botocore raises more than its own errors, and odd answers anything
+        return Failed(error, kind_of(error))
 
 
 def code_of(error: ClientError) -> str:

@@ -8,7 +8,7 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from shop.aws_errors import ErrorKind
+from shop.aws_errors import ErrorKind, Failed
 from shop.cases import Cases, InventoryCounts
 from shop.effects import Release, Request, Reserve
 from shop.ledger import Item, ItemKey
@@ -17,7 +17,7 @@ from shop.reading import Reader
 from shop.releases import Releases
 from shop.reservations import Reservations
 from shop.steps import Step, Tables
-from shop.transactions import Committed, Failed, Outcome, Refusal, Transactor
+from shop.transactions import Committed, Outcome, Refusal, Transactor
 from tablestream.backoff import Backoff
 from tablestream.clock import Clock, Deadline, SystemClock
 from tablestream.effects import Answer, answer_to

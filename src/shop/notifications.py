@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from shop.aws_errors import ErrorKind, kind_of, kind_of_code
+from shop.aws_errors import ErrorKind, Failed, attempt, kind_of_code
 from shop.effects import Notification
 from shop.messages import MAX_BYTES, Message, compose
 from tablestream.backoff import Backoff
+from tablestream.batches import UnreadableAnswerError
 from tablestream.clock import Clock, Deadline, SystemClock
 from tablestream.effects import DONE, Answer, Permanent, Transient, answer_to
 from tablestream.parallel import Parallel, Sequential
@@ -78,23 +77,23 @@ class SnsSink:
     def _publish(self, batch: Batch, deadline: Deadline) -> Answers:
         answers: Answers = {}
         left = dict(batch)
-        kind = ErrorKind.THROTTLE
-        error: Exception = TimeoutError("the deadline came before this notification")
+        failure = Failed(TimeoutError("the deadline came before this notification"), ErrorKind.THROTTLE)
         for _ in self._backoff.attempts(self._clock, deadline):
             if deadline.expired:
                 break
-            try:
-                answers |= _read(self._send(left))
-            except (ClientError, BotoCoreError) as raised:
-                kind, error = kind_of(raised), raised
-                if kind in _HOPELESS:
+            answer = attempt(partial(self._send, left))
+            if isinstance(answer, Failed):
+                failure = answer
+                if failure.kind in _HOPELESS:
                     break
+            else:
+                answers |= answer
             left = {place: message for place, message in left.items() if not _final(answers.get(place))}
             if not left:
                 break
-        if kind is ErrorKind.INVALID and left:
-            return answers | self._isolate(left, error, deadline)
-        return dict.fromkeys(left, Transient(error)) | answers
+        if failure.kind is ErrorKind.INVALID and left:
+            return answers | self._isolate(left, failure.error, deadline)
+        return dict.fromkeys(left, Transient(failure.error)) | answers
 
     def _isolate(self, batch: Batch, error: Exception, deadline: Deadline) -> Answers:
         """Find the message that fails the whole call, and let the others through."""
@@ -103,7 +102,7 @@ class SnsSink:
         parts = [self._publish({place: message}, deadline) for place, message in batch.items()]
         return {place: answer for part in parts for place, answer in part.items()}
 
-    def _send(self, batch: Batch) -> Any:
+    def _send(self, batch: Batch) -> Answers:
         entries: list[Any] = [
             {
                 "Id": str(place),
@@ -114,7 +113,8 @@ class SnsSink:
             }
             for place, message in batch.items()
         ]
-        return self._client.publish_batch(TopicArn=self._topic_arn, PublishBatchRequestEntries=entries)
+        response = self._client.publish_batch(TopicArn=self._topic_arn, PublishBatchRequestEntries=entries)
+        return _read(response, batch)
 
 
 class EntryFailedError(Exception):
@@ -126,17 +126,22 @@ class EntryFailedError(Exception):
         self.kind = kind
 
 
-def _read(response: Any) -> Answers:
-    """Read the answers of a call: entries it does not mention are as good as not sent."""
-    answers: Answers = {int(entry["Id"]): DONE for entry in response.get("Successful", ())}
-    for entry in response.get("Failed", ()):
-        # Codes that are not known: SNS itself says whether the sender is at fault.
-        kind = kind_of_code(entry["Code"], ErrorKind.INVALID if entry.get("SenderFault") else ErrorKind.THROTTLE)
-        if kind is ErrorKind.INVALID:
-            answers[int(entry["Id"])] = Permanent(f"SNS does not take the message: {entry['Code']}")
-        else:
-            answers[int(entry["Id"])] = Transient(EntryFailedError(entry["Code"], kind))
-    return answers
+def _read(response: Any, batch: Batch) -> Answers:
+    """Read the answers of a call, one for each message: of one that is not told once nobody knows what became."""
+    told: list[tuple[str, Answer]] = [(entry["Id"], DONE) for entry in response.get("Successful", ())]
+    told += [(entry["Id"], _refusal(entry)) for entry in response.get("Failed", ())]
+    times = Counter([entry_id for entry_id, _ in told])
+    answers = {entry_id: answer for entry_id, answer in told if times[entry_id] == 1}
+    untold = Transient(UnreadableAnswerError("wanted one answer of SNS for each message, got none or several for one"))
+    return {place: answers.get(str(place), untold) for place in batch}
+
+
+def _refusal(entry: Mapping[str, Any]) -> Answer:
+    # Codes that are not known: SNS itself says whether the sender is at fault.
+    kind = kind_of_code(entry["Code"], ErrorKind.INVALID if entry.get("SenderFault") else ErrorKind.THROTTLE)
+    if kind is ErrorKind.INVALID:
+        return Permanent(f"SNS does not take the message: {entry['Code']}")
+    return Transient(EntryFailedError(entry["Code"], kind))
 
 
 def _final(answer: Answer | None) -> bool:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from shop.aws_errors import ErrorKind, kind_of
+from shop.aws_errors import ErrorKind, Failed, attempt
 from shop.ledger import Item, ItemKey
 from tablestream.backoff import Backoff
+from tablestream.batches import READ_LIMIT, get_batch
 from tablestream.chunks import chunks
 from tablestream.clock import Clock, Deadline
 from tablestream.parallel import Parallel
@@ -18,16 +17,13 @@ from tablestream.parallel import Parallel
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-READ_LIMIT = 100
-"""Keys that BatchGetItem takes."""
-
 
 class Readings(NamedTuple):
     """What was read: each wanted key is in one of the two."""
 
     items: Mapping[ItemKey, Item | None]
     """The items by key, None where there is none."""
-    failed: Mapping[ItemKey, tuple[Exception, ErrorKind]]
+    failed: Mapping[ItemKey, Failed]
 
 
 class Reader:
@@ -52,22 +48,19 @@ class Reader:
     def _read_part(self, keys: Sequence[ItemKey], deadline: Deadline) -> Readings:
         found: dict[ItemKey, Item] = {}
         wanted = list(keys)
-        failure: tuple[Exception, ErrorKind] = (
-            TimeoutError("the ledger could not be read in time"),
-            ErrorKind.THROTTLE,
-        )
+        failure = Failed(TimeoutError("the ledger could not be read in time"), ErrorKind.THROTTLE)
         for _ in self._backoff.attempts(self._clock, deadline):
-            try:
-                items, wanted = self._ask(wanted)
-            except (ClientError, BotoCoreError) as error:
-                failure = (error, kind_of(error))
-                if failure[1] in {ErrorKind.INVALID, ErrorKind.CONFIGURATION}:
+            answer = attempt(partial(self._ask, wanted))
+            if isinstance(answer, Failed):
+                failure = answer
+                if failure.kind in {ErrorKind.INVALID, ErrorKind.CONFIGURATION}:
                     break
             else:
+                items, wanted = answer
                 found.update(items)
             if not wanted:
                 break
-        if failure[1] is ErrorKind.INVALID and len(wanted) > 1:
+        if failure.kind is ErrorKind.INVALID and len(wanted) > 1:
             return self._halved(keys, deadline)
         unread = dict.fromkeys(wanted, failure)
         return Readings({key: found.get(key) for key in keys if key not in unread}, unread)
@@ -78,11 +71,8 @@ class Reader:
         return _merged([self._read_part(keys[:middle], deadline), self._read_part(keys[middle:], deadline)])
 
     def _ask(self, keys: Sequence[ItemKey]) -> tuple[dict[ItemKey, Item], list[ItemKey]]:
-        request: Any = {self._table: {"Keys": [key.tagged() for key in keys], "ConsistentRead": True}}
-        answer: Any = self._client.batch_get_item(RequestItems=request)
-        items = {ItemKey.of(item): item for item in answer["Responses"].get(self._table, ())}
-        left = (answer.get("UnprocessedKeys") or {}).get(self._table, {"Keys": ()})["Keys"]
-        return items, [ItemKey.of(key) for key in left]
+        items, left = get_batch(self._client, self._table, [key.tagged() for key in keys])
+        return {ItemKey.of(item): item for item in items}, [ItemKey.of(key) for key in left]
 
 
 def _merged(parts: Sequence[Readings]) -> Readings:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from shop.aws_errors import ErrorKind, code_of, kind_of, kind_of_code
+from shop.aws_errors import ErrorKind, Failed, attempt, code_of, kind_of_code
 from shop.ledger import Item
 from shop.packing import Chain, Transaction
 from shop.steps import Actions, Tables, Target
@@ -48,20 +49,14 @@ class Cancelled(NamedTuple):
     """Whether an action met a conflict or a throttle: the same may succeed later."""
 
 
-class Failed(NamedTuple):
-    """The whole call failed; no step is known to have taken effect."""
-
-    error: Exception
-    kind: ErrorKind
-
-
 Outcome = Committed | Cancelled | Failed
 
 
 def parse_cancellation(error: ClientError, targets: Sequence[Target]) -> Cancelled:
-    """Read the reasons, one for each action in order, of a cancelled transaction."""
+    """Read the reasons, one for each action in order, of a cancelled transaction; any other number tells nothing."""
     reasons: Sequence[Any] = error.response.get("CancellationReasons") or ()
-    told = [(target, reason) for target, reason in zip(targets, reasons, strict=False) if _code(reason) != _NO_REASON]
+    pairs = zip(targets, reasons, strict=True) if len(reasons) == len(targets) else ()
+    told = [(target, reason) for target, reason in pairs if _code(reason) != _NO_REASON]
     refusals = tuple(
         [Refusal(target, reason.get("Item") or None) for target, reason in told if _code(reason) == _CONDITION]
     )
@@ -126,20 +121,18 @@ class Transactor:
         if deadline.expired:
             return outcome
         for _ in self._repeats.attempts(self._clock, deadline):
-            outcome = self._send(request, targets)
+            outcome = attempt(partial(self._send, request, targets))
             if not isinstance(outcome, Failed) or outcome.kind is not ErrorKind.AMBIGUOUS:
                 break
         return outcome
 
-    def _send(self, request: Any, targets: Sequence[Target]) -> Outcome:
+    def _send(self, request: Any, targets: Sequence[Target]) -> Committed | Cancelled:
         try:
             self._client.transact_write_items(**request)
         except ClientError as error:
-            if code_of(error) == _CANCELLED:
-                return parse_cancellation(error, targets)
-            return Failed(error, kind_of(error))
-        except BotoCoreError as error:
-            return Failed(error, kind_of(error))
+            if code_of(error) != _CANCELLED:
+                raise
+            return parse_cancellation(error, targets)
         return Committed()
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tablestream.batches import UnreadableAnswerError
 from tablestream.change import RawRecord, creation_of
 from tablestream.clock import Deadline
 from tablestream.effects import DONE, Answer, Transient
@@ -65,16 +66,20 @@ class S3DeadLetters:
         self._parallel = parallel or Sequential()
 
     def store(self, letters: Sequence[DeadLetter], deadline: Deadline) -> Sequence[Answer]:
-        """Put one object a letter; a put that fails is transient."""
+        """Put one object a letter; a put that fails, or is answered by something that is not S3, is transient."""
         return self._parallel.run([partial(self._store_one, letter, deadline) for letter in letters])
 
     def _store_one(self, letter: DeadLetter, deadline: Deadline) -> Answer:
         if deadline.expired:
             return Transient(TimeoutError("the deadline came before this dead letter was stored"))
         try:
-            self._client.put_object(
+            answer = self._client.put_object(
                 Bucket=self._bucket, Key=self.key(letter), Body=body_of(letter), ContentType="application/json"
             )
+            if not answer.get("ETag"):
+                return Transient(
+                    UnreadableAnswerError("wanted S3's ETag of the dead letter, got an answer without one")
+                )
         except Exception as error:  # noqa: BLE001 -- a letter that cannot be written as JSON must not hold up the others
             return Transient(error)
         return DONE

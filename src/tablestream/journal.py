@@ -8,12 +8,12 @@ redelivery. It does the same for dead letters and for records that an operator s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from tablestream.backoff import Backoff
+from tablestream.batches import READ_LIMIT, WRITE_LIMIT, get_batch, write_batch
 from tablestream.chunks import chunks
 from tablestream.clock import Clock, Deadline, SystemClock
 from tablestream.errors import JournalUnavailable
@@ -26,8 +26,6 @@ DEFAULT_TTL_DAYS = 14
 """Longer than anything can come back by itself: a stream keeps records for 24 hours, a queue messages for 14 days at
 most."""
 
-_READ_LIMIT = 100  # BatchGetItem takes at most 100 keys
-_WRITE_LIMIT = 25  # BatchWriteItem takes at most 25 items
 _SECONDS_A_DAY = 86_400
 
 
@@ -67,44 +65,50 @@ class DynamoDBJournal:
     def read(self, event_ids: Sequence[str], deadline: Deadline) -> Mapping[str, frozenset[str]]:
         """Read the entries by hundreds, strongly consistent: a redelivery can follow within milliseconds."""
         ids = list(dict.fromkeys(event_ids))
-        parts = self._parallel.run([partial(self._read_part, part, deadline) for part in chunks(ids, _READ_LIMIT)])
+        parts = self._parallel.run([partial(self._read_part, part, deadline) for part in chunks(ids, READ_LIMIT)])
         return {event_id: done for part in parts for event_id, done in part.items()}
 
     def _read_part(self, ids: Sequence[str], deadline: Deadline) -> dict[str, frozenset[str]]:
-        found: dict[str, frozenset[str]] = {}
-        keys: Any = [{"pk": {"S": event_id}} for event_id in ids]
+        entries: dict[str, Any] = {}
+        wanted = list(ids)
         for _ in self._backoff.attempts(self._clock, deadline):
-            try:
-                answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
-            except (BotoCoreError, ClientError):
-                continue
-            found.update(
-                {item["pk"]["S"]: frozenset(item["done"]["SS"]) for item in answer["Responses"].get(self._table, ())}
-            )
-            keys = answer.get("UnprocessedKeys", {}).get(self._table, {"Keys": []})["Keys"]
-            if not keys:
+            with suppress(Exception):  # botocore raises more than its own errors, and odd answers anything
+                found, left = get_batch(self._client, self._table, [{"pk": {"S": event_id}} for event_id in wanted])
+                entries |= {item["pk"]["S"]: item for item in found}
+                wanted = [key["pk"]["S"] for key in left]
+            if not wanted:
                 break
-        unread = {key["pk"]["S"] for key in keys}
-        return {event_id: found.get(event_id, frozenset()) for event_id in ids if event_id not in unread}
+        unread = {*wanted}
+        read = {event_id: _done_in(entries.get(event_id)) for event_id in ids if event_id not in unread}
+        return {event_id: done for event_id, done in read.items() if done is not None}
 
     def record(self, done: Mapping[str, frozenset[str]], deadline: Deadline) -> None:
         """Write the entries by twenty-fives."""
         expires = str(int(self._clock.now()) + self._ttl_seconds)
-        puts = [
-            {"PutRequest": {"Item": {"pk": {"S": event_id}, "done": {"SS": sorted(effects)}, "ttl": {"N": expires}}}}
+        items = [
+            {"pk": {"S": event_id}, "done": {"SS": sorted(effects)}, "ttl": {"N": expires}}
             for event_id, effects in done.items()
         ]
-        self._parallel.run([partial(self._write_part, part, deadline) for part in chunks(puts, _WRITE_LIMIT)])
+        self._parallel.run([partial(self._write_part, part, deadline) for part in chunks(items, WRITE_LIMIT)])
 
-    def _write_part(self, puts: Sequence[Any], deadline: Deadline) -> None:
-        wanted: Any = {self._table: list(puts)}
+    def _write_part(self, items: Sequence[Any], deadline: Deadline) -> None:
+        wanted = {item["pk"]["S"]: item for item in items}
         cause: Exception | None = None
         for _ in self._backoff.attempts(self._clock, deadline):
             try:
-                wanted = self._client.batch_write_item(RequestItems=wanted).get("UnprocessedItems")
-            except (BotoCoreError, ClientError) as error:
+                left = write_batch(self._client, self._table, list(wanted.values()))
+                wanted = {item["pk"]["S"]: wanted[item["pk"]["S"]] for item in left}
+            except Exception as error:  # noqa: BLE001 -- as above: nobody knows whether they are written, so write again
                 cause = error
                 continue
             if not wanted:
                 return
         raise JournalUnavailable("the journal could not be written") from cause
+
+
+def _done_in(entry: Any) -> frozenset[str] | None:
+    """Return the effects that an entry names, none without an entry; None for one that nobody can read."""
+    if entry is None:
+        return frozenset()
+    names = entry.get("done", {}).get("SS")
+    return frozenset(names) if isinstance(names, list) else None

@@ -59,10 +59,10 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 f"{_SHOP}/notifications.py",
-                'DONE for entry in response.get("Successful", ())}',
-                'DONE for entry in (*response.get("Successful", ()), *response.get("Failed", ()))}',
+                'DONE) for entry in response.get("Successful", ())]',
+                'DONE) for entry in (*response.get("Successful", ()), *response.get("Failed", ()))]',
             ),
-            Edit(f"{_SHOP}/notifications.py", 'for entry in response.get("Failed", ()):', "for entry in ():"),
+            Edit(f"{_SHOP}/notifications.py", 'for entry in response.get("Failed", ())]', "for entry in ()]"),
         ),
     ),
     _mutant(
@@ -132,8 +132,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "retry with another token",
         f"{_SHOP}/transactions.py",
-        "            outcome = self._send(request, targets)\n",
-        '            outcome = self._send({**request, "ClientRequestToken": self._token()}, targets)\n',
+        "attempt(partial(self._send, request, targets))",
+        'attempt(partial(self._send, {**request, "ClientRequestToken": self._token()}, targets))',
         test="tests/simulation/test_simulation.py::test_a_repeated_transaction_carries_its_first_token",
     ),
     _mutant(
@@ -159,13 +159,13 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "drop unprocessed items",
         f"{_ENGINE}/journal.py",
-        'wanted = self._client.batch_write_item(RequestItems=wanted).get("UnprocessedItems")',
-        'wanted = self._client.batch_write_item(RequestItems=wanted).get("Nothing")',
+        'wanted = {item["pk"]["S"]: wanted[item["pk"]["S"]] for item in left}',
+        "wanted = {}",
     ),
     _mutant(
         "take an unreadable journal for an empty one",
         f"{_ENGINE}/journal.py",
-        'unread = {key["pk"]["S"] for key in keys}',
+        "unread = {*wanted}",
         "unread: set[str] = set()",
         test=f"{_SCHEDULES}::test_what_an_unreadable_journal_may_know_is_not_published_again",
     ),

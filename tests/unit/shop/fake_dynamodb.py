@@ -115,8 +115,10 @@ class FakeDynamoDB:
             raise failure("ValidationException")
         taken, left = keys[: self.batch_get_takes], keys[self.batch_get_takes :]
         found = [self.items.get((table, key["pk"]["S"], key["sk"]["S"])) for key in taken]
-        answer: dict[str, Any] = {"Responses": {table: [copy.deepcopy(item) for item in found if item is not None]}}
-        return answer | ({"UnprocessedKeys": {table: {"Keys": left, "ConsistentRead": True}}} if left else {})
+        return {
+            "Responses": {table: [copy.deepcopy(item) for item in found if item is not None]},
+            "UnprocessedKeys": {table: {"Keys": left, "ConsistentRead": True}} if left else {},
+        }
 
     def _transact(self, actions: list[Any], token: str) -> None:
         if token in self._tokens:

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
     ConnectTimeoutError,
     EndpointConnectionError,
+    IncompleteReadError,
     NoCredentialsError,
     ParamValidationError,
     ReadTimeoutError,
 )
+from botocore.parsers import ResponseParserError
 
 from shop.aws_errors import ErrorKind, kind_of
 from shop.orders import OrderKey
@@ -65,6 +65,11 @@ def test_a_cancellation_without_reasons_is_busy_as_it_blames_nobody() -> None:
     assert parse(None, None, None).busy
 
 
+def test_reasons_that_are_not_one_for_each_action_blame_nobody() -> None:
+    cancelled = parse({"Code": "ConditionalCheckFailed"}, {"Code": "ValidationError"})
+    assert (cancelled.refusals, cancelled.invalid, cancelled.busy) == ((), None, True)
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
@@ -84,9 +89,13 @@ def test_a_cancellation_without_reasons_is_busy_as_it_blames_nobody() -> None:
         (EndpointConnectionError(endpoint_url="https://x"), ErrorKind.AMBIGUOUS),
         (ParamValidationError(report="wrong"), ErrorKind.INVALID),
         (NoCredentialsError(), ErrorKind.CONFIGURATION),
+        (IncompleteReadError(actual_bytes=1, expected_bytes=2), ErrorKind.AMBIGUOUS),
+        (ResponseParserError("<!DOCTYPE html>"), ErrorKind.AMBIGUOUS),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), ErrorKind.AMBIGUOUS),
+        (KeyError("Responses"), ErrorKind.AMBIGUOUS),
     ],
 )
-def test_what_an_error_means(error: ClientError | BotoCoreError, kind: ErrorKind) -> None:
+def test_what_an_error_means(error: Exception, kind: ErrorKind) -> None:
     assert kind_of(error) is kind
 
 
