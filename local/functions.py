@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -50,7 +51,7 @@ class FunctionSpec:
 class StreamMapping:
     """An event source mapping of a stream: `properties` are CloudFormation's, resolved; `function` a logical id.
 
-    `qualifier` is the alias or version of the function that it invokes, if it names one.
+    `qualifier` is the alias or version of the function that it invokes, if it names one; `uuid` is its own name.
     """
 
     logical_id: str
@@ -58,6 +59,7 @@ class StreamMapping:
     stream_arn: str
     properties: Mapping[str, Any]
     qualifier: str | None = None
+    uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
 def read_function(logical_id: str, resource: Json, code: Code, scratch: Path, resolve: Resolve) -> FunctionSpec:
@@ -114,8 +116,22 @@ def read_mappings(
         qualifier = _qualifier(text, functions[function])
         if qualifier is not None and qualifier not in functions[function].qualifiers:
             raise TemplateError(f"{name} names {qualifier} of {function}: the template has no such version or alias")
-        found.append(StreamMapping(name, function, arn, properties, qualifier))
+        mapping = StreamMapping(name, function, arn, properties, qualifier)
+        for other in found:
+            _refuse_second(mapping, other, functions[function])
+        found.append(mapping)
     return found, notes
+
+
+def _refuse_second(mapping: StreamMapping, other: StreamMapping, function: FunctionSpec) -> None:
+    """A function can be the target of a stream once (R); of the same stream, once for each alias and version (I)."""
+    if (mapping.function, mapping.qualifier, mapping.stream_arn) == (other.function, other.qualifier, other.stream_arn):
+        name = function.qualified(mapping.qualifier).split(":function:")[-1]
+        raise TemplateError(
+            f"{mapping.logical_id}: ResourceConflictException (409): The event source arn "
+            f'(" {mapping.stream_arn} ") and function (" {name} ") provided mapping already exists. Please update or '
+            f"delete the existing mapping with UUID {other.uuid}, which is {other.logical_id}"
+        )
 
 
 def _referred(reference: Json) -> str | None:

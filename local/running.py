@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -10,10 +9,11 @@ from typing import TYPE_CHECKING, Self
 
 from local.corrections import ConfirmedSource, Corrections
 from local.failures import FailureDestination
+from local.filters import InvalidFilterPattern
 from local.observations import Logged, Observation
 from local.runtime import Runtime
-from local.settings import MappingSettings, read_mapping
-from local.source import BotoSource, StreamSource
+from local.settings import InvalidSettings, MappingSettings, read_mapping
+from local.source import BotoSource, StreamGone, StreamSource
 from local.trigger import POLL_INTERVAL, Trigger, Wiring
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class Running:
     def __enter__(self) -> Self:
         """Start the runtimes' and the triggers' threads."""
         for mapping in self.cloud.mappings:
+            self.settings[mapping.logical_id] = self._settings(mapping)
+        for mapping in self.cloud.mappings:
             self.triggers[mapping.logical_id] = Trigger(self._wiring(mapping))
         for trigger in self.triggers.values():
             trigger.start()
@@ -86,10 +88,19 @@ class Running:
             self.runtimes[function] = Runtime(spec, self._log(function), reload=self.options.reload)
         return self.runtimes[function]
 
+    def _settings(self, mapping: StreamMapping) -> MappingSettings:
+        timeout = self.options.function(self.cloud.functions[mapping.function]).timeout
+        try:
+            self._source(mapping).shards()
+            return self.options.settings(read_mapping(mapping.properties, function_timeout=timeout))
+        except StreamGone as error:
+            raise InvalidSettings(f"{mapping.logical_id}: Stream not found: {mapping.stream_arn}") from error
+        except (InvalidSettings, InvalidFilterPattern) as error:
+            raise InvalidSettings(f"{mapping.logical_id}: {error}") from error
+
     def _wiring(self, mapping: StreamMapping) -> Wiring:
         runtime = self.runtime(mapping.function)
-        read = read_mapping(mapping.properties, function_timeout=runtime.function.timeout)
-        settings = self.settings[mapping.logical_id] = self.options.settings(read)
+        settings = self.settings[mapping.logical_id]
         destination = settings.destination
         return Wiring(
             name=mapping.logical_id,
@@ -98,7 +109,7 @@ class Running:
             settings=settings,
             source=self._source(mapping),
             invoke=partial(runtime.invoke, qualifier=mapping.qualifier),
-            destination=FailureDestination(destination, str(uuid.uuid4()), self.cloud.client) if destination else None,
+            destination=FailureDestination(destination, mapping.uuid, self.cloud.client) if destination else None,
             observe=self.observe,
             correct=self.corrections,
             poll_interval=self.options.poll_interval,

@@ -88,6 +88,11 @@ class MappingSettings:
             _within(spelled, getattr(self, name), lowest, highest)
         if self.max_age != -1:
             _within("MaximumRecordAgeInSeconds", self.max_age, 60, 604_800)
+        if self.tumbling_window and self.parallelization > 1:
+            raise InvalidSettings(
+                f"TumblingWindowInSeconds is {self.tumbling_window!r} with a ParallelizationFactor of "
+                f"{self.parallelization}; a tumbling window wants a factor of 1"
+            )
         _check_position(self.starting_position)
         _check_filters(self.filters)
 
@@ -214,6 +219,10 @@ def _kind(arn: str, declared: object) -> DestinationKind:
     if service is None:
         raise InvalidSettings(
             f"OnFailure.Destination is {arn!r}; wanted the ARN of an SQS queue, SNS topic or S3 bucket"
+        )
+    if arn.endswith(".fifo"):
+        raise InvalidSettings(
+            f"OnFailure.Destination is {arn!r}, a FIFO queue or topic; a stream's messages go to a standard one"
         )
     if declared is not None and declared != service:
         raise InvalidSettings(f"OnFailure.Type is {declared!r}, but its Destination is the ARN of {service}")

@@ -2,8 +2,8 @@
 
 Documented: windows are bounded by the records' creation times; state is at most 1 MB, else the window ends early; at
 its end the function is invoked once more with isFinalInvokeForWindow. Inferred: windows begin at multiples of their
-length; a record older than the open window belongs to it; the final invocation carries no records; with a
-ParallelizationFactor above 1 each lane has its own window; after an early end the same period opens with fresh state.
+length; a record older than the open window belongs to it; the final invocation carries no records; after an early end
+the same period opens with fresh state. A mapping with windows has one lane a shard (rule 1).
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from local.settings import MappingSettings
 from tablestream.testing import CREATED
 from tests.conformance.driver import ERROR, SHARD, STREAM, failing, numbers, record
 
-MAPPINGS = st.builds(
+SETTINGS = st.builds(
     MappingSettings,
     batch_size=st.integers(1, 7),
     batching_window=st.sampled_from([0, 3]),
@@ -23,9 +24,9 @@ MAPPINGS = st.builds(
     max_age=st.sampled_from([-1, 60]),
     bisect=st.booleans(),
     report_failures=st.booleans(),
-    tumbling_window=st.sampled_from([0, 5]),
     filters=st.sampled_from([(), ('{"dynamodb": {"Keys": {"pk": {"S": [{"anything-but": "I#0"}]}}}}',)]),
 )
+MAPPINGS = st.one_of(SETTINGS, SETTINGS.map(lambda settings: replace(settings, parallelization=1, tumbling_window=5)))
 ITEMS = 5
 RECORDS = 40
 

@@ -35,6 +35,13 @@ def test_rule_01_limits_of_settings(setting: str, lowest: int, highest: int) -> 
             read(**{setting: beyond})
 
 
+def test_rule_01_a_tumbling_window_wants_a_parallelization_factor_of_one() -> None:
+    assert read(TumblingWindowInSeconds=60, ParallelizationFactor=1).tumbling_window == 60
+    assert read(TumblingWindowInSeconds=0, ParallelizationFactor=2).parallelization == 2
+    with pytest.raises(InvalidSettings, match="a tumbling window wants a factor of 1"):
+        read(TumblingWindowInSeconds=60, ParallelizationFactor=2)
+
+
 @pytest.mark.parametrize("age", [0, 1, 59])
 def test_rule_01_record_age_is_no_limit_or_a_minute_at_least(age: int) -> None:
     assert read(MaximumRecordAgeInSeconds=60).max_age == 60
@@ -107,6 +114,11 @@ def test_rule_02_the_destinations_type_is_sams_and_may_be_left_out(arn: str, kin
         ({"OnFailure": {"Destination": {"Ref": "Queue"}}}, "wanted text"),
         ({"OnFailure": {"Destination": "arn:aws:s3:::bucket", "Type": "SQS"}}, "is the ARN of S3"),
         ({"OnFailure": "arn:aws:s3:::bucket"}, "wanted an object with Destination"),
+        (
+            {"OnFailure": {"Destination": "arn:aws:sqs:eu-west-1:1:q.fifo"}},
+            "q.fifo', a FIFO queue or topic; a stream's",
+        ),
+        ({"OnFailure": {"Destination": "arn:aws:sns:eu-west-1:1:t.fifo", "Type": "SNS"}}, "go to a standard one"),
     ],
 )
 def test_rule_02_a_destination_that_cannot_be_is_named(config: dict[str, Any], message: str) -> None:

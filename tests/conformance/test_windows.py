@@ -191,12 +191,3 @@ def test_rule_33_throttles_change_no_state() -> None:
     shard.offer(record(1, at=START))
     shard.run(in_turn(Throttled(), keeping(count=1), Throttled(), keeping()))
     assert told(shard) == [([1], {}, False), ([1], {}, False), ([], {"count": 1}, True), ([], {"count": 1}, True)]
-
-
-def test_rule_33_each_lane_has_a_window_of_its_own() -> None:
-    shard = shard_of(parallelization=2)
-    shard.offer(*(record(n, at=START) for n in range(1, 21)))
-    shard.run(counting)
-    finals = [state["count"] for _, state, final in told(shard) if final]
-    assert len(finals) == 2
-    assert sum(finals) == 20
