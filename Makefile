@@ -109,11 +109,12 @@ e2e: ## The package in containers by `sam local`, and deployed into an emulator;
 
 requirements: ## Compile requirements/*.in to hashed files that fit Python 3.11 to 3.13
 	@$(NEED_COMPILE)
-	@set -e; for step in runtime local:runtime dev:local sam checkov ministack compile; do \
+	@set -e; compiled() { if [ $$1 = runtime ]; then echo src/requirements.txt; else echo requirements/$$1.txt; fi; }; \
+	for step in runtime local:runtime dev:local sam checkov ministack compile; do \
 	  layer=$${step%%:*}; below=$${step#$$layer}; below=$${below#:}; \
 	  .venv-compile/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
-	    --no-emit-index-url --no-emit-find-links $${below:+-c requirements/$$below.txt} $(ARGS) \
-	    requirements/$$layer.in -o requirements/$$layer.txt; \
+	    --no-emit-index-url --no-emit-find-links $${below:+-c $$(compiled $$below)} $(ARGS) \
+	    requirements/$$layer.in -o $$(compiled $$layer); \
 	done
 
 clean: ## Remove what was built, and the virtual environments

@@ -43,7 +43,7 @@ class Toolchain:
     @cached_property
     def peers(self) -> Path:
         """The libraries of the package, complete, as somebody who follows a tutorial has them; with byte code."""
-        requirements = ROOT / "requirements" / "runtime.txt"
+        requirements = ROOT / "src" / "requirements.txt"
         folder = FOLDER / f"peers-{_digest(requirements)}"
         if not folder.is_dir():
             pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-qq", "--no-deps"]
