@@ -37,7 +37,7 @@ def served() -> Iterator[tuple[HostileAws, Clients]]:
         patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
         clients = Clients.connect(CONFIG)
-        assert clients.failures.meta.service_model  # made when it is first used, which has to be here
+        assert clients.failures.meta.endpoint_url == url  # made when it is first used, which has to be here
         yield services, clients
 
 
