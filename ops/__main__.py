@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops import redrive_command, replay_command
-from ops.arguments import add_break_lease, add_filters, add_resources, add_sending
+from ops.arguments import add_filters, add_resources, add_sending
 from ops.errors import StoppedError, UsageError
 from ops.view import say
 
@@ -91,7 +91,6 @@ def _add_discard(parser: argparse.ArgumentParser) -> None:
     add_filters(parser)
     parser.add_argument("--why", required=True, metavar="TEXT", help="goes into the log; no personal data, please")
     parser.add_argument("--yes", action="store_true", help="do not ask")
-    add_break_lease(parser)
     parser.set_defaults(run=redrive_command.discarded)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from ops.parked import Stored
-from tablestream.parallel import Parallel, Sequential
+from tablestream.run import Parallel, Sequential
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -12,7 +12,7 @@ from functools import partial
 from ops.bucket import FailuresBucket
 from ops.parked import Parked
 from tablestream.chunks import chunks
-from tablestream.clock import Clock
+from tablestream.run import Clock
 
 DISCARDED = "discarded/"
 _TOGETHER = 100
@@ -41,18 +41,12 @@ class Discard:
     bucket: FailuresBucket
     clock: Clock
     owner: str
-    ready: Callable[[], None]
-    """Called before objects are moved; raises `StoppedError` when nothing more shall be moved."""
 
     def run(self, doomed: Sequence[Doomed], why: str, advanced: Callable[[int], None]) -> int:
-        """Discard objects; return how many were moved. Those that somebody has changed meanwhile stay.
-
-        Raises `StoppedError`.
-        """
+        """Discard objects; return how many were moved. Those that somebody has changed meanwhile stay."""
         self._log(doomed, why)
         moved = 0
         for part in chunks(doomed, _TOGETHER):
-            self.ready()
             done = self.bucket.parallel.run([partial(self.bucket.move, one.key, one.etag, DISCARDED) for one in part])
             moved += sum(done)
             advanced(len(part))

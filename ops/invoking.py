@@ -11,10 +11,9 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnec
 
 from ops.errors import OutcomeUnknownError, StoppedError
 from ops.parked import named
-from tablestream.backoff import Backoff
 from tablestream.change import RawRecord
-from tablestream.clock import Clock, Deadline
 from tablestream.errors import InvalidEvent, NoProgress, SystemicFailure
+from tablestream.run import Backoff, Clock, Deadline, SystemClock
 
 MAX_REQUEST_BYTES = 6_291_456
 """What Lambda takes in a synchronous invocation (Lambda quotas)."""
@@ -74,9 +73,7 @@ class Invoker:
 
     client: LambdaApi
     function: str
-    ready: Callable[[], None]
-    """Called right before each try; raises `StoppedError` when nothing more shall be sent."""
-    clock: Clock
+    clock: Clock = SystemClock()  # noqa: RUF009 -- has no state
     backoff: Backoff = Backoff(base=0.5, cap=20.0, tries=8)  # noqa: RUF009 -- has no state
 
     def __call__(self, records: Sequence[RawRecord]) -> Answer:
@@ -100,7 +97,6 @@ class Invoker:
         return problem
 
     def _try(self, payload: bytes) -> Any:
-        self.ready()
         try:
             return self.client.invoke(FunctionName=self.function, InvocationType="RequestResponse", Payload=payload)
         except ClientError as error:

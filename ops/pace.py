@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-from tablestream.clock import Clock
+from tablestream.run import Clock
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from ops.aws import Aws
 from ops.bucket import FailuresBucket
 from ops.discarding import Discard, Doomed
 from ops.errors import OutcomeUnknownError, StoppedError, UsageError
-from ops.guard import Ready, WatchfulClock, paced
+from ops.guard import guarded
 from ops.interrupt import interruptible
 from ops.lease import Lease
 from ops.listing import Unreadable, fields_of, groups_of, parked_in, row_of
@@ -24,8 +24,7 @@ from ops.planning import Plan, Planner, batches
 from ops.redriving import Redrive, Tally
 from ops.sending import Sender
 from ops.view import age, console, progress, say, table
-from tablestream.clock import SystemClock
-from tablestream.parallel import ThreadParallel
+from tablestream.run import SystemClock, ThreadParallel
 
 THREADS = 8
 INCOMPLETE = 1
@@ -140,13 +139,11 @@ def run(given: argparse.Namespace) -> int:
     if given.dry_run:
         _announce(_planned(bucket, given), given.batch_size, function)
         return 0
-    with lease.held(break_first=given.break_lease), interruptible() as stop:
+    with lease.held(), interruptible() as stop:
         plan = _planned(bucket, given)
         _announce(plan, given.batch_size, function)
         with progress("redriving", len(plan.entries)) as advanced:
-            ready = Ready(lease, stop)
-            clock = WatchfulClock(_CLOCK, ready)
-            send = paced(aws.invoker(ready, clock), Pace(given.rate, clock))
+            send = guarded(aws.invoker(), lease, Pace(given.rate, _CLOCK), stop)
             redrive = Redrive(bucket, plan, Sender(send, given.patience), _CLOCK, advanced, given.batch_size)
             return _carried_out(redrive)
 
@@ -210,8 +207,13 @@ def discarded(given: argparse.Namespace) -> int:
         say("nothing discarded")
         return INCOMPLETE if doomed else 0
     lease = Lease(bucket, _CLOCK, owner(), _DISCARD_SECONDS, _warn)
-    with lease.held(break_first=given.break_lease), progress("discarding", len(doomed)) as advanced:
-        moved = Discard(bucket, _CLOCK, owner(), lease.confirm).run(doomed, given.why, advanced)
+    with lease.held(), progress("discarding", len(doomed)) as advanced:
+
+        def moved_on(count: int) -> None:
+            lease.renew()
+            advanced(count)
+
+        moved = Discard(bucket, _CLOCK, owner()).run(doomed, given.why, moved_on)
     say(f"{moved} of {what} moved to discarded/; the log is under discarded/log/")
     return 0 if moved == len(doomed) else INCOMPLETE
 

@@ -19,8 +19,8 @@ from ops.settling import Settler
 from tablestream._version import __version__
 from tablestream.change import RawRecord
 from tablestream.chunks import chunks
-from tablestream.clock import Clock
 from tablestream.dead_letters import DeadLetter, S3DeadLetters
+from tablestream.run import Clock
 
 DEFAULT_BATCH = 100
 _TOGETHER = 4

@@ -13,7 +13,7 @@ from ops.arguments import add_resources, add_sending, aws_of, positive
 from ops.aws import Aws
 from ops.bucket import FailuresBucket
 from ops.errors import StoppedError, UsageError
-from ops.guard import Ready, WatchfulClock, paced
+from ops.guard import guarded
 from ops.interrupt import interruptible
 from ops.items import Maker
 from ops.lease import Lease
@@ -25,9 +25,9 @@ from ops.sources import Export, Query, Scan, Source, Table
 from ops.state import State
 from ops.view import progress, say
 from tablestream._version import __version__
-from tablestream.clock import Deadline, SystemClock
 from tablestream.dead_letters import DeadLetter, S3DeadLetters
-from tablestream.effects import Done
+from tablestream.run import Deadline, Run, SystemClock
+from tablestream.sink import Done
 
 INCOMPLETE = 1
 _PUT_SECONDS = 60.0
@@ -99,14 +99,8 @@ def run(given: argparse.Namespace) -> int:
     state = _state(given, job)
     bucket = FailuresBucket(aws.s3(job.threads), aws.bucket)
     lease = Lease(bucket, _CLOCK, owner(), given.lease_seconds or aws.timeout(), lambda text: say(text, error=True))
-    with (
-        lease.held(break_first=given.break_lease),
-        interruptible() as stop,
-        progress("replaying", job.items) as advanced,
-    ):
-        ready = Ready(lease, stop)
-        clock = WatchfulClock(_CLOCK, ready)
-        send = paced(aws.invoker(ready, clock, job.threads), Pace(given.rate, clock))
+    with lease.held(), interruptible() as stop, progress("replaying", job.items) as advanced:
+        send = guarded(aws.invoker(job.threads), lease, Pace(given.rate, _CLOCK), stop)
         replaying = Replaying(
             source=job.source,
             state=state,
@@ -156,7 +150,7 @@ class Parking:
         """Store a dead letter for each result. Raises `StoppedError`."""
         letters = [_letter(result) for result in results]
         store = S3DeadLetters(self.bucket.client, self.bucket.name)
-        answers = store.store(letters, Deadline(lambda: _PUT_SECONDS)) if letters else ()
+        answers = store.store(letters, Run(Deadline(lambda: _PUT_SECONDS))) if letters else ()
         if not all(isinstance(answer, Done) for answer in answers):
             raise StoppedError("what failed could not be written to the failures bucket")
 

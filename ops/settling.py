@@ -14,7 +14,7 @@ from typing import Any
 from ops.bucket import FailuresBucket
 from ops.parked import Kind, Parked, identity_of, read
 from ops.planning import Source
-from tablestream.clock import Clock
+from tablestream.run import Clock
 
 REDRIVEN = "redriven/"
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from shop.effects import Notification, Release, Reserve
 from shop.handlers import routes
-from tablestream.clock import Deadline
 from tablestream.collector import spare_batches
 from tablestream.dead_letters import DeadLetter
-from tablestream.effects import DONE, Answer
+from tablestream.run import Run
+from tablestream.sink import DONE, Answer, Effect
 from tablestream.worker import Worker
 
 
@@ -25,24 +25,27 @@ class _Sink:
         self.idempotent = idempotent
         self._reads = reads
 
-    def apply(self, effects: Sequence[Any], deadline: Deadline) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
+    def apply(self, effects: Sequence[Effect[Any]], run: Run) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
         if self._reads is not None:
             for effect in effects:
-                self._reads(effect)
+                self._reads(effect.value)
         return [DONE] * len(effects)
 
 
 class _Nowhere:
     """A journal that knows nothing, and dead letters that go nowhere."""
 
-    def read(self, event_ids: Sequence[str], deadline: Deadline) -> Mapping[str, frozenset[str]]:  # noqa: ARG002 -- the protocol's
-        return dict.fromkeys(event_ids, frozenset())
+    def read(self, keys: Sequence[str], run: Run) -> Mapping[str, frozenset[str]]:  # noqa: ARG002 -- the protocol's
+        return dict.fromkeys(keys, frozenset())
 
-    def record(self, done: Mapping[str, frozenset[str]], deadline: Deadline) -> None:
+    def record(self, done: Mapping[str, frozenset[str]], run: Run) -> None:
         pass
 
-    def store(self, letters: Sequence[DeadLetter], deadline: Deadline) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
+    def store(self, letters: Sequence[DeadLetter], run: Run) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
         return [DONE] * len(letters)
+
+    def key(self, letter: DeadLetter) -> str:
+        return letter.event_id
 
 
 def worker(
@@ -57,7 +60,7 @@ def worker(
         ],
         journal=_Nowhere(),
         dead_letters=_Nowhere(),
-        table_name="orders",
+        table="orders",
     )
 
 

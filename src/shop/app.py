@@ -18,8 +18,8 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from shop.assembly import Clients, assemble
 from shop.config import Config
 from shop.metrics import Recorder
-from tablestream.clock import SystemClock
 from tablestream.collector import spare_batches
+from tablestream.run import SystemClock
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

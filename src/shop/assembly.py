@@ -18,10 +18,9 @@ from shop.notifications import SnsSink
 from shop.steps import Tables
 from shop.wire import write_form, write_json
 from tablestream._version import __version__
-from tablestream.clock import Clock, SystemClock
 from tablestream.dead_letters import S3DeadLetters
 from tablestream.journal import DynamoDBJournal
-from tablestream.parallel import Parallel, ThreadParallel
+from tablestream.run import Clock, Parallel, ThreadParallel
 from tablestream.worker import Worker
 
 if TYPE_CHECKING:
@@ -126,21 +125,22 @@ def assemble(
     observe_inventory: Callable[[InventoryCounts], None] = _nothing,
 ) -> Worker:
     """Return the worker that moves stock first and announces then."""
-    clock = clock or SystemClock()
     parallel = parallel or ThreadParallel(config.concurrency)
     tables = Tables(config.table_name, config.inventory_table)
     return Worker(
         routes(),
         [
-            InventorySink(clients.inventory, tables, parallel=parallel, clock=clock, observe=observe_inventory),
-            SnsSink(clients.topic, config.topic_arn, parallel=parallel, clock=clock),
+            InventorySink(clients.inventory, tables, observe=observe_inventory),
+            SnsSink(clients.topic, config.topic_arn),
         ],
-        journal=DynamoDBJournal(
-            clients.journal, config.journal_table, ttl_days=config.journal_ttl_days, clock=clock, parallel=parallel
-        ),
-        dead_letters=S3DeadLetters(clients.failures, config.failures_bucket, parallel=parallel),
-        table_name=config.table_name,
+        journal=DynamoDBJournal(clients.journal, config.journal_table, ttl_days=config.journal_ttl_days),
+        dead_letters=S3DeadLetters(clients.failures, config.failures_bucket),
+        name=config.consumer,
+        table=config.table_arn or config.table_name,
         margin_seconds=config.deadline_margin_seconds,
+        ignore_before=config.ignore_before,
+        local_changes_only=config.local_changes_only,
         clock=clock,
+        parallel=parallel,
         observe=observe,
     )

@@ -9,7 +9,7 @@ from shop.effects import Request
 from shop.orders import OrderKey
 from shop.packing import Transaction
 from shop.steps import Step, Verdict
-from tablestream.effects import DONE, Answer, Permanent, Transient
+from tablestream.sink import DONE, Answer, Permanent, Transient
 
 SUSPICIOUS = 10
 """Where all of so many orders are found invalid, it is hardly the orders."""

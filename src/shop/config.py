@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from tablestream.errors import ConfigurationError, describe
@@ -16,6 +17,7 @@ N = TypeVar("N", int, float)
 DEFAULT_CONCURRENCY = 8
 
 _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+_TABLE_ARN = re.compile(r"arn:[a-z0-9-]+:dynamodb:[a-z0-9-]+:\d{12}:table/[A-Za-z0-9_.-]{3,255}")
 _TOPIC = re.compile(r"arn:[a-z0-9-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
@@ -38,6 +40,13 @@ class Config:
     journal_ttl_days: int = DEFAULT_TTL_DAYS
     deadline_margin_seconds: float = DEFAULT_MARGIN_SECONDS
     concurrency: int = DEFAULT_CONCURRENCY
+    consumer: str = "worker"
+    """The function's name: it tells this consumer of the stream from others."""
+    table_arn: str | None = None
+    """Where it is given, records of a table of the same name in another account or region are refused."""
+    ignore_before: float | None = None
+    """Seconds since the epoch."""
+    local_changes_only: bool = False
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Config:
@@ -54,6 +63,10 @@ class Config:
                 "DEADLINE_MARGIN_SECONDS", DEFAULT_MARGIN_SECONDS, _MIN_MARGIN_SECONDS, _MAX_MARGIN_SECONDS
             ),
             concurrency=reader.number("CONCURRENCY", DEFAULT_CONCURRENCY, 1, _MAX_CONCURRENCY),
+            consumer=environ.get("AWS_LAMBDA_FUNCTION_NAME") or "worker",
+            table_arn=reader.text("TABLE_ARN", _TABLE_ARN, "a table's ARN") if environ.get("TABLE_ARN") else None,
+            ignore_before=reader.time("IGNORE_BEFORE"),
+            local_changes_only=reader.switch("LOCAL_CHANGES_ONLY"),
         )
         reader.check()
         return config
@@ -85,6 +98,26 @@ class _Reader:
             kind = _KINDS[type(default)]
             self._problems.append(f"{name}: wanted {kind} from {least} to {most}, got {describe(value)}")
         return number
+
+    def time(self, name: str) -> float | None:
+        """Read a moment in ISO 8601 with its offset from UTC; None when the variable is not set."""
+        value = self._environ.get(name, "")
+        if not value:
+            return None
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            self._problems.append(f"{name}: wanted a time like 2025-11-20T12:00:00Z, got {describe(value)}")
+            return None
+        return moment.timestamp()
+
+    def switch(self, name: str) -> bool:
+        value = self._environ.get(name, "")
+        if value not in {"", "true", "false"}:
+            self._problems.append(f"{name}: wanted true or false, got {describe(value)}")
+        return value == "true"
 
     def check(self) -> None:
         if self._problems:

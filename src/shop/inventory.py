@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -18,10 +17,8 @@ from shop.releases import Releases
 from shop.reservations import Reservations
 from shop.steps import Step, Tables
 from shop.transactions import Committed, Outcome, Refusal, Transactor
-from tablestream.backoff import Backoff
-from tablestream.clock import Clock, Deadline, SystemClock
-from tablestream.effects import Answer, answer_to
-from tablestream.parallel import Parallel, Sequential
+from tablestream.run import Run
+from tablestream.sink import Answer, Effect, answer_to
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -100,65 +97,58 @@ class InventorySink:
         client: DynamoDBClient,
         tables: Tables,
         *,
-        parallel: Parallel | None = None,
-        clock: Clock | None = None,
-        backoff: Backoff | None = None,
         observe: Callable[[InventoryCounts], None] = _ignore,
     ) -> None:
         """Take a boto3 DynamoDB client and the tables; `observe` gets the counts of each call."""
-        self._parallel = parallel or Sequential()
-        self._clock = clock or SystemClock()
-        self._backoff = backoff or Backoff()
         self._observe = observe
-        repeats = replace(self._backoff, tries=_REPEATS)
-        self._transactor = Transactor(client, tables, clock=self._clock, repeats=repeats)
-        self._reader = Reader(
-            client, tables.inventory, clock=self._clock, backoff=self._backoff, parallel=self._parallel
-        )
+        self._transactor = Transactor(client, tables, repeats=_REPEATS)
+        self._reader = Reader(client, tables.inventory)
 
-    def apply(self, effects: Sequence[Reserve | Release], deadline: Deadline) -> Sequence[Answer]:
+    def apply(self, effects: Sequence[Effect[Reserve | Release]], run: Run) -> Sequence[Answer]:
         """Carry out releases, then reserves, so that what comes back can be given out; answer for each effect."""
         counts = InventoryCounts()
-        requests, answers = _read(effects)
-        given_back = {place: request for place, request in requests.items() if isinstance(effects[place], Release)}
+        requests, answers = _read([effect.value for effect in effects])
+        given_back = {
+            place: request for place, request in requests.items() if isinstance(effects[place].value, Release)
+        }
         taken = {place: request for place, request in requests.items() if place not in given_back}
         releases, reservations = Releases(given_back.values(), counts), Reservations(taken.values(), counts)
         for settlement in (releases, reservations):
-            self._settle(settlement, deadline)
+            self._settle(settlement, run)
         self._observe(counts)
         for placed, settlement in ((given_back, releases), (taken, reservations)):
             found = settlement.cases.answers()
             answers |= {place: found[request.order] for place, request in placed.items()}
         return [answers[place] for place in range(len(effects))]
 
-    def _settle(self, settlement: Settlement, deadline: Deadline) -> None:
-        waits = self._backoff.waits(self._clock, deadline)
+    def _settle(self, settlement: Settlement, run: Run) -> None:
+        waits = run.backoff.waits(run.clock, run.deadline)
         idle = 0
-        while settlement.cases.open and not deadline.expired:
+        while settlement.cases.open and not run.deadline.expired:
             before = len(settlement.cases.open)
-            progress = self._round(settlement, deadline)
+            progress = self._round(settlement, run)
             idle = 0 if len(settlement.cases.open) < before else idle + 1
             if progress is _Progress.STOP:
                 return
             if progress is _Progress.WAIT or idle >= _EAGER:
                 if not idle:
-                    waits = self._backoff.waits(self._clock, deadline)
+                    waits = run.backoff.waits(run.clock, run.deadline)
                 if settlement.cases.open and next(waits, _USED_UP) is _USED_UP:
                     return
                 settlement.waited()
 
-    def _round(self, settlement: Settlement, deadline: Deadline) -> _Progress:
-        progress = self._look_up(settlement, deadline)
+    def _round(self, settlement: Settlement, run: Run) -> _Progress:
+        progress = self._look_up(settlement, run)
         chains = pack(settlement.plan(), settlement.cases.alone)
-        tried = self._parallel.run([partial(self._transactor.run, chain, deadline) for chain in chains])
+        tried = run.parallel.run([partial(self._transactor.run, chain, run) for chain in chains])
         news = [_learn(settlement, transaction, outcome) for chain in tried for transaction, outcome in chain]
         return max([progress, *news], key=_GRAVITY.index)
 
-    def _look_up(self, settlement: Settlement, deadline: Deadline) -> _Progress:
+    def _look_up(self, settlement: Settlement, run: Run) -> _Progress:
         wanted = settlement.unread()
         if not wanted:
             return _Progress.ON
-        readings = self._reader.read(wanted, deadline)
+        readings = self._reader.read(wanted, run)
         for key, item in readings.items.items():
             settlement.read(key, item)
         for key, (error, kind) in readings.failed.items():

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from shop.effects import Notification, OrderFacts, Subject
-from tablestream.effects import PermanentFailure
+from tablestream.sink import PermanentFailure
 
 MAX_BYTES = 262_144
 """What SNS takes in one call, a message or a batch: bodies and attributes together."""

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Metrics
 
     from shop.cases import InventoryCounts
-    from tablestream.clock import Clock
     from tablestream.report import Report
+    from tablestream.run import Clock
 
 
 class Metric(StrEnum):

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 from shop.aws_errors import ErrorKind, Failed, attempt, kind_of_code
 from shop.effects import Notification
 from shop.messages import MAX_BYTES, Message, compose
-from tablestream.backoff import Backoff
 from tablestream.batches import UnreadableAnswerError
-from tablestream.clock import Clock, Deadline, SystemClock
-from tablestream.effects import DONE, Answer, Permanent, Transient, answer_to
-from tablestream.parallel import Parallel, Sequential
+from tablestream.run import Run
+from tablestream.sink import DONE, Answer, Effect, Permanent, Transient, answer_to
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
+_RETRIES = 4
 MAX_ENTRIES = 10
 """Entries that PublishBatch takes."""
 SUSPICIOUS = 10
@@ -41,45 +40,25 @@ class SnsSink:
     takes = (Notification,)
     idempotent = False
 
-    def __init__(
-        self,
-        client: SNSClient,
-        topic_arn: str,
-        *,
-        parallel: Parallel | None = None,
-        clock: Clock | None = None,
-        backoff: Backoff | None = None,
-    ) -> None:
+    def __init__(self, client: SNSClient, topic_arn: str) -> None:
         """Take a boto3 SNS client and the ARN of the topic."""
         self._client = client
         self._topic_arn = topic_arn
-        self._parallel = parallel or Sequential()
-        self._clock = clock or SystemClock()
-        self._backoff = backoff or Backoff(tries=4)
 
-    def apply(self, effects: Sequence[Notification], deadline: Deadline) -> Sequence[Answer]:
-        """Publish; answer for each notification. A later announcement of a change waits for the earlier one."""
-        answers: dict[int, Answer] = {}
-        stuck: dict[str, Answer] = {}
-        for turn in _turns(effects):
-            held_up = {place: stuck[change] for place, change in turn.items() if change in stuck}
-            ready = {place: effects[place] for place in turn if place not in held_up}
-            answers |= held_up | self._publish_all(ready, deadline)
-            stuck = {change: answers[place] for place, change in turn.items() if isinstance(answers[place], Transient)}
+    def apply(self, effects: Sequence[Effect[Notification]], run: Run) -> Sequence[Answer]:
+        """Publish; answer for each notification."""
+        answers, messages = _composed([effect.value for effect in effects])
+        calls = [partial(self._publish, batch, run) for batch in _batches(messages)]
+        published = {place: answer for part in run.parallel.run(calls) for place, answer in part.items()}
+        answers |= _doubted(published)
         return [answers[place] for place in range(len(effects))]
 
-    def _publish_all(self, notifications: Mapping[int, Notification], deadline: Deadline) -> Answers:
-        answers, messages = _composed(notifications)
-        calls = [partial(self._publish, batch, deadline) for batch in _batches(messages)]
-        published = {place: answer for part in self._parallel.run(calls) for place, answer in part.items()}
-        return answers | _doubted(published)
-
-    def _publish(self, batch: Batch, deadline: Deadline) -> Answers:
+    def _publish(self, batch: Batch, run: Run) -> Answers:
         answers: Answers = {}
         left = dict(batch)
         failure = Failed(TimeoutError("the deadline came before this notification"), ErrorKind.THROTTLE)
-        for _ in self._backoff.attempts(self._clock, deadline):
-            if deadline.expired:
+        for _ in run.attempts(_RETRIES):
+            if run.deadline.expired:
                 break
             answer = attempt(partial(self._send, left))
             if isinstance(answer, Failed):
@@ -92,14 +71,14 @@ class SnsSink:
             if not left:
                 break
         if failure.kind is ErrorKind.INVALID and left:
-            return answers | self._isolate(left, failure.error, deadline)
+            return answers | self._isolate(left, failure.error, run)
         return dict.fromkeys(left, Transient(failure.error)) | answers
 
-    def _isolate(self, batch: Batch, error: Exception, deadline: Deadline) -> Answers:
+    def _isolate(self, batch: Batch, error: Exception, run: Run) -> Answers:
         """Find the message that fails the whole call, and let the others through."""
         if len(batch) == 1:
             return dict.fromkeys(batch, Permanent(f"SNS does not take the message: {error}"))
-        parts = [self._publish({place: message}, deadline) for place, message in batch.items()]
+        parts = [self._publish({place: message}, run) for place, message in batch.items()]
         return {place: answer for part in parts for place, answer in part.items()}
 
     def _send(self, batch: Batch) -> Answers:
@@ -151,26 +130,10 @@ def _final(answer: Answer | None) -> bool:
     return answer is not None
 
 
-def _turns(effects: Sequence[Notification]) -> list[dict[int, str]]:
-    """Part notifications by whether they are the first, second, … of their change; by place, with the event id.
-
-    In one wave no two changes concern the same item, so that is all the order there is to keep.
-    """
-    turns: list[dict[int, str]] = []
-    seen: Counter[str] = Counter()
-    for place, effect in enumerate(effects):
-        change = effect.change.event_id
-        if seen[change] == len(turns):
-            turns.append({})
-        turns[seen[change]][place] = change
-        seen[change] += 1
-    return turns
-
-
-def _composed(notifications: Mapping[int, Notification]) -> tuple[Answers, Batch]:
+def _composed(notifications: Sequence[Notification]) -> tuple[Answers, Batch]:
     answers: Answers = {}
     messages: dict[int, Message] = {}
-    for place, notification in notifications.items():
+    for place, notification in enumerate(notifications):
         try:
             messages[place] = compose(notification)
         except Exception as error:  # noqa: BLE001 -- whatever is wrong with one message must not stop the others

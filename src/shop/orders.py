@@ -167,7 +167,7 @@ def _lines(items: object) -> tuple[OrderLine, ...]:
         raise InvalidRecord(f"items: wanted a list of at least one line, got {describe(items)}")
     quantities: dict[str, int] = {}
     for position, line in enumerate(items):
-        if type(line) is not dict:
+        if not isinstance(line, dict):
             raise InvalidRecord(f"items[{position}]: wanted a map with productId and quantity, got {describe(line)}")
         product = _id(line.get("productId"), f"items[{position}].productId", MAX_PRODUCT_ID_BYTES)
         quantity = _whole(line.get("quantity"), f"items[{position}].quantity")

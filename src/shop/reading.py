@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from shop.aws_errors import ErrorKind, Failed, attempt
 from shop.ledger import Item, ItemKey
-from tablestream.backoff import Backoff
 from tablestream.batches import READ_LIMIT, get_batch
 from tablestream.chunks import chunks
-from tablestream.clock import Clock, Deadline
-from tablestream.parallel import Parallel
+from tablestream.run import Run
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -29,27 +27,22 @@ class Readings(NamedTuple):
 class Reader:
     """Reads items by their keys, a hundred a call, the calls side by side."""
 
-    def __init__(
-        self, client: DynamoDBClient, table: str, *, clock: Clock, backoff: Backoff, parallel: Parallel
-    ) -> None:
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
         """Take a boto3 DynamoDB client and the table's name."""
         self._client = client
         self._table = table
-        self._clock = clock
-        self._backoff = backoff
-        self._parallel = parallel
 
-    def read(self, keys: Sequence[ItemKey], deadline: Deadline) -> Readings:
+    def read(self, keys: Sequence[ItemKey], run: Run) -> Readings:
         """Read the items of distinct keys; what the service leaves unprocessed is asked for again."""
         parts = list(chunks(keys, READ_LIMIT))
-        readings = self._parallel.run([partial(self._read_part, part, deadline) for part in parts])
+        readings = run.parallel.run([partial(self._read_part, part, run) for part in parts])
         return _merged(readings)
 
-    def _read_part(self, keys: Sequence[ItemKey], deadline: Deadline) -> Readings:
+    def _read_part(self, keys: Sequence[ItemKey], run: Run) -> Readings:
         found: dict[ItemKey, Item] = {}
         wanted = list(keys)
         failure = Failed(TimeoutError("the ledger could not be read in time"), ErrorKind.THROTTLE)
-        for _ in self._backoff.attempts(self._clock, deadline):
+        for _ in run.attempts():
             answer = attempt(partial(self._ask, wanted))
             if isinstance(answer, Failed):
                 failure = answer
@@ -61,14 +54,14 @@ class Reader:
             if not wanted:
                 break
         if failure.kind is ErrorKind.INVALID and len(wanted) > 1:
-            return self._halved(keys, deadline)
+            return self._halved(keys, run)
         unread = dict.fromkeys(wanted, failure)
         return Readings({key: found.get(key) for key in keys if key not in unread}, unread)
 
-    def _halved(self, keys: Sequence[ItemKey], deadline: Deadline) -> Readings:
+    def _halved(self, keys: Sequence[ItemKey], run: Run) -> Readings:
         """One key that DynamoDB does not take fails the whole call: find it, and let the others through."""
         middle = len(keys) // 2
-        return _merged([self._read_part(keys[:middle], deadline), self._read_part(keys[middle:], deadline)])
+        return _merged([self._read_part(keys[:middle], run), self._read_part(keys[middle:], run)])
 
     def _ask(self, keys: Sequence[ItemKey]) -> tuple[dict[ItemKey, Item], list[ItemKey]]:
         items, left = get_batch(self._client, self._table, [key.tagged() for key in keys])

@@ -11,7 +11,7 @@ from shop.orders import OrderKey
 from shop.packing import Transaction
 from shop.steps import Step, Verdict
 from shop.transactions import Refusal
-from tablestream.effects import Permanent
+from tablestream.sink import Permanent
 
 
 class Releases:

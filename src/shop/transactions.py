@@ -14,8 +14,7 @@ from shop.aws_errors import ErrorKind, Failed, attempt, code_of, kind_of_code
 from shop.ledger import Item
 from shop.packing import Chain, Transaction
 from shop.steps import Actions, Tables, Target
-from tablestream.backoff import Backoff
-from tablestream.clock import Clock, Deadline
+from tablestream.run import Run
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -84,43 +83,41 @@ class Transactor:
         client: DynamoDBClient,
         tables: Tables,
         *,
-        clock: Clock,
-        repeats: Backoff,
+        repeats: int,
         # Of the operating system's randomness: environments restored from one snapshot share the state of `random`.
         token: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
         """Take a boto3 DynamoDB client; `repeats` is how often a call whose outcome is unknown is sent again."""
         self._client = client
         self._tables = tables
-        self._clock = clock
         self._repeats = repeats
         self._token = token
 
-    def run(self, transactions: Chain, deadline: Deadline) -> list[tuple[Transaction, Outcome]]:
+    def run(self, transactions: Chain, run: Run) -> list[tuple[Transaction, Outcome]]:
         """Carry out a chain up to its first failure; return what became of each transaction that was tried.
 
         What comes after a failure must wait for it: it may want stock that the failed one has the older claim to.
         """
         outcomes: list[tuple[Transaction, Outcome]] = []
         for transaction in transactions:
-            outcome = self._carry_out(transaction, deadline)
+            outcome = self._carry_out(transaction, run)
             outcomes.append((transaction, outcome))
             if not isinstance(outcome, Committed):
                 break
         return outcomes
 
-    def _carry_out(self, transaction: Transaction, deadline: Deadline) -> Outcome:
+    def _carry_out(self, transaction: Transaction, run: Run) -> Outcome:
         """Send a transaction; when nobody knows whether it took effect, send the identical one under the same token.
 
         DynamoDB answers the repetition of a token (for ten minutes) like the first time, without doing it twice. Beyond
         that the ledger's condition guards the orders.
         """
-        actions, targets = Actions(self._tables, iso_time(self._clock.now())).build(transaction.steps)
+        actions, targets = Actions(self._tables, iso_time(run.clock.now())).build(transaction.steps)
         request = {"TransactItems": actions, "ClientRequestToken": self._token()}
         outcome: Outcome = Failed(TimeoutError("the deadline came before this transaction"), ErrorKind.THROTTLE)
-        if deadline.expired:
+        if run.deadline.expired:
             return outcome
-        for _ in self._repeats.attempts(self._clock, deadline):
+        for _ in run.attempts(self._repeats):
             outcome = attempt(partial(self._send, request, targets))
             if not isinstance(outcome, Failed) or outcome.kind is not ErrorKind.AMBIGUOUS:
                 break

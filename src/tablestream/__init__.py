@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from tablestream._version import __version__
-from tablestream.backoff import Backoff
 from tablestream.change import Change, Kind
-from tablestream.clock import Clock, Deadline, SystemClock
 from tablestream.dead_letters import DeadLetter, DeadLetters, S3DeadLetters
-from tablestream.effects import DONE, Answer, Done, Permanent, PermanentFailure, Sink, Transient, each
 from tablestream.errors import (
     ConfigurationError,
     InvalidEvent,
     InvalidRecord,
     JournalUnavailable,
+    MissingAttribute,
     NoProgress,
     SystemicFailure,
     TablestreamError,
 )
 from tablestream.image import Image
 from tablestream.journal import DynamoDBJournal, Journal
-from tablestream.parallel import Parallel, Sequential, ThreadParallel
 from tablestream.report import Outcome, Report, Verdict
 from tablestream.router import Router
+from tablestream.run import Backoff, Clock, Deadline, Parallel, Run, Sequential, SystemClock, ThreadParallel
+from tablestream.sink import DONE, Answer, Done, Effect, Permanent, PermanentFailure, Sink, Transient, each
 from tablestream.worker import Worker
 
 __all__ = [
@@ -36,12 +35,14 @@ __all__ = [
     "Deadline",
     "Done",
     "DynamoDBJournal",
+    "Effect",
     "Image",
     "InvalidEvent",
     "InvalidRecord",
     "Journal",
     "JournalUnavailable",
     "Kind",
+    "MissingAttribute",
     "NoProgress",
     "Outcome",
     "Parallel",
@@ -49,6 +50,7 @@ __all__ = [
     "PermanentFailure",
     "Report",
     "Router",
+    "Run",
     "S3DeadLetters",
     "Sequential",
     "Sink",

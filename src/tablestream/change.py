@@ -1,4 +1,4 @@
-"""`Change`: one record of the stream, what it says about an item."""
+"""`Change`: one record of the stream, and the item that it speaks of."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ RawRecord = Mapping[str, Any]
 RawImage = Mapping[str, Any]
 
 TTL_PRINCIPAL = "dynamodb.amazonaws.com"
-"""Who removes expired items (DynamoDB developer guide, "DynamoDB Streams and Time to Live")."""
+"""The principal that removes expired items (DynamoDB developer guide, "DynamoDB Streams and Time to Live")."""
 
 
 class Kind(StrEnum):
-    """What happened to the item."""
+    """The kinds of change that a stream knows."""
 
     INSERT = "INSERT"
     MODIFY = "MODIFY"
@@ -30,6 +30,9 @@ _AWS_EVENT_ID = 32
 _EVENT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _KINDS = {kind.value: kind for kind in Kind}
 _IMAGES = {Kind.INSERT: ("NewImage",), Kind.MODIFY: ("OldImage", "NewImage"), Kind.REMOVE: ("OldImage",)}
+_REPLICATION = "aws:rep:"
+_REPLICATED_FROM = "aws:rep:updateregion"
+_TTL_ATTRIBUTE = "ttl"
 
 
 class Change:
@@ -42,12 +45,16 @@ class Change:
     _image: Image | None = None
     _old: Image | None = None
 
-    def __init__(self, record: RawRecord, event_id: str) -> None:
-        """Use `Change.from_record`, which checks the record; the worker's router has done so already."""
+    def __init__(self, record: RawRecord, event_id: str, kind: Kind) -> None:
+        """Use `Change.from_record`, which checks the record; the worker's router has done so already.
+
+        `kind` is what the handler is told: for an item that became another entity, a MODIFY in the stream, it is the
+        removal of the one and the insertion of the other.
+        """
         self.record = record
         self.event_id = event_id
-        stream = record["dynamodb"]
-        self.raw_image: RawImage = stream["OldImage" if record["eventName"] == "REMOVE" else "NewImage"]
+        self.kind = kind
+        self.raw_image: RawImage = record["dynamodb"]["OldImage" if kind is Kind.REMOVE else "NewImage"]
         """The item as the change left it, or as it was last when it has been removed, with its type tags."""
 
     @classmethod
@@ -61,12 +68,7 @@ class Change:
         for name in _IMAGES[kind]:
             if type(stream.get(name)) is not dict:
                 raise InvalidRecord(f"wanted {name} on {kind.value}, got {describe(stream.get(name))}")
-        return cls(record, event_id_of(record))
-
-    @property
-    def kind(self) -> Kind:
-        """What happened to the item."""
-        return _KINDS[self.record["eventName"]]
+        return cls(record, event_id_of(record), kind)
 
     @property
     def sequence_number(self) -> str:
@@ -83,15 +85,19 @@ class Change:
         return image
 
     @property
-    def new(self) -> Image | None:
-        """The item after the change; None when it has been removed."""
-        return None if self.kind is Kind.REMOVE else self.image
+    def new(self) -> Image:
+        """The item after the change; raises `AttributeError` when it has been removed."""
+        if self.kind is Kind.REMOVE:
+            raise AttributeError("a REMOVE has no new image; the item as it was last is change.old")
+        return self.image
 
     @property
-    def old(self) -> Image | None:
-        """The item before the change; None when it is new."""
-        if self.record["eventName"] != "MODIFY":
-            return None if self.kind is Kind.INSERT else self.image
+    def old(self) -> Image:
+        """The item before the change; raises `AttributeError` when it is new."""
+        if self.kind is Kind.REMOVE:
+            return self.image
+        if self.kind is Kind.INSERT:
+            raise AttributeError("an INSERT has no old image; the item as it is now is change.new")
         if self._old is None:
             self._old = Image(self.record["dynamodb"]["OldImage"])
         return self._old
@@ -121,9 +127,29 @@ class Change:
 
     @property
     def expired(self) -> bool:
-        """Whether Time to Live removed the item."""
+        """Whether Time to Live removed the item.
+
+        The stream says so (`userIdentity`) where the removal was made in the table's own region, but not in a replica
+        of a global table. So a removal of which the stream says nothing counts too when the item's attribute `ttl` lay
+        in the past: also one that a person made after the item had expired, before Time to Live came to it.
+        """
+        if self.kind is not Kind.REMOVE:
+            return False
         who = self.record.get("userIdentity")
-        return self.kind is Kind.REMOVE and isinstance(who, dict) and who.get("principalId") == TTL_PRINCIPAL
+        if isinstance(who, dict):
+            return who.get("principalId") == TTL_PRINCIPAL
+        return _ttl_had_passed(self.raw_image, creation_of(self.record))
+
+    @property
+    def region(self) -> str | None:
+        """The region whose stream the record comes from; None when the record does not say."""
+        region = self.record.get("awsRegion")
+        return region if type(region) is str else None
+
+    @property
+    def replicated(self) -> bool:
+        """Whether the change was made in another region of a global table, as far as its images tell."""
+        return is_replicated(self.record)
 
     @property
     def redriven(self) -> bool:
@@ -142,8 +168,9 @@ class Change:
 
     def changed(self, *names: str) -> bool:
         """Tell whether any of the attributes differs between the old and the new image, comparing raw values."""
-        old = self.old.raw if self.old is not None else {}
-        new = self.new.raw if self.new is not None else {}
+        stream = self.record["dynamodb"]
+        old = {} if self.kind is Kind.INSERT else stream["OldImage"]
+        new = {} if self.kind is Kind.REMOVE else stream["NewImage"]
         return any(not same_value(old.get(name), new.get(name)) for name in names)
 
     def __repr__(self) -> str:
@@ -152,7 +179,7 @@ class Change:
 
 
 def kind_of(record: RawRecord) -> Kind:
-    """Return what the record's eventName says; raises `InvalidRecord` for an unknown one."""
+    """Return the kind that the record's eventName names; raises `InvalidRecord` for an unknown one."""
     name = record.get("eventName")
     kind = _KINDS.get(name) if type(name) is str else None
     if kind is None:
@@ -173,14 +200,45 @@ def event_id_of(record: RawRecord) -> str:
     return sequence_number
 
 
+def record_key_of(record: RawRecord, event_id: str) -> str:
+    """Return what tells a record from all others: its event id and its sequence number, as emulators repeat ids."""
+    return f"{event_id}.{record['dynamodb']['SequenceNumber']}"
+
+
 def is_sent_again(record: RawRecord) -> bool:
-    """Tell whether an operator sent the record: no checkpoint of a stream remembers how far he came."""
+    """Tell whether an operator sent the record: no checkpoint of a stream remembers how far the sending came."""
     return record.get("redriven") is True or record.get("replayed") is True
 
 
-def is_silent(record: RawRecord) -> bool:
+def is_quiet_replay(record: RawRecord) -> bool:
     """Tell whether only idempotent effects are wanted: a replay repeats no others unless it says `"notify": true`."""
     return record.get("replayed") is True and record.get("notify") is not True
+
+
+def is_replicated(record: RawRecord) -> bool:
+    """Tell whether a change was made in another region of a global table, as far as its images tell.
+
+    Only tables of the version 2017.11.29 write the attribute `aws:rep:updateregion` into their items.
+    """
+    stream = record["dynamodb"]
+    image = stream.get("NewImage") or stream.get("OldImage")
+    tagged = image.get(_REPLICATED_FROM) if type(image) is dict else None
+    region = tagged.get("S") if type(tagged) is dict else None
+    return type(region) is str and region != record.get("awsRegion")
+
+
+def is_replication_only(new: RawImage, old: RawImage) -> bool:
+    """Tell whether two images differ in what global tables write into items (`aws:rep:…`), and in nothing else."""
+    names = [name for name in {*new, *old} if not same_value(new.get(name), old.get(name))]
+    return bool(names) and all(type(name) is str and name.startswith(_REPLICATION) for name in names)
+
+
+def _ttl_had_passed(image: RawImage, removed_at: float | None) -> bool:
+    tagged = image.get(_TTL_ATTRIBUTE)
+    digits = tagged.get("N") if type(tagged) is dict else None
+    if removed_at is None or type(digits) is not str or not digits.isdigit():
+        return False
+    return len(digits) <= _EPOCH_DIGITS and int(digits) < removed_at
 
 
 def item_key_of(record: RawRecord) -> Hashable:
@@ -217,6 +275,8 @@ def creation_of(record: RawRecord) -> float | None:
 
 
 _NUMBERS = (int, float)
+_EPOCH_DIGITS = 10
+"""Digits of a time in seconds since the epoch until the year 2286; more are milliseconds, which expire nothing."""
 _EARLIEST = 1_325_376_000.0
 """2012-01-01: DynamoDB did not exist before."""
 _LATEST = 4_102_444_800.0

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tablestream.batches import UnreadableAnswerError
 from tablestream.change import RawRecord, creation_of
-from tablestream.clock import Deadline
-from tablestream.effects import DONE, Answer, Transient
-from tablestream.parallel import Parallel, Sequential
+from tablestream.run import Run
+from tablestream.sink import DONE, Answer, Transient
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -44,33 +43,34 @@ FIRST_TIME = "firstTime"
 class DeadLetters(Protocol):
     """Stores dead letters."""
 
-    def store(self, letters: Sequence[DeadLetter], deadline: Deadline) -> Sequence[Answer]:
+    def store(self, letters: Sequence[DeadLetter], run: Run) -> Sequence[Answer]:
         """Store each letter; return one answer for each, in order. Storing a letter again replaces it."""
+        ...
+
+    def key(self, letter: DeadLetter) -> str:
+        """Return the name under which a letter is stored."""
         ...
 
 
 class S3DeadLetters:
-    """One JSON object a record, `dead-letters/YYYY/MM/DD/<eventID>.json`.
+    """One JSON object a record, `dead-letters/YYYY/MM/DD/<eventID>-<sequence number>.json`.
 
     The day is that of the change, so that a letter stored again on redelivery replaces the first; where the record
     does not tell it, the day of storing.
     """
 
-    def __init__(
-        self, client: S3Client, bucket: str, *, prefix: str = "dead-letters/", parallel: Parallel | None = None
-    ) -> None:
+    def __init__(self, client: S3Client, bucket: str, *, prefix: str = "dead-letters/") -> None:
         """Take a boto3 S3 client and the bucket's name."""
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
-        self._parallel = parallel or Sequential()
 
-    def store(self, letters: Sequence[DeadLetter], deadline: Deadline) -> Sequence[Answer]:
+    def store(self, letters: Sequence[DeadLetter], run: Run) -> Sequence[Answer]:
         """Put one object a letter; a put that fails, or is answered by something that is not S3, is transient."""
-        return self._parallel.run([partial(self._store_one, letter, deadline) for letter in letters])
+        return run.parallel.run([partial(self._store_one, letter, run) for letter in letters])
 
-    def _store_one(self, letter: DeadLetter, deadline: Deadline) -> Answer:
-        if deadline.expired:
+    def _store_one(self, letter: DeadLetter, run: Run) -> Answer:
+        if run.deadline.expired:
             return Transient(TimeoutError("the deadline came before this dead letter was stored"))
         try:
             answer = self._client.put_object(
@@ -87,7 +87,7 @@ class S3DeadLetters:
     def key(self, letter: DeadLetter) -> str:
         """Return the key of a letter's object."""
         day = datetime.fromtimestamp(creation_of(letter.record) or letter.time, UTC)
-        return f"{self._prefix}{day:%Y/%m/%d}/{letter.event_id}.json"
+        return f"{self._prefix}{day:%Y/%m/%d}/{letter.event_id}-{letter.sequence_number}.json"
 
 
 def body_of(letter: DeadLetter) -> bytes:

@@ -1,12 +1,13 @@
-"""What can go wrong, and how much of an invocation it takes with it.
+"""The errors that the worker raises and takes, and how much of an invocation each ends.
 
 TablestreamError
 ├── InvalidEvent          the invocation: this is not a DynamoDB stream event for this worker
 ├── InvalidRecord         one record: it can never be processed; it is poison and goes to the dead letters
+│   └── MissingAttribute  likewise: a handler read an attribute that the item does not have
 ├── SystemicFailure       the invocation: most handlers raised, so the code is at fault and not the records
 ├── NoProgress            the invocation: the first record of the batch failed, there is no checkpoint to answer with
 ├── JournalUnavailable    the journal could not be written
-└── ConfigurationError    the worker was put together or configured wrongly; raised at start-up
+└── ConfigurationError    the worker was put together or configured wrongly: at start-up, or the invocation
 
 The messages of `InvalidEvent`, `SystemicFailure`, `NoProgress` and `ConfigurationError` reach the log and carry no
 attribute values. The message of `InvalidRecord` may quote a value: it is stored with the dead letter, never logged.
@@ -29,6 +30,16 @@ class InvalidRecord(TablestreamError):
     """One record can never be processed: raise it from a handler to send the record to the dead letters."""
 
 
+class MissingAttribute(InvalidRecord, KeyError):
+    """An item lacks an attribute that a handler reads: its record is poison."""
+
+    def __init__(self, name: object) -> None:
+        """Take the attribute's name, or its path."""
+        super().__init__(f"{name}: wanted a value, got none")
+
+    __str__ = Exception.__str__  # a KeyError puts its message into quotes
+
+
 class SystemicFailure(TablestreamError):
     """Handlers raised unexpectedly for most of a batch: the invocation fails and nothing is dead-lettered."""
 
@@ -42,7 +53,7 @@ class JournalUnavailable(TablestreamError):
 
 
 class ConfigurationError(TablestreamError):
-    """The worker was configured wrongly; the message names each setting and what was wanted."""
+    """The worker was put together or configured wrongly; the message says what came and what was wanted."""
 
 
 _bounded = reprlib.Repr()
@@ -52,4 +63,6 @@ _bounded.maxstring = _bounded.maxother = _bounded.maxlong = 80
 
 def describe(value: object) -> str:
     """Say what came: its type and a bounded repr, whatever its size or depth."""
+    if isinstance(value, dict):
+        value = dict(value)  # a map of an item is one, too
     return f"{type(value).__name__} {_bounded.repr(value)}"

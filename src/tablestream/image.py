@@ -15,12 +15,20 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from tablestream.errors import InvalidRecord, describe
+from tablestream.errors import InvalidRecord, MissingAttribute, describe
 
 Value = Any
 """str, int, Decimal, bytes, bool, None, list, dict, or a frozenset of str, int | Decimal or bytes."""
 
 T = TypeVar("T")
+
+
+class Attributes(dict[str, Value]):
+    """A map within an item; reading an attribute that it does not have raises `MissingAttribute`."""
+
+    def __missing__(self, name: str) -> Value:
+        raise MissingAttribute(name)
+
 
 _MISSING = object()
 
@@ -39,8 +47,9 @@ _to_decimal = decimal.Context(
 class Image(Mapping[str, Value]):
     """A read-only mapping over a raw image, `{"name": {"S": "…"}, …}`.
 
-    Reading an attribute raises `InvalidRecord` when its value is not valid DynamoDB JSON. The names of the attributes,
-    their number and membership are answered without converting anything.
+    Reading an attribute raises `InvalidRecord` when its value is not valid DynamoDB JSON, and `MissingAttribute`, an
+    `InvalidRecord` and a `KeyError`, when there is none; `image.get(name)` is for one that may be missing. The names of
+    the attributes, their number and membership are answered without converting anything.
     """
 
     _made: dict[str | Callable[[Image], Any], Any] | None = None
@@ -52,7 +61,7 @@ class Image(Mapping[str, Value]):
 
     def __getitem__(self, name: str) -> Value:
         if name not in self.raw:
-            raise KeyError(name)
+            raise MissingAttribute(name)
         return self.get(name)
 
     def get(self, name: str, default: Value = None) -> Value:
@@ -200,7 +209,7 @@ def _map(value: object, depth: int) -> dict[str, Value]:
     if type(value) is not dict:
         raise InvalidRecord(f"wanted a map, got {describe(value)}")
     _check_depth(depth)
-    return {name: _convert(entry, depth + 1) for name, entry in value.items()}
+    return Attributes({name: _convert(entry, depth + 1) for name, entry in value.items()})
 
 
 def _list(value: object, depth: int) -> list[Value]:

@@ -1,4 +1,4 @@
-"""The journal: which effects are done for records that Lambda will deliver again.
+"""The journal remembers which effects are done for records that Lambda will deliver again.
 
 Lambda's checkpoint is one sequence number: when record 3 of 100 fails, 4 to 100 come again. Before the worker answers
 with a failure it journals the effects above the checkpoint that are done and not idempotent, and skips them on
@@ -12,12 +12,10 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tablestream.backoff import Backoff
 from tablestream.batches import READ_LIMIT, WRITE_LIMIT, get_batch, write_batch
 from tablestream.chunks import chunks
-from tablestream.clock import Clock, Deadline, SystemClock
 from tablestream.errors import JournalUnavailable
-from tablestream.parallel import Parallel, Sequential
+from tablestream.run import Run
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -30,71 +28,61 @@ _SECONDS_A_DAY = 86_400
 
 
 class Journal(Protocol):
-    """Remembers, for the event id of a record, the names of its effects that are done."""
+    """Remembers, for the key of a record, the names of its effects that are done.
 
-    def read(self, event_ids: Sequence[str], deadline: Deadline) -> Mapping[str, frozenset[str]]:
-        """Return the done effects of each event id; an id whose entry could not be read is absent."""
+    The key tells the consumer and the record, so that two functions on one stream can share a journal.
+    """
+
+    def read(self, keys: Sequence[str], run: Run) -> Mapping[str, frozenset[str]]:
+        """Return the done effects of each key; a key whose entry could not be read is absent."""
         ...
 
-    def record(self, done: Mapping[str, frozenset[str]], deadline: Deadline) -> None:
-        """Remember all effects done so far for each event id. Raises `JournalUnavailable`."""
+    def record(self, done: Mapping[str, frozenset[str]], run: Run) -> None:
+        """Remember all effects done so far for each key. Raises `JournalUnavailable`."""
         ...
 
 
 class DynamoDBJournal:
-    """A journal in a table of its own: key `pk` (the event id), `done` (a string set), `ttl`."""
+    """A journal in a table of its own: key `pk` (the key of a record), `done` (a string set), `ttl`."""
 
-    def __init__(
-        self,
-        client: DynamoDBClient,
-        table_name: str,
-        *,
-        ttl_days: int = DEFAULT_TTL_DAYS,
-        clock: Clock | None = None,
-        backoff: Backoff | None = None,
-        parallel: Parallel | None = None,
-    ) -> None:
+    def __init__(self, client: DynamoDBClient, table_name: str, *, ttl_days: int = DEFAULT_TTL_DAYS) -> None:
         """Take a boto3 DynamoDB client and the name of a table whose TTL attribute is `ttl`."""
         self._client = client
         self._table = table_name
         self._ttl_seconds = ttl_days * _SECONDS_A_DAY
-        self._clock = clock or SystemClock()
-        self._backoff = backoff or Backoff()
-        self._parallel = parallel or Sequential()
 
-    def read(self, event_ids: Sequence[str], deadline: Deadline) -> Mapping[str, frozenset[str]]:
+    def read(self, keys: Sequence[str], run: Run) -> Mapping[str, frozenset[str]]:
         """Read the entries by hundreds, strongly consistent: a redelivery can follow within milliseconds."""
-        ids = list(dict.fromkeys(event_ids))
-        parts = self._parallel.run([partial(self._read_part, part, deadline) for part in chunks(ids, READ_LIMIT)])
-        return {event_id: done for part in parts for event_id, done in part.items()}
+        asked = list(dict.fromkeys(keys))
+        parts = run.parallel.run([partial(self._read_part, part, run) for part in chunks(asked, READ_LIMIT)])
+        return {key: done for part in parts for key, done in part.items()}
 
-    def _read_part(self, ids: Sequence[str], deadline: Deadline) -> dict[str, frozenset[str]]:
+    def _read_part(self, asked: Sequence[str], run: Run) -> dict[str, frozenset[str]]:
         entries: dict[str, Any] = {}
-        wanted = list(ids)
-        for _ in self._backoff.attempts(self._clock, deadline):
+        wanted = list(asked)
+        for _ in run.attempts():
             with suppress(Exception):  # botocore raises more than its own errors, and odd answers anything
-                found, left = get_batch(self._client, self._table, [{"pk": {"S": event_id}} for event_id in wanted])
+                found, left = get_batch(self._client, self._table, [{"pk": {"S": key}} for key in wanted])
                 entries |= {item["pk"]["S"]: item for item in found}
                 wanted = [key["pk"]["S"] for key in left]
             if not wanted:
                 break
         unread = {*wanted}
-        read = {event_id: _done_in(entries.get(event_id)) for event_id in ids if event_id not in unread}
-        return {event_id: done for event_id, done in read.items() if done is not None}
+        read = {key: _done_in(entries.get(key)) for key in asked if key not in unread}
+        return {key: done for key, done in read.items() if done is not None}
 
-    def record(self, done: Mapping[str, frozenset[str]], deadline: Deadline) -> None:
+    def record(self, done: Mapping[str, frozenset[str]], run: Run) -> None:
         """Write the entries by twenty-fives."""
-        expires = str(int(self._clock.now()) + self._ttl_seconds)
+        expires = str(int(run.clock.now()) + self._ttl_seconds)
         items = [
-            {"pk": {"S": event_id}, "done": {"SS": sorted(effects)}, "ttl": {"N": expires}}
-            for event_id, effects in done.items()
+            {"pk": {"S": key}, "done": {"SS": sorted(effects)}, "ttl": {"N": expires}} for key, effects in done.items()
         ]
-        self._parallel.run([partial(self._write_part, part, deadline) for part in chunks(items, WRITE_LIMIT)])
+        run.parallel.run([partial(self._write_part, part, run) for part in chunks(items, WRITE_LIMIT)])
 
-    def _write_part(self, items: Sequence[Any], deadline: Deadline) -> None:
+    def _write_part(self, items: Sequence[Any], run: Run) -> None:
         wanted = {item["pk"]["S"]: item for item in items}
         cause: Exception | None = None
-        for _ in self._backoff.attempts(self._clock, deadline):
+        for _ in run.attempts():
             try:
                 left = write_batch(self._client, self._table, list(wanted.values()))
                 wanted = {item["pk"]["S"]: wanted[item["pk"]["S"]] for item in left}

@@ -35,6 +35,8 @@ class Verdict:
     error_class: str = ""
     reason: str = ""
     """May quote values of the record: never log it."""
+    dead_letter: str = ""
+    """The key of its dead letter, where one is stored."""
 
 
 @dataclass(frozen=True, slots=True)

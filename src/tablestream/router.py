@@ -1,14 +1,15 @@
-"""`Router`: which handlers get a change, decided on raw type tags before anything is converted."""
+"""`Router`: decides which handlers get a change, on raw type tags, before anything is converted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tablestream.change import Change, Kind, RawRecord
+from tablestream.change import Change, Kind, RawImage, RawRecord, is_replication_only
 from tablestream.errors import ConfigurationError, InvalidRecord, describe
 from tablestream.image import same_value
+from tablestream.sink import is_lazy, name_of
 
 Handler = Callable[[Change], Any]
 """A pure function of a change that returns None, one effect, or an iterable of effects."""
@@ -16,34 +17,34 @@ Handler = Callable[[Change], Any]
 Decorator = Callable[[Handler], Handler]
 
 
-class _Routes(NamedTuple):
-    """Handlers that one condition decides on, in the order of registration."""
+class Route(NamedTuple):
+    """Handlers that get a change, and the kind that they are told it is."""
 
+    kind: Kind
     handlers: tuple[Handler, ...]
+
+
+class _Registered(NamedTuple):
+    """A handler as it was registered."""
+
+    kind: Kind
+    entity: str | None
+    """The entity type it is for; None for any item."""
     changed: tuple[str, ...]
     """The attributes of which one must differ; none for every change."""
+    handler: Handler
 
 
-class _Kind(NamedTuple):
-    """A kind of change: the image that tells what the item is, the oldest image that it has, and routes by entity."""
-
-    image: str
-    before: str
-    routes: dict[str, list[_Routes]]
-
-
-_IMAGES = {
-    Kind.INSERT: ("NewImage", "NewImage"),
-    Kind.MODIFY: ("NewImage", "OldImage"),
-    Kind.REMOVE: ("OldImage", "OldImage"),
-}
-_NOBODY: Sequence[_Routes] = ()
+_Wanted = Sequence[_Registered]
+_NOTHING: Sequence[Route] = ()
 
 
 class Router:
-    """Maps the kind of a change and the type of its entity to handlers.
+    """Maps the kind of a change, and the type of its entity where the table holds several, to handlers.
 
-    Several handlers can be registered for one kind and entity; they are called in the order of registration.
+    Several handlers can be registered for one kind and entity; they are called in the order of registration. An item
+    that becomes another entity (a MODIFY whose images name different ones) is the removal of the one for its handlers,
+    and the insertion of the other.
     """
 
     def __init__(
@@ -58,82 +59,162 @@ class Router:
         """
         self._attribute = entity_attribute
         self._key_prefixes = dict(key_prefixes or {})
-        self._kinds: dict[str, _Kind] = {kind.value: _Kind(*_IMAGES[kind], {}) for kind in Kind}
+        self._registered: list[_Registered] = []
+        self._found: dict[tuple[Kind, str | None], tuple[_Wanted, Sequence[Route] | None]] = {}
 
-    def on_insert(self, entity: str) -> Decorator:
-        """Register the decorated handler for new items of an entity type."""
+    def on_insert(self, entity: str | None = None) -> Decorator:
+        """Register the decorated handler for new items of an entity type; without one, for all new items."""
         return self._register(Kind.INSERT, entity, ())
 
-    def on_modify(self, entity: str, *, changed: Sequence[str] = ()) -> Decorator:
-        """Register the decorated handler for modified items of an entity type.
+    def on_modify(self, entity: str | None = None, *, changed: Sequence[str] = ()) -> Decorator:
+        """Register the decorated handler for modified items of an entity type; without one, for all modified items.
 
         `changed` names attributes; the handler gets the change when at least one of them differs. None named: every
-        change.
+        change, but for one that only sets the attributes `aws:rep:…` of a global table.
         """
         if isinstance(changed, str):
             raise ConfigurationError(f"changed wants a sequence of attribute names, got the text {changed!r}")
         return self._register(Kind.MODIFY, entity, tuple(changed))
 
-    def on_remove(self, entity: str) -> Decorator:
-        """Register the decorated handler for removed items of an entity type; the old image tells the type."""
+    def on_remove(self, entity: str | None = None) -> Decorator:
+        """Register the decorated handler for removed items of an entity type; without one, for all removed items.
+
+        The old image tells the type.
+        """
         return self._register(Kind.REMOVE, entity, ())
 
-    def _register(self, kind: Kind, entity: str, changed: tuple[str, ...]) -> Decorator:
+    def include(self, other: Router) -> None:
+        """Add the handlers of another router behind those that are registered here.
+
+        Raises `ConfigurationError` when the two look for the entity type in different attributes.
+        """
+        if other._attribute != self._attribute:
+            raise ConfigurationError(
+                f"wanted a router with the entity attribute {self._attribute}, got one with {other._attribute}"
+            )
+        self._registered += other._registered
+        self._key_prefixes |= other._key_prefixes
+        self._found.clear()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no handler is registered."""
+        return not self._registered
+
+    def _register(self, kind: Kind, entity: str | None, changed: tuple[str, ...]) -> Decorator:
+        name = f"on_{kind.value.lower()}"
+        if entity is not None and not isinstance(entity, str):
+            raise ConfigurationError(
+                f"{name} wanted the entity's type as text, or nothing, got {type(entity).__name__}: "
+                f"write @worker.{name}() with parentheses"
+            )
+
         def decorate(handler: Handler) -> Handler:
-            routes = self._kinds[kind.value].routes.setdefault(entity, [])
-            if routes and routes[-1].changed == changed:
-                routes[-1] = _Routes((*routes[-1].handlers, handler), changed)
-            else:
-                routes.append(_Routes((handler,), changed))
+            if not callable(handler):
+                raise ConfigurationError(f"{name} wanted a function of a change, got {type(handler).__name__}")
+            if is_lazy(handler) and not inspect.isgeneratorfunction(handler):
+                raise ConfigurationError(
+                    f"{name} wanted a plain function, got an async one: {name_of(handler)} would never run"
+                )
+            self._registered.append(_Registered(kind, entity, changed, handler))
+            self._found.clear()
             return handler
 
         return decorate
 
-    def handlers(self, record: RawRecord) -> Iterable[Handler]:
-        """Return the handlers of a raw record, none when nobody wants it.
+    def routes(self, record: RawRecord) -> Sequence[Route]:
+        """Return the handlers of a raw record by the kind of change that they get, none when nobody wants it.
 
         Raises `InvalidRecord` for a record that somebody would want, if it were not malformed.
         """
         stream = record["dynamodb"]
         try:
-            image, before, routes_of = self._kinds[record["eventName"]]
-            tagged = stream[image][self._attribute]
-            entity = tagged["S"]
-            found = routes_of.get(entity, _NOBODY)
-            plain = len(tagged) == 1 and type(entity) is str and type(stream[before]) is dict
-        except (KeyError, TypeError):
-            plain, found = False, _NOBODY
-        if not plain:
+            if record["eventName"] == "MODIFY":
+                new, old = stream["NewImage"], stream["OldImage"]
+                entity, before = self._entity(new), self._entity(old)
+                if entity == before:
+                    if entity is None:
+                        self._refuse_by_key(stream)
+                    return self._modified(entity, new, old)
+                return self._became(entity, before, stream)
+            kind = _KINDS[record["eventName"]]
+            entity = self._entity(stream["OldImage" if kind is Kind.REMOVE else "NewImage"])
+        except (KeyError, TypeError, AttributeError):
             self._refuse(record)
-            return ()
-        if not found:
-            return ()
-        if len(found) == 1:
-            routes = found[0]
-            return routes.handlers if not routes.changed or _differs(stream, routes.changed) else ()
-        wanted = [routes.handlers for routes in found if not routes.changed or _differs(stream, routes.changed)]
-        return tuple(chain.from_iterable(wanted))
+            return _NOTHING
+        if entity is None:
+            self._refuse_by_key(stream)
+        return self._always(kind, entity)
 
-    def _refuse(self, record: RawRecord) -> None:
-        """Say what is wrong with a record that is not plain, if it is one that somebody would want."""
-        stream = record["dynamodb"]
-        name = record.get("eventName")
-        kind = self._kinds.get(name) if type(name) is str else None
-        if kind is None:
-            self._refuse_kind(record)
-            return
-        if type(stream.get(kind.image)) is not dict or type(stream.get(kind.before)) is not dict:
-            raise InvalidRecord(f"{name} without the images that the view type NEW_AND_OLD_IMAGES gives it")
-        entity = self._entity_of_key(stream.get("Keys"))
-        if entity is not None:
-            raise InvalidRecord(f"the key is that of a {entity}, but the attribute {self._attribute} does not say so")
+    def _always(self, kind: Kind, entity: str | None) -> Sequence[Route]:
+        """Return the routes of a kind whose handlers have no further condition."""
+        return self._wanted(kind, entity)[1] or _NOTHING
 
-    def _entity(self, image: Mapping[str, Any]) -> str | None:
+    def _modified(self, entity: str | None, new: RawImage, old: RawImage) -> Sequence[Route]:
+        wanted, always = self._wanted(Kind.MODIFY, entity)
+        if always is not None and not _is_replica(new):
+            return always
+        found = [one.handler for one in wanted if _concerns(one, new, old)]
+        return (Route(Kind.MODIFY, tuple(found)),) if found else _NOTHING
+
+    def _became(self, entity: str | None, before: str | None, stream: Mapping[str, Any]) -> Sequence[Route]:
+        """Return the routes of an item that was another entity before, or none that its image tells."""
+        if entity is None:
+            self._refuse_by_key(stream)
+        new, old = stream["NewImage"], stream["OldImage"]
+        of_any = [one.handler for one in self._wanted(Kind.MODIFY, None)[0] if _concerns(one, new, old)]
+        routes = (
+            Route(Kind.REMOVE, self._only_for(Kind.REMOVE, before)),
+            Route(Kind.INSERT, self._only_for(Kind.INSERT, entity)),
+            Route(Kind.MODIFY, tuple(of_any)),
+        )
+        return [route for route in routes if route.handlers]
+
+    def _only_for(self, kind: Kind, entity: str | None) -> tuple[Handler, ...]:
+        """Return the handlers of a kind that are registered for an entity by name."""
+        return tuple([one.handler for one in self._wanted(kind, entity)[0] if one.entity is not None])
+
+    def _wanted(self, kind: Kind, entity: str | None) -> tuple[_Wanted, Sequence[Route] | None]:
+        """Return the handlers of a kind and an entity; as routes too, where none of them has a condition."""
+        found = self._found.get((kind, entity))
+        if found is None:
+            wanted = [one for one in self._registered if one.kind is kind and one.entity in {None, entity}]
+            always = None if any(one.changed for one in wanted) else (Route(kind, tuple([o.handler for o in wanted])),)
+            found = wanted, (always if wanted else _NOTHING)
+            if entity is None or any(one.entity == entity for one in self._registered):
+                self._found[kind, entity] = found  # remembered for names that are registered: others are without end
+        return found
+
+    def _entity(self, image: RawImage) -> str | None:
         tagged = image.get(self._attribute)
         if type(tagged) is not dict or len(tagged) != 1:
+            if type(image) is not dict:
+                raise TypeError("no image")
             return None
         entity = tagged.get("S")
         return entity if type(entity) is str else None
+
+    def _refuse(self, record: RawRecord) -> None:
+        """Say what is wrong with a record that lacks its event name or an image, if somebody would want it."""
+        stream = record["dynamodb"]
+        name = record.get("eventName")
+        if type(name) is str and name in _KINDS:
+            raise InvalidRecord(f"{name} without the images that the view type NEW_AND_OLD_IMAGES gives it")
+        entities = {
+            self._entity(image) for image in (stream.get("NewImage"), stream.get("OldImage")) if type(image) is dict
+        }
+        wanted = {one.entity for one in self._registered}
+        if None in wanted or entities & wanted or self._entity_of_key(stream.get("Keys")) is not None:
+            raise InvalidRecord(f"wanted eventName INSERT, MODIFY or REMOVE, got {describe(name)}")
+
+    def _refuse_by_key(self, stream: Mapping[str, Any]) -> None:
+        """Refuse an item whose key is that of an entity, but which does not say that it is one."""
+        if self._key_prefixes:
+            entity = self._entity_of_key(stream.get("Keys"))
+            if entity is not None:
+                raise InvalidRecord(
+                    f"the key is that of a {entity}, but the attribute {self._attribute} does not say so"
+                )
 
     def _entity_of_key(self, keys: object) -> str | None:
         if type(keys) is not dict:
@@ -145,23 +226,19 @@ class Router:
                 return entity
         return None
 
-    def _refuse_kind(self, record: RawRecord) -> None:
-        stream = record["dynamodb"]
-        entities = {
-            self._entity(image) for image in (stream.get("NewImage"), stream.get("OldImage")) if type(image) is dict
-        }
-        wanted = {entity for kind in self._kinds.values() for entity in kind.routes}
-        if entities & wanted or self._entity_of_key(stream.get("Keys")) is not None:
-            raise InvalidRecord(f"wanted eventName INSERT, MODIFY or REMOVE, got {describe(record.get('eventName'))}")
+
+_KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}
 
 
-def _differs(stream: Mapping[str, Any], names: tuple[str, ...]) -> bool:
-    new, old = stream["NewImage"], stream["OldImage"]
+def _is_replica(new: RawImage) -> bool:
+    return "aws:rep:updatetime" in new or "aws:rep:updateregion" in new
+
+
+def _concerns(one: _Registered, new: RawImage, old: RawImage) -> bool:
+    """Tell whether a handler wants a modification; raises `InvalidRecord` for images that cannot be compared."""
     try:
-        for name in names:
-            one, other = new.get(name), old.get(name)
-            if one != other and not same_value(one, other):
-                return True
+        if one.changed:
+            return any(not same_value(new.get(name), old.get(name)) for name in one.changed)
+        return not (_is_replica(new) and is_replication_only(new, old))
     except RecursionError:  # nested deeper than DynamoDB allows; raised further it would stop the shard
         raise InvalidRecord("nested too deeply to be compared") from None
-    return False

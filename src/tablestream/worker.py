@@ -1,6 +1,6 @@
 """`Worker`: one invocation, from the event to the partial batch response.
 
-validate the event → handlers → lanes and waves → sinks in declared order → journal → response
+event → records checked, routed, handled → lanes and waves → sinks in declared order → journal → answer
 """
 
 from __future__ import annotations
@@ -8,31 +8,38 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
-from tablestream.batch import Batch, Task, prepare
-from tablestream.change import RawRecord, creation_of, is_sent_again, is_silent
-from tablestream.clock import Clock, Deadline, LambdaContext, SystemClock
+from tablestream._intake import Batch, Consumer, Task, records_of
+from tablestream._systemic import SystemicCheck
+from tablestream._waves import Waves
+from tablestream.change import RawRecord, creation_of, is_quiet_replay, is_sent_again
 from tablestream.dead_letters import DeadLetters
-from tablestream.effects import Sink
 from tablestream.errors import ConfigurationError, JournalUnavailable, NoProgress, TablestreamError
-from tablestream.events import records_of
 from tablestream.journal import Journal
 from tablestream.report import Outcome, Report, Verdict
 from tablestream.router import Router
-from tablestream.systemic import Suspicion
-from tablestream.waves import Waves
+from tablestream.run import Backoff, Clock, Deadline, LambdaContext, Parallel, Run, Sequential, SystemClock
+from tablestream.sink import Sink
 
 logger = logging.getLogger("tablestream")
 
-Response = dict[str, list[dict[str, str]]]
+Response = dict[str, Any]
+"""`batchItemFailures`; for an event that has them, also `state` (a tumbling window) and `deadLetters` (a report)."""
 
 DEFAULT_MARGIN_SECONDS = 5.0
-"""What is kept back of Lambda's timeout for the journal, the answer and the call that is under way."""
+"""The part of Lambda's timeout that is kept back for the journal, the answer and the call that is under way."""
+_MARGIN_SHARE = 0.3
+"""The share of a small timeout that is kept back instead, where no margin is set."""
+_LEAST_SECONDS = 0.5
+"""The least time that the worker must have for its work, besides the margin."""
 
 _JOURNAL_SHARE = 0.25
 """The part of the margin that is kept for the answer alone: the journal must be written before."""
 _SEVERAL = 2
-_NOTHING: frozenset[str] = frozenset()
+
+REPORT_MARKER = "tablestream"
+"""The key of an event that asks for more in the answer: `{"Records": […], "tablestream": {"report": true}}`."""
 
 
 def _ignore(_report: Report) -> None:
@@ -45,109 +52,146 @@ class Worker:
     Call it with Lambda's event and context; the event source mapping must have `ReportBatchItemFailures`.
     """
 
-    def __init__(  # noqa: PLR0913 -- each is a seam or a setting; all but the first four have defaults
+    def __init__(
         self,
         router: Router,
         sinks: Sequence[Sink],
         *,
         journal: Journal,
         dead_letters: DeadLetters,
-        table_name: str | None = None,
-        margin_seconds: float = DEFAULT_MARGIN_SECONDS,
+        name: str = "worker",
+        table: str | None = None,
+        margin_seconds: float | None = None,
+        bad_record: Sequence[type[Exception]] = (),
+        ignore_before: float | None = None,
+        local_changes_only: bool = False,
         clock: Clock | None = None,
+        parallel: Parallel | None = None,
+        backoff: Backoff | None = None,
         observe: Callable[[Report], None] = _ignore,
     ) -> None:
         """Put a worker together.
 
-        `sinks` get their effects in this order. `table_name` is the only table whose records are taken, None for any.
-        `margin_seconds` before Lambda's timeout the worker stops and answers. `observe` gets the report of each
-        invocation, also of one that raises; it must not raise itself. Raises `ConfigurationError`.
+        Args:
+            router: the handlers.
+            sinks: what carries out their effects, in this order.
+            journal: remembers what is done of records that come again.
+            dead_letters: stores records that can never be processed.
+            name: the name of this consumer of the stream. Two functions on one stream need different ones: it is part
+                of the ids of effects and of the journal's keys. It must not change between deployments.
+            table: the name or the ARN of the only table whose records are taken; None for any.
+            margin_seconds: so long before Lambda's timeout the worker stops and answers. By default five seconds, or
+                three tenths of a timeout below 17 seconds.
+            bad_record: exceptions of handlers which mean that a record can never be processed, besides `InvalidRecord`
+                and pydantic's `ValidationError`.
+            ignore_before: changes made before this time, in seconds since the epoch, are skipped: a new event source
+                mapping that begins at TRIM_HORIZON delivers those of the last 24 hours.
+            local_changes_only: whether changes that were made in another region of a global table are skipped.
+            clock: gives the time, by default the system's.
+            parallel: runs calls side by side, by default one after the other.
+            backoff: the delays between tries.
+            observe: gets the report of each invocation, also of one that raises; it must not raise itself.
+
+        Raises `ConfigurationError`.
         """
-        self._router = router
         self._sinks = tuple(sinks)
-        self._sink_of = _sink_of(self._sinks)
+        self._consumer = Consumer(
+            name=name,
+            router=router,
+            sinks=self._sinks,
+            sink_of=_sink_of(self._sinks),
+            table=table,
+            bad_record=tuple(bad_record),
+            ignore_before=ignore_before,
+            local_changes_only=local_changes_only,
+        )
+        self._systemic = SystemicCheck()
         self._journalled = frozenset([index for index, sink in enumerate(self._sinks) if not sink.idempotent])
-        self._suspicion = Suspicion()
         self._journal = journal
-        self._clock = clock or SystemClock()
-        self._waves = Waves(self._sinks, dead_letters, self._clock)
-        self._table_name = table_name
+        self._waves = Waves(self._sinks, dead_letters)
         self._margin_seconds = margin_seconds
+        self._run = Run(clock=clock or SystemClock(), parallel=parallel or Sequential(), backoff=backoff or Backoff())
         self._observe = observe
 
     def __call__(self, event: object, context: LambdaContext | None = None) -> Response:
         """Process an event and return the partial batch response.
 
-        Raises `InvalidEvent` before any effect, `SystemicFailure` before any effect, and `NoProgress` when the first
-        record of a batch of several failed.
+        Raises `InvalidEvent` and `SystemicFailure` before any effect, `ConfigurationError` for a mistake in the wiring,
+        and `NoProgress` when the first record of a batch of several failed.
         """
         report, error = self.process(event, context)
         self._observe(report)
         _log(report)
         if error is not None:
             raise error
-        if report.checkpoint is None:
-            return {"batchItemFailures": []}
-        return {"batchItemFailures": [{"itemIdentifier": report.checkpoint}]}
+        return _answer(event, report)
 
     def process(self, event: object, context: LambdaContext | None = None) -> tuple[Report, TablestreamError | None]:
         """Process an event and return what became of it, with the error that the invocation ends with, if any."""
         try:
+            margin = self._margin_of(context)
             records = records_of(event)
-            batch = prepare(records, self._router, self._sink_of, self._suspicion, self._table_name)
+            batch = self._consumer.take(records, self._systemic)
         except TablestreamError as refused:
             return Report(records=_length_of(event), counts={}, error_class=type(refused).__name__), refused
         tasks = batch.tasks
-        deadline = Deadline.of(context, self._margin_seconds)
-        self._silence(batch.sent_by_hand)
-        blank = self._recall(tasks, deadline)
-        self._waves.run(batch.heads, batch.queues, deadline, blank=blank)
-        applied = Outcome.APPLIED
-        unsettled = [task for task in tasks if task.outcome is not applied]
+        run = self._run.until(Deadline.of(context, margin))
+        self._drop_notifications(batch.sent_by_hand)
+        self._recall(tasks, run)
+        self._waves.run(batch.heads, batch.queues, run)
+        unsettled = [task for task in tasks if task.outcome is not Outcome.APPLIED]
         failed = [task for task in unsettled if task.outcome is not Outcome.POISONED]
         # Where nothing failed, only what is parked or was sent by hand can come again: spare the others the question.
         asked = tasks if failed else {*unsettled, *batch.sent_by_hand}
-        journalled = self._remember(asked, failed, Deadline.of(context, self._margin_seconds * _JOURNAL_SHARE))
-        remembered = 0 if blank else sum([len(task.remembered) for task in tasks if task.remembered])
-        error = _no_progress(records, failed)
-        return _report(records, batch, tasks, unsettled, remembered, journalled, error), error
+        journalled = self._remember(asked, failed, run.until(Deadline.of(context, margin * _JOURNAL_SHARE)))
+        error = _miswired(failed) or _no_progress(records, failed)
+        return _report(records, batch, tasks, unsettled, journalled, error), error
 
-    def _silence(self, tasks: Sequence[Task]) -> None:
+    def _margin_of(self, context: LambdaContext | None) -> float:
+        """Return the margin in seconds; raises `ConfigurationError` when it leaves no time to work."""
+        if context is None:
+            return 0.0
+        left = context.get_remaining_time_in_millis() / 1000
+        margin = self._margin_seconds
+        if margin is None:
+            margin = min(DEFAULT_MARGIN_SECONDS, left * _MARGIN_SHARE)
+        if left < margin + _LEAST_SECONDS:
+            raise ConfigurationError(
+                f"wanted at least {_LEAST_SECONDS} s of work before the margin of {margin:.3g} s, got {left:.3g} s at "
+                "the beginning of the invocation: set a longer Timeout of the function, or a smaller margin"
+            )
+        return margin
+
+    def _drop_notifications(self, tasks: Sequence[Task]) -> None:
         """Drop the effects of replayed records that are not idempotent, unless the record asks for them."""
         for task in tasks:
-            if is_silent(task.record):
-                task.effects = [(index, effect) for index, effect in task.effects if self._sinks[index].idempotent]
+            if is_quiet_replay(task.record):
+                task.keep([at for at, sink in enumerate(task.sinks) if self._sinks[sink].idempotent])
 
-    def _recall(self, tasks: Sequence[Task], deadline: Deadline) -> bool:
-        """Ask the journal, in one batched read, what is already done of the effects that are not idempotent.
-
-        Return whether it answered for all records, and knows nothing of any.
-        """
+    def _recall(self, tasks: Sequence[Task], run: Run) -> None:
+        """Ask the journal, in one batched read, which effects that must not be repeated are done already."""
         journalled = self._journalled
-        ids = [task.event_id for task in tasks for index, _ in task.effects if index in journalled]
-        if not ids:
-            return True
-        asked = list(dict.fromkeys(ids))
-        found = self._journal.read(asked, deadline)
+        asked = {task.key: task for task in tasks if not journalled.isdisjoint(task.sinks)}
+        if not asked:
+            return
+        found = self._journal.read(list(asked), run)
         if len(found) == len(asked) and not any(found.values()):
-            return True
+            return
         for task in tasks:
-            task.remembered = found.get(task.event_id)
-        return False
+            task.remembered = found.get(task.key)
 
-    def _remember(self, tasks: Iterable[Task], failed: Sequence[Task], deadline: Deadline) -> int:
+    def _remember(self, tasks: Iterable[Task], failed: Sequence[Task], run: Run) -> int:
         """Journal the done effects of records that may come again; return how many, -1 when the journal was down."""
         checkpoint = min((task.sequence for task in failed), default=None)
         done = {
-            task.event_id: (task.remembered or _NOTHING) | fresh
+            task.key: names | (task.remembered or frozenset())
             for task in tasks
-            if _may_come_again(task, checkpoint)
-            and (fresh := self._waves.done_of(task) - (task.remembered or _NOTHING))
+            if task.done > task.known and _may_come_again(task, checkpoint) and (names := task.done_names())
         }
         if not done:
             return 0
         try:
-            self._journal.record(done, deadline)
+            self._journal.record(done, run)
         except JournalUnavailable as error:
             # The answer still has to be given: redelivery may then repeat these effects, which is better than losing
             # others.
@@ -188,6 +232,34 @@ def _length_of(event: object) -> int:
     return len(records) if isinstance(records, list) else 0
 
 
+def _answer(event: object, report: Report) -> Response:
+    """Return the partial batch response, with what else the event asks for."""
+    failures = [] if report.checkpoint is None else [{"itemIdentifier": report.checkpoint}]
+    answer: Response = {"batchItemFailures": failures}
+    if isinstance(event, dict):
+        if "window" in event:
+            # A tumbling window: without a state Lambda takes the invocation for a failed one. It is handed on as it is.
+            answer["state"] = event.get("state") or {}
+        asked = event.get(REPORT_MARKER)
+        if isinstance(asked, dict) and asked.get("report") is True:
+            answer["deadLetters"] = [
+                {
+                    "eventID": verdict.event_id,
+                    "sequenceNumber": verdict.sequence_number,
+                    "errorClass": verdict.error_class,
+                    "key": verdict.dead_letter,
+                }
+                for verdict in report.verdicts
+                if verdict.outcome is Outcome.POISONED
+            ]
+    return answer
+
+
+def _miswired(failed: Sequence[Task]) -> ConfigurationError | None:
+    """Return the mistake in the wiring that a sink has met, if one has."""
+    return next((task.error for task in failed if isinstance(task.error, ConfigurationError)), None)
+
+
 def _no_progress(records: Sequence[RawRecord], failed: Sequence[Task]) -> NoProgress | None:
     """Return the error to raise when the first record of a batch of several failed.
 
@@ -209,7 +281,6 @@ def _report(
     batch: Batch,
     tasks: Sequence[Task],
     unsettled: Sequence[Task],
-    remembered: int,
     journalled: int,
     error: TablestreamError | None,
 ) -> Report:
@@ -223,7 +294,7 @@ def _report(
         records=len(records),
         counts=counts,
         verdicts=verdicts,
-        remembered=remembered,
+        remembered=sum([task.known for task in tasks]),
         journalled=max(journalled, 0),
         checkpoint=min(failed, key=int, default=None),
         # The first that tells: records come in the order in which their changes were made.

@@ -19,8 +19,8 @@ from local.lambda_api import LambdaApi
 from local.letters import Letter, letters
 from local.orders import Order, Shop, decode, encode
 from local.runtime import Runtime
-from tablestream.clock import Deadline
 from tablestream.dead_letters import DeadLetter, S3DeadLetters
+from tablestream.run import Run
 from tablestream.testing import CREATED, Record, inserted, modified
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
@@ -80,7 +80,7 @@ class Bench:
         sequence = record["dynamodb"]["SequenceNumber"]
         letter = DeadLetter(record, record["eventID"], sequence, reason, error, "shop.handlers.x", at, "0")
         store = S3DeadLetters(self.cloud.client("s3"), self.bucket)
-        store.store([letter], Deadline(lambda: 60.0))
+        store.store([letter], Run())
         return store.key(letter)
 
     def give_up(self, records: Sequence[Record], at: float = CREATED + 60) -> str:

@@ -9,11 +9,10 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from tablestream import DONE, DeadLetter, Deadline, S3DeadLetters, Transient
+from tablestream import DONE, DeadLetter, Deadline, Run, S3DeadLetters, Transient
 from tablestream.testing import CREATED, Record, inserted
 from tests.integration.shop_aws import BUCKET, ShopAws, shop_aws
 
-FOREVER = Deadline(lambda: float("inf"))
 ITEM = {"pk": "USER#1", "sk": "ORDER#1", "name": "Zoë"}
 
 
@@ -44,9 +43,9 @@ def stored(aws: ShopAws) -> dict[str, dict[str, Any]]:
 
 
 def test_a_letter_is_an_object_with_all_that_is_needed_to_mend_and_redrive(aws: ShopAws) -> None:
-    assert S3DeadLetters(aws.s3, BUCKET).store([letter()], FOREVER) == [DONE]
+    assert S3DeadLetters(aws.s3, BUCKET).store([letter()], Run()) == [DONE]
     assert stored(aws) == {
-        "dead-letters/2025/11/20/abc.json": {
+        "dead-letters/2025/11/20/abc-42.json": {
             "record": inserted(ITEM),
             "event_id": "abc",
             "sequence_number": "42",
@@ -58,7 +57,7 @@ def test_a_letter_is_an_object_with_all_that_is_needed_to_mend_and_redrive(aws: 
             "worker_version": "1.2.3",
         }
     }
-    head = aws.s3.head_object(Bucket=BUCKET, Key="dead-letters/2025/11/20/abc.json")
+    head = aws.s3.head_object(Bucket=BUCKET, Key="dead-letters/2025/11/20/abc-42.json")
     assert head["ContentType"] == "application/json"
 
 
@@ -67,15 +66,15 @@ def test_the_day_is_that_of_the_change_or_else_of_storing(aws: ShopAws) -> None:
     late = letter("late", record=inserted(ITEM, at=CREATED - 86_400))
     unknown = letter("unknown", record=inserted(ITEM, at=0))
     assert [letters.key(late), letters.key(unknown)] == [
-        "elsewhere/2025/11/19/late.json",
-        "elsewhere/2025/11/20/unknown.json",
+        "elsewhere/2025/11/19/late-42.json",
+        "elsewhere/2025/11/20/unknown-42.json",
     ]
 
 
 def test_redelivery_replaces_the_letter(aws: ShopAws) -> None:
     letters = S3DeadLetters(aws.s3, BUCKET)
     for reason in ("first", "second"):
-        letters.store([letter(reason=reason)], FOREVER)
+        letters.store([letter(reason=reason)], Run())
     assert [body["reason"] for body in stored(aws).values()] == ["second"]
 
 
@@ -94,20 +93,20 @@ def test_a_redriven_record_keeps_the_time_at_which_it_was_first_set_aside(
     aws: ShopAws, told: object, first: str
 ) -> None:
     record = {**inserted(ITEM), "redriven": True, "firstTime": told}
-    S3DeadLetters(aws.s3, BUCKET).store([letter(record=record)], FOREVER)
+    S3DeadLetters(aws.s3, BUCKET).store([letter(record=record)], Run())
     (body,) = stored(aws).values()
     assert (body["first_time"], body["time"]) == (first, "2025-11-20T13:00:00.250+00:00")
 
 
 def test_a_lone_surrogate_survives(aws: ShopAws) -> None:
     record = inserted({**ITEM, "name": "\ud800"})
-    assert S3DeadLetters(aws.s3, BUCKET).store([letter(record=record, reason="got '\ud800'")], FOREVER) == [DONE]
+    assert S3DeadLetters(aws.s3, BUCKET).store([letter(record=record, reason="got '\ud800'")], Run()) == [DONE]
     (body,) = stored(aws).values()
     assert (body["record"], body["reason"]) == (record, "got '\ud800'")
 
 
 def test_each_letter_has_its_own_answer(aws: ShopAws) -> None:
-    answers = S3DeadLetters(aws.s3, "no-such-bucket").store([letter("a"), letter("b")], FOREVER)
+    answers = S3DeadLetters(aws.s3, "no-such-bucket").store([letter("a"), letter("b")], Run())
     assert [type(answer.error) for answer in answers if isinstance(answer, Transient)] == [
         aws.s3.exceptions.NoSuchBucket
     ] * 2
@@ -128,19 +127,19 @@ class FailingFor:
 
 def test_a_letter_that_fails_keeps_no_other_from_being_stored(aws: ShopAws) -> None:
     letters = S3DeadLetters(cast("Any", FailingFor(aws.s3, "bad")), BUCKET)
-    first, second, third = letters.store([letter("a"), letter("bad"), letter("c")], FOREVER)
+    first, second, third = letters.store([letter("a"), letter("bad"), letter("c")], Run())
     assert (first, type(second), third) == (DONE, Transient, DONE)
     assert [body["event_id"] for body in stored(aws).values()] == ["a", "c"]
 
 
 def test_a_letter_that_is_no_json_keeps_no_other_from_being_stored(aws: ShopAws) -> None:
     unwritable = {**inserted(ITEM), "extra": {1, 2}}
-    first, second = S3DeadLetters(aws.s3, BUCKET).store([letter("bad", record=unwritable), letter("b")], FOREVER)
+    first, second = S3DeadLetters(aws.s3, BUCKET).store([letter("bad", record=unwritable), letter("b")], Run())
     assert (type(first), second) == (Transient, DONE)
 
 
 def test_nothing_is_stored_after_the_deadline(aws: ShopAws) -> None:
-    (answer,) = S3DeadLetters(aws.s3, BUCKET).store([letter()], Deadline(lambda: 0.0))
+    (answer,) = S3DeadLetters(aws.s3, BUCKET).store([letter()], Run(Deadline(lambda: 0.0)))
     assert isinstance(answer, Transient)
     assert isinstance(answer.error, TimeoutError)
     assert stored(aws) == {}

@@ -9,13 +9,12 @@ import pytest
 
 from shop.assembly import Clients, assemble
 from shop.config import Config
-from tablestream import DeadLetter, Deadline, DynamoDBJournal, JournalUnavailable, S3DeadLetters, Transient, Worker
+from tablestream import DeadLetter, DynamoDBJournal, JournalUnavailable, Run, S3DeadLetters, Transient, Worker
 from tablestream.testing import FakeClock, FakeContext, event, inserted, modified
 from tests.integration.hostile_aws import DYNAMODBS, NOBODYS, Call, HostileAws, Reply, hostile_aws, of_dynamodb
 from tests.unit.shop.builders import line, order_item
 
 CONFIG = Config("orders", "inventory", "journal", "arn:aws:sns:eu-west-1:123456789012:topic", "failures", concurrency=2)
-FOREVER = Deadline(lambda: float("inf"))
 SUCCESS: dict[str, Any] = {"batchItemFailures": []}
 EMPTY = {"{} to a batch": of_dynamodb(b"{}"), "a batch without the table": of_dynamodb(b'{"Responses": {}}')}
 
@@ -177,25 +176,25 @@ def test_a_ledger_that_cannot_be_read_is_not_taken_for_an_empty_one(
 def test_a_journal_that_cannot_be_read_is_not_taken_for_an_empty_one(
     aws: HostileAws, clients: Clients, reply: Reply
 ) -> None:
-    made = DynamoDBJournal(clients.journal, "journal", clock=FakeClock())
-    made.record({"a": frozenset({"mail:0"})}, FOREVER)
+    made = DynamoDBJournal(clients.journal, "journal")
+    made.record({"a": frozenset({"mail:0"})}, Run(clock=FakeClock()))
     aws.answers = always(reply, "BatchGetItem")
-    assert made.read(["a", "b"], FOREVER) == {}
+    assert made.read(["a", "b"], Run(clock=FakeClock())) == {}
     aws.answers = first(1, reply, "BatchGetItem")
-    assert made.read(["a", "b"], FOREVER) == {"a": {"mail:0"}, "b": frozenset()}
+    assert made.read(["a", "b"], Run(clock=FakeClock())) == {"a": {"mail:0"}, "b": frozenset()}
 
 
 @any_batch_answer
 def test_a_journal_whose_writing_nobody_confirms_is_written_again(
     aws: HostileAws, clients: Clients, reply: Reply
 ) -> None:
-    made = DynamoDBJournal(clients.journal, "journal", clock=FakeClock())
+    made = DynamoDBJournal(clients.journal, "journal")
     aws.answers = first(1, reply, "BatchWriteItem")
-    made.record({"a": frozenset({"mail:0"})}, FOREVER)
+    made.record({"a": frozenset({"mail:0"})}, Run(clock=FakeClock()))
     assert list(aws.tables["journal"]) == ["a"]
     aws.answers = always(reply, "BatchWriteItem")
     with pytest.raises(JournalUnavailable):
-        made.record({"b": frozenset({"mail:0"})}, FOREVER)
+        made.record({"b": frozenset({"mail:0"})}, Run(clock=FakeClock()))
 
 
 ODD = ['{"journal": null}', '{"journal": {"Keys": [{"pk": {"S": "z"}}]}}', '{"journal": [{"PutRequest": {}}]}', "[]"]
@@ -205,27 +204,27 @@ ODD = ['{"journal": null}', '{"journal": {"Keys": [{"pk": {"S": "z"}}]}}', '{"jo
 def test_unprocessed_keys_that_were_not_asked_for_leave_the_call_unknown(
     aws: HostileAws, clients: Clients, told: str
 ) -> None:
-    made = DynamoDBJournal(clients.journal, "journal", clock=FakeClock())
+    made = DynamoDBJournal(clients.journal, "journal")
     answer = f'{{"Responses": {{"journal": []}}, "UnprocessedKeys": {told}}}'
     aws.answers = always(of_dynamodb(answer.encode()), "BatchGetItem")
-    assert made.read(["a"], FOREVER) == {}
+    assert made.read(["a"], Run(clock=FakeClock())) == {}
 
 
 @pytest.mark.parametrize("told", ODD)
 def test_unprocessed_items_that_were_not_sent_leave_the_call_unknown(
     aws: HostileAws, clients: Clients, told: str
 ) -> None:
-    made = DynamoDBJournal(clients.journal, "journal", clock=FakeClock())
+    made = DynamoDBJournal(clients.journal, "journal")
     aws.answers = first(1, of_dynamodb(f'{{"UnprocessedItems": {told}}}'.encode()), "BatchWriteItem")
-    made.record({"a": frozenset({"mail:0"})}, FOREVER)
+    made.record({"a": frozenset({"mail:0"})}, Run(clock=FakeClock()))
     assert list(aws.tables["journal"]) == ["a"]
 
 
 def test_an_entry_that_nobody_can_read_is_absent_and_leaves_the_others(aws: HostileAws, clients: Clients) -> None:
-    made = DynamoDBJournal(clients.journal, "journal", clock=FakeClock())
-    made.record({"a": frozenset({"mail:0"})}, FOREVER)
+    made = DynamoDBJournal(clients.journal, "journal")
+    made.record({"a": frozenset({"mail:0"})}, Run(clock=FakeClock()))
     aws.tables["journal"]["b"] = {"pk": {"S": "b"}, "done": {"S": "mail:0"}}
-    assert made.read(["a", "b", "c"], FOREVER) == {"a": {"mail:0"}, "c": frozenset()}
+    assert made.read(["a", "b", "c"], Run(clock=FakeClock())) == {"a": {"mail:0"}, "c": frozenset()}
 
 
 # --- dead letters ----------------------------------------------------------------------------------------------------
@@ -237,7 +236,7 @@ def test_a_dead_letter_whose_storing_nobody_confirms_is_not_stored(
 ) -> None:
     letters = [DeadLetter(inserted(order(n)), f"e-{n}", "1", "no lines", "InvalidRecord", None, 0, "1") for n in (1, 2)]
     aws.answers = always(reply, "PutObject", "e-1")
-    one, other = S3DeadLetters(clients.failures, "failures").store(letters, FOREVER)
+    one, other = S3DeadLetters(clients.failures, "failures").store(letters, Run(clock=FakeClock()))
     assert isinstance(one, Transient)
     assert not isinstance(other, Transient)
     assert len(aws.objects) == 1

@@ -13,14 +13,11 @@ from shop.effects import Release, Reserve
 from shop.inventory import InventorySink
 from shop.orders import MAX_PRODUCTS, OrderKey
 from shop.steps import Tables
-from tablestream.backoff import Backoff
-from tablestream.clock import Deadline
-from tablestream.effects import DONE, Answer, Permanent
-from tablestream.testing import FakeClock, removed
+from tablestream.run import Backoff, Run
+from tablestream.sink import DONE, Answer, Permanent
+from tablestream.testing import FakeClock, effects, removed
 from tests.integration.shop_aws import INVENTORY, ORDERS, ShopAws, shop_aws
 from tests.unit.shop.builders import lines_of, order_change
-
-FOREVER = Deadline(lambda: float("inf"))
 
 
 @pytest.fixture
@@ -48,14 +45,13 @@ class Losing:
         return answer
 
 
-def apply(aws: ShopAws, *effects: Reserve | Release, client: object = None) -> Sequence[Answer]:
+def apply(aws: ShopAws, *wanted: Reserve | Release, client: object = None) -> Sequence[Answer]:
     sink = InventorySink(
         cast("Any", client or aws.dynamodb),
         Tables(ORDERS, INVENTORY),
-        clock=FakeClock(),
-        backoff=Backoff(uniform=random.Random(1).uniform),
     )
-    return sink.apply(effects, FOREVER)
+    run = Run(clock=FakeClock(), backoff=Backoff(uniform=random.Random(1).uniform))
+    return sink.apply(effects(*wanted), run)
 
 
 def key(number: int) -> OrderKey:

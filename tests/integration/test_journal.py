@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
-from tablestream import Backoff, Deadline, DynamoDBJournal, JournalUnavailable
+from tablestream import Backoff, Deadline, DynamoDBJournal, JournalUnavailable, Run
 from tablestream.testing import CREATED, FakeClock, FakeContext
 from tests.integration.shop_aws import JOURNAL, ShopAws, shop_aws
 
@@ -57,15 +57,19 @@ class Stingy:
         return [len(part["Keys"] if isinstance(part, Mapping) else part) for part in parts]
 
 
-def journal(client: Any, *, clock: FakeClock | None = None, tries: int = 8, **settings: Any) -> DynamoDBJournal:
+def journal(client: Any, **settings: Any) -> DynamoDBJournal:
+    return DynamoDBJournal(cast("Any", client), JOURNAL, **settings)
+
+
+def lent(*, clock: FakeClock | None = None, tries: int = 8, deadline: Deadline = FOREVER) -> Run:
     backoff = Backoff(base=1.0, cap=1.0, tries=tries, uniform=lambda _low, high: high)
-    return DynamoDBJournal(cast("Any", client), JOURNAL, clock=clock or FakeClock(), backoff=backoff, **settings)
+    return Run(deadline, clock=clock or FakeClock(), backoff=backoff)
 
 
 def test_what_is_recorded_is_read_and_the_rest_is_known_to_be_empty(aws: ShopAws) -> None:
     made = journal(aws.dynamodb)
-    made.record({"a": frozenset({"mail:0", "mail:1"}), "b": frozenset({"chat:0"})}, FOREVER)
-    assert made.read(["a", "b", "c"], FOREVER) == {
+    made.record({"a": frozenset({"mail:0", "mail:1"}), "b": frozenset({"chat:0"})}, lent())
+    assert made.read(["a", "b", "c"], lent()) == {
         "a": frozenset({"mail:0", "mail:1"}),
         "b": frozenset({"chat:0"}),
         "c": frozenset(),
@@ -74,14 +78,14 @@ def test_what_is_recorded_is_read_and_the_rest_is_known_to_be_empty(aws: ShopAws
 
 def test_recording_again_replaces(aws: ShopAws) -> None:
     made = journal(aws.dynamodb)
-    made.record({"a": DONE}, FOREVER)
-    made.record({"a": DONE | {"mail:1"}}, FOREVER)
-    assert made.read(["a"], FOREVER) == {"a": {"mail:0", "mail:1"}}
+    made.record({"a": DONE}, lent())
+    made.record({"a": DONE | {"mail:1"}}, lent())
+    assert made.read(["a"], lent()) == {"a": {"mail:0", "mail:1"}}
 
 
 @pytest.mark.parametrize(("settings", "days"), [({}, 14), ({"ttl_days": 2}, 2)])
 def test_an_entry_expires_after_some_days(settings: dict[str, Any], days: int, aws: ShopAws) -> None:
-    journal(aws.dynamodb, **settings).record({"a": DONE}, FOREVER)
+    journal(aws.dynamodb, **settings).record({"a": DONE}, lent())
     (item,) = aws.dynamodb.scan(TableName=JOURNAL)["Items"]
     assert item == {
         "pk": {"S": "a"},
@@ -93,37 +97,37 @@ def test_an_entry_expires_after_some_days(settings: dict[str, Any], days: int, a
 def test_it_reads_by_hundreds_and_consistently(aws: ShopAws) -> None:
     client = Stingy(aws.dynamodb)
     ids = [f"id-{number}" for number in range(205)]
-    assert journal(client).read(ids, FOREVER) == dict.fromkeys(ids, frozenset())
+    assert journal(client).read(ids, lent()) == dict.fromkeys(ids, frozenset())
     assert client.sizes() == [100, 100, 5]
     assert all(request[JOURNAL]["ConsistentRead"] is True for request in client.requests)
 
 
 def test_it_asks_once_for_an_id_that_is_given_twice(aws: ShopAws) -> None:
     client = Stingy(aws.dynamodb)
-    assert journal(client).read(["a", "b", "a"], FOREVER) == {"a": frozenset(), "b": frozenset()}
+    assert journal(client).read(["a", "b", "a"], lent()) == {"a": frozenset(), "b": frozenset()}
     assert client.sizes() == [2]
 
 
 def test_it_writes_by_twenty_fives(aws: ShopAws) -> None:
     client = Stingy(aws.dynamodb)
     entries = {f"id-{number}": DONE for number in range(60)}
-    journal(client).record(entries, FOREVER)
+    journal(client).record(entries, lent())
     assert client.sizes() == [25, 25, 10]
-    assert journal(aws.dynamodb).read(list(entries), FOREVER) == entries
+    assert journal(aws.dynamodb).read(list(entries), lent()) == entries
 
 
 def test_nothing_to_read_or_write_is_no_call(aws: ShopAws) -> None:
     client = Stingy(aws.dynamodb)
-    assert journal(client).read([], FOREVER) == {}
-    journal(client).record({}, FOREVER)
+    assert journal(client).read([], lent()) == {}
+    journal(client).record({}, lent())
     assert client.requests == []
 
 
 def test_unprocessed_keys_are_asked_for_again_after_a_wait(aws: ShopAws) -> None:
     entries = {f"id-{number}": DONE for number in range(5)}
-    journal(aws.dynamodb).record(entries, FOREVER)
+    journal(aws.dynamodb).record(entries, lent())
     client, clock = Stingy(aws.dynamodb, processes=2), FakeClock()
-    assert journal(client, clock=clock).read(list(entries), FOREVER) == entries
+    assert journal(client).read(list(entries), lent(clock=clock)) == entries
     assert (client.sizes(), clock.slept) == ([5, 3, 1], [1.0, 1.0])
     assert all(request[JOURNAL]["ConsistentRead"] is True for request in client.requests)
 
@@ -131,21 +135,21 @@ def test_unprocessed_keys_are_asked_for_again_after_a_wait(aws: ShopAws) -> None
 def test_unprocessed_items_are_written_again_after_a_wait(aws: ShopAws) -> None:
     entries = {f"id-{number}": DONE for number in range(5)}
     client, clock = Stingy(aws.dynamodb, processes=2), FakeClock()
-    journal(client, clock=clock).record(entries, FOREVER)
+    journal(client).record(entries, lent(clock=clock))
     assert (client.sizes(), clock.slept) == ([5, 3, 1], [1.0, 1.0])
-    assert journal(aws.dynamodb).read(list(entries), FOREVER) == entries
+    assert journal(aws.dynamodb).read(list(entries), lent()) == entries
 
 
 def test_what_stays_unprocessed_is_absent_and_not_empty(aws: ShopAws) -> None:
-    journal(aws.dynamodb).record({"a": DONE, "b": DONE, "c": DONE}, FOREVER)
+    journal(aws.dynamodb).record({"a": DONE, "b": DONE, "c": DONE}, lent())
     client = Stingy(aws.dynamodb, processes=1)
-    assert journal(client, tries=1).read(["a", "b", "c"], FOREVER) == {"a": DONE, "b": DONE}
-    assert journal(Stingy(aws.dynamodb, processes=0), tries=1).read(["a"], FOREVER) == {}
+    assert journal(client).read(["a", "b", "c"], lent(tries=1)) == {"a": DONE, "b": DONE}
+    assert journal(Stingy(aws.dynamodb, processes=0)).read(["a"], lent(tries=1)) == {}
 
 
 def test_what_stays_unwritten_is_an_error(aws: ShopAws) -> None:
     with pytest.raises(JournalUnavailable, match="could not be written"):
-        journal(Stingy(aws.dynamodb, processes=1), tries=1).record({"a": DONE, "b": DONE, "c": DONE}, FOREVER)
+        journal(Stingy(aws.dynamodb, processes=1)).record({"a": DONE, "b": DONE, "c": DONE}, lent(tries=1))
 
 
 ERRORS = [
@@ -157,19 +161,19 @@ ERRORS = [
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_a_call_that_fails_is_made_again(error: Exception, aws: ShopAws) -> None:
     client = Stingy(aws.dynamodb, down=2, error=error)
-    journal(client).record({"a": DONE}, FOREVER)
+    journal(client).record({"a": DONE}, lent())
     assert len(client.requests) == 3
     client = Stingy(aws.dynamodb, down=2, error=error)
-    assert journal(client).read(["a"], FOREVER) == {"a": DONE}
+    assert journal(client).read(["a"], lent()) == {"a": DONE}
     assert len(client.requests) == 3
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_a_journal_that_is_down_reads_nothing_and_says_why_it_cannot_write(error: Exception, aws: ShopAws) -> None:
     client = Stingy(aws.dynamodb, down=1000, error=error)
-    assert journal(client, tries=2).read(["a"], FOREVER) == {}
+    assert journal(client).read(["a"], lent(tries=2)) == {}
     with pytest.raises(JournalUnavailable) as caught:
-        journal(client, tries=2).record({"a": DONE}, FOREVER)
+        journal(client).record({"a": DONE}, lent(tries=2))
     assert caught.value.__cause__ is error
     assert len(client.requests) == 6
 
@@ -177,15 +181,15 @@ def test_a_journal_that_is_down_reads_nothing_and_says_why_it_cannot_write(error
 def test_one_part_that_is_down_leaves_the_others(aws: ShopAws) -> None:
     ids = [f"id-{number}" for number in range(101)]
     client = Stingy(aws.dynamodb, down=1)
-    assert journal(client, tries=0).read(ids, FOREVER) == {ids[100]: frozenset()}
+    assert journal(client).read(ids, lent(tries=0)) == {ids[100]: frozenset()}
 
 
 def test_it_does_not_wait_past_the_deadline(aws: ShopAws) -> None:
     clock = FakeClock()
     deadline = Deadline.of(FakeContext(2.5, clock), margin_seconds=0)
     client = Stingy(aws.dynamodb, down=1000)
-    assert journal(client, clock=clock).read(["a"], deadline) == {}
+    assert journal(client).read(["a"], lent(clock=clock, deadline=deadline)) == {}
     assert clock.slept == [1.0, 1.0]
     with pytest.raises(JournalUnavailable):
-        journal(client, clock=clock).record({"a": DONE}, deadline)
+        journal(client).record({"a": DONE}, lent(clock=clock, deadline=deadline))
     assert clock.slept == [1.0, 1.0]

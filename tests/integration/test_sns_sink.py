@@ -9,12 +9,11 @@ import pytest
 
 from shop.effects import Notification
 from shop.notifications import SnsSink
-from tablestream.clock import Deadline
-from tablestream.effects import DONE, Permanent
+from tablestream.run import Run
+from tablestream.sink import DONE, Permanent
+from tablestream.testing import effects
 from tests.integration.shop_aws import ShopAws, shop_aws
 from tests.unit.shop.builders import order_change
-
-FOREVER = Deadline(lambda: float("inf"))
 
 
 @pytest.fixture
@@ -28,7 +27,8 @@ def told(number: int, reason: str | None = None) -> Notification:
 
 
 def test_a_subscriber_gets_every_message_with_its_attributes(aws: ShopAws) -> None:
-    assert SnsSink(aws.sns, aws.topic_arn).apply([told(number) for number in range(12)], FOREVER) == [DONE] * 12
+    orders = effects(*[told(number) for number in range(12)])
+    assert SnsSink(aws.sns, aws.topic_arn).apply(orders, Run()) == [DONE] * 12
     messages = aws.received()
     bodies = [json.loads(message["Body"]) for message in messages]
     assert sorted(body["orderId"] for body in bodies) == sorted(f"o-{number}" for number in range(12))
@@ -41,14 +41,14 @@ def test_a_subscriber_gets_every_message_with_its_attributes(aws: ShopAws) -> No
 
 def test_hostile_text_arrives_as_it_is(aws: ShopAws) -> None:
     hostile = 'a"b\\c\u0000\u2028<script>é😀'
-    assert SnsSink(aws.sns, aws.topic_arn).apply([told(1, hostile)], FOREVER) == [DONE]
+    assert SnsSink(aws.sns, aws.topic_arn).apply(effects(told(1, hostile)), Run()) == [DONE]
     (message,) = aws.received()
     assert json.loads(message["Body"])["reason"] == hostile
 
 
 def test_messages_near_the_limit_go_in_calls_of_their_own(aws: ShopAws) -> None:
     answers = SnsSink(aws.sns, aws.topic_arn).apply(
-        [told(1, "x" * 200_000), told(2, "x" * 200_000), told(3, "x" * 300_000)], FOREVER
+        effects(told(1, "x" * 200_000), told(2, "x" * 200_000), told(3, "x" * 300_000)), Run()
     )
     assert answers[:2] == [DONE, DONE]
     assert isinstance(answers[2], Permanent)

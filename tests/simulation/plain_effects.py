@@ -15,7 +15,7 @@ from shop.effects import Notification, Release, Request, Reserve
 from shop.handlers import routes
 from shop.messages import compose
 from shop.orders import OrderKey, OrderLine
-from tablestream.change import Change
+from tablestream.change import Change, Kind
 from tests.simulation.aws import INVENTORY, TOPIC
 from tests.simulation.candidates import Log, client
 from tests.simulation.network import Network
@@ -34,12 +34,12 @@ class PlainEffects:
 
     def process(self, record: Mapping[str, Any]) -> None:
         """Carry out what a record leads to; raises whatever goes wrong."""
-        handlers = self._router.handlers(record)
-        if not handlers:
+        routes = self._router.routes(record)
+        if not routes:
             return
         change = Change.from_record(record)
         # All handlers first, and all read: a bad record has no effect.
-        effects = [handler(change) for handler in handlers]
+        effects = [handler(change) for _, handlers in routes for handler in handlers]
         for effect in effects:
             _ = compose(effect) if isinstance(effect, Notification) else effect and effect.request()
         for effect in effects:
@@ -65,7 +65,7 @@ class PlainEffects:
         self._log.applied.add((reserve.event_id, "reserve"))
 
     def _release(self, release: Request, change: Change) -> None:
-        before = change.old or change.image
+        before = change.image if change.kind is Kind.INSERT else change.old
         if before["status"] == "confirmed":
             for line in _lines(before):
                 self._move(line, "ADD available :units")

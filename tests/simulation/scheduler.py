@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 T = TypeVar("T")
 
 
-class Killed(BaseException):
+class Killed(KeyboardInterrupt):
     """The invocation of this task has ended: its process is gone. Not an Exception, so that nothing handles it."""
 
 

@@ -43,16 +43,16 @@ _SCHEDULES = "tests/simulation/test_schedules.py"
 MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "go on with an item after a failure",
-        f"{_ENGINE}/waves.py",
+        f"{_ENGINE}/_waves.py",
         "len(lane) > position and lane[position - 1].outcome is not Outcome.FAILED",
         "len(lane) > position",
         test=f"{_SCHEDULES}::test_an_item_does_not_go_on_behind_its_failure",
     ),
     _mutant(
         "mark as done before publishing",
-        f"{_ENGINE}/waves.py",
-        "            elif name:\n                task.done |= {name}\n",
-        "            if name:\n                task.done |= {name}\n",
+        f"{_ENGINE}/_waves.py",
+        "            if isinstance(answer, Done):\n                task.done += 1\n            elif",
+        "            task.done += 1\n            if isinstance(answer, Done):\n                pass\n            elif",
     ),
     Mutant(
         "ignore PublishBatch's Failed",
@@ -68,7 +68,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "swallow poison",
         f"{_ENGINE}/dead_letters.py",
-        "self._parallel.run([partial(self._store_one, letter, deadline) for letter in letters])",
+        "run.parallel.run([partial(self._store_one, letter, run) for letter in letters])",
         "[DONE for _ in letters]",
         "poison",
     ),
@@ -139,7 +139,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "journal after the answer, when the process is frozen",
         f"{_ENGINE}/worker.py",
-        "            self._journal.record(done, deadline)\n",
+        "            self._journal.record(done, run)\n",
         "            pass\n",
         test=f"{_SCHEDULES}::test_a_neighbours_failure_repeats_nothing",
     ),
@@ -151,7 +151,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "skip the deadline",
-        f"{_ENGINE}/clock.py",
+        f"{_ENGINE}/run.py",
         "return cls(lambda: left() / 1000 - margin_seconds)",
         'return cls(lambda: max(left() / 1000 - margin_seconds, float("inf")))',
         test=f"{_SCHEDULES}::test_a_slow_day_does_not_run_into_the_timeout",
@@ -177,7 +177,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "take a dead letter for stored that is not",
-        f"{_ENGINE}/waves.py",
+        f"{_ENGINE}/_waves.py",
         "            if isinstance(answer, Done):\n                task.outcome = Outcome.POISONED",
         "            if isinstance(answer, Done | Transient):\n                task.outcome = Outcome.POISONED",
     ),

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from shop.assembly import Clients, assemble
 from shop.config import Config
-from tablestream.parallel import Sequential
+from tablestream.run import Sequential
 from tablestream.testing import FakeClock, FakeContext
 from tests.simulation.aws import BUCKET, INVENTORY, JOURNAL, TOPIC, Aws
 from tests.simulation.judge import Wanted, lines_of, wanted_of

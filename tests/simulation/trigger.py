@@ -36,7 +36,7 @@ class Shard:
 class Trigger:
     """Reads the stream and invokes the function."""
 
-    def __init__(  # noqa: PLR0913 -- the parts of a schedule
+    def __init__(
         self,
         scheduler: Scheduler,
         aws: Aws,

@@ -37,7 +37,8 @@ def service(operation: str, request: dict[str, Any]) -> str:
 def journalled(request: dict[str, Any]) -> list[str]:
     """The event ids that a request writes to the journal."""
     puts = request.get("RequestItems", {}).get(JOURNAL, ())
-    return [put["PutRequest"]["Item"]["pk"]["S"] for put in puts] if isinstance(puts, list) else []
+    keys = [put["PutRequest"]["Item"]["pk"]["S"] for put in puts] if isinstance(puts, list) else []
+    return [key.rpartition("/")[2].partition(".")[0] for key in keys]  # consumer / event id . sequence number
 
 
 def event_ids(operation: str, request: dict[str, Any]) -> list[str]:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tablestream.clock import Deadline
 from tablestream.dead_letters import DeadLetter
-from tablestream.effects import DONE, Answer, Done
 from tablestream.errors import JournalUnavailable
+from tablestream.run import Run
+from tablestream.sink import DONE, Answer, Done, Effect
 from tablestream.testing.records import CREATED
 
 
@@ -64,18 +64,14 @@ class MemoryJournal:
         self.unreadable: set[str] = set()
         self.down = False
 
-    def read(self, event_ids: Sequence[str], deadline: Deadline) -> Mapping[str, frozenset[str]]:  # noqa: ARG002 -- the protocol's
-        """Return the entries of the event ids, those that can be read."""
-        self.reads.append(tuple(event_ids))
+    def read(self, keys: Sequence[str], run: Run) -> Mapping[str, frozenset[str]]:  # noqa: ARG002 -- the protocol's
+        """Return the entries of the keys, those that can be read."""
+        self.reads.append(tuple(keys))
         if self.down:
             return {}
-        return {
-            event_id: self.entries.get(event_id, frozenset())
-            for event_id in event_ids
-            if event_id not in self.unreadable
-        }
+        return {key: self.entries.get(key, frozenset()) for key in keys if key not in self.unreadable}
 
-    def record(self, done: Mapping[str, frozenset[str]], deadline: Deadline) -> None:  # noqa: ARG002 -- the protocol's
+    def record(self, done: Mapping[str, frozenset[str]], run: Run) -> None:  # noqa: ARG002 -- the protocol's
         """Keep the entries."""
         if self.down:
             raise JournalUnavailable("the journal is down")
@@ -84,19 +80,23 @@ class MemoryJournal:
 
 
 class MemoryDeadLetters:
-    """Dead letters in memory, by event id. Set `failure` to have it answer with something else than done."""
+    """Dead letters in memory, by their keys. Set `failure` to have it answer with something else than done."""
 
     def __init__(self) -> None:
         """Begin empty."""
         self.letters: dict[str, DeadLetter] = {}
         self.failure: Answer | None = None
 
-    def store(self, letters: Sequence[DeadLetter], deadline: Deadline) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
+    def store(self, letters: Sequence[DeadLetter], run: Run) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
         """Keep the letters."""
         if self.failure is not None:
             return [self.failure] * len(letters)
-        self.letters.update({letter.event_id: letter for letter in letters})
+        self.letters.update({self.key(letter): letter for letter in letters})
         return [DONE] * len(letters)
+
+    def key(self, letter: DeadLetter) -> str:
+        """Return the name of a letter: two records that an emulator gave one event id have two."""
+        return f"{letter.event_id}-{letter.sequence_number}"
 
     @property
     def reasons(self) -> list[str]:
@@ -113,17 +113,26 @@ class RecordingSink:
     idempotent: bool = False
     answer: Callable[[Any], Answer] = lambda _effect: DONE
     waves: list[list[Any]] = field(default_factory=list)
-    """The effects of each call."""
+    """The values of the effects of each call."""
     done: list[Any] = field(default_factory=list)
-    """The effects that were answered with done, in order."""
+    """The values of the effects that were answered with done, in order."""
+    ids: list[str] = field(default_factory=list)
+    """The ids of the effects that were answered with done, in order."""
 
-    def apply(self, effects: Sequence[Any], deadline: Deadline) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
+    def apply(self, effects: Sequence[Effect[Any]], run: Run) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
         """Remember the effects and answer for each."""
-        self.waves.append(list(effects))
-        answers = [self.answer(effect) for effect in effects]
-        self.done += [effect for effect, answer in zip(effects, answers, strict=True) if isinstance(answer, Done)]
+        self.waves.append([effect.value for effect in effects])
+        answers = [self.answer(effect.value) for effect in effects]
+        done = [effect for effect, answer in zip(effects, answers, strict=True) if isinstance(answer, Done)]
+        self.done += [effect.value for effect in done]
+        self.ids += [effect.id for effect in done]
         return answers
 
     def __iter__(self) -> Iterator[Any]:
         """Iterate over the effects that were done."""
         return iter(self.done)
+
+
+def effects(*values: Any) -> list[Effect[Any]]:
+    """Return values as effects, as a sink gets them, with ids of their own."""
+    return [Effect(value, f"effect-{place}") for place, value in enumerate(values)]

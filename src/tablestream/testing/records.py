@@ -43,7 +43,7 @@ def expired(item: Item, **settings: Any) -> Record:
     return {**removed(item, **settings), "userIdentity": {"type": "Service", "principalId": TTL_PRINCIPAL}}
 
 
-def record(  # noqa: PLR0913 -- each is a field of the record
+def record(
     name: str,
     item: Item,
     *,

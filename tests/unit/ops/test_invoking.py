@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 
 from ops.errors import OutcomeUnknownError, StoppedError
 from ops.invoking import Answer, Broken, From, Head, Invoker, Settled, read
-from tablestream.backoff import Backoff
+from tablestream.run import Backoff
 from tablestream.testing import FakeClock, Raw, inserted
 
 
@@ -85,7 +85,7 @@ def error(code: str) -> ClientError:
 
 def invoker(api: Api) -> tuple[Invoker, FakeClock]:
     clock = FakeClock()
-    return Invoker(api, "worker", lambda: None, clock, Backoff(tries=2, uniform=lambda _low, high: high)), clock
+    return Invoker(api, "worker", clock, Backoff(tries=2, uniform=lambda _low, high: high)), clock
 
 
 def test_the_worker_is_invoked_synchronously_with_an_event_of_the_records() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from shop.effects import Facts, Notification
 from shop.messages import compose
 from shop.notifications import SnsSink
-from tablestream import Change, Deadline, Permanent
-from tablestream.testing import inserted
+from tablestream import Change, Permanent, Run
+from tablestream.testing import effects, inserted
 
 LEAD = {"pk": "LEAD#1", "sk": "LEAD#1", "entityType": "Lead", "leadId": "1", "budget": Decimal("10.50")}
 
@@ -39,14 +39,14 @@ def test_what_json_cannot_hold_is_a_dead_letter_not_an_endless_retry() -> None:
     notification = Notification("lead.created", change, Facts("Lead", {"change": change}))
     client: Any = Unreachable()
     sink = SnsSink(client, "arn:aws:sns:us-east-1:123456789012:topic")
-    assert sink.apply([notification], Deadline.of(None, 0)) == [Permanent("a message cannot carry a Change")]
+    assert sink.apply(effects(notification), Run()) == [Permanent("a message cannot carry a Change")]
 
 
 def test_what_json_cannot_hold_as_a_name_is_a_dead_letter_too() -> None:
     said: Any = {("lead", 1): "1"}
     notification = Notification("lead.created", Change.from_record(inserted(LEAD)), Facts("Lead", said))
     client: Any = Unreachable()
-    (answer,) = SnsSink(client, "arn:aws:sns:us-east-1:123456789012:topic").apply([notification], Deadline.of(None, 0))
+    (answer,) = SnsSink(client, "arn:aws:sns:us-east-1:123456789012:topic").apply(effects(notification), Run())
     assert isinstance(answer, Permanent)
     assert "keys must be str" in answer.reason
 

@@ -16,11 +16,10 @@ from shop.effects import Release, Reserve
 from shop.inventory import InventorySink
 from shop.orders import OrderKey
 from shop.steps import Tables
-from tablestream.backoff import Backoff
 from tablestream.change import Change
-from tablestream.clock import Deadline
-from tablestream.effects import DONE, Answer, Permanent, Transient
-from tablestream.testing import FakeClock, removed
+from tablestream.run import Backoff, Deadline, Run
+from tablestream.sink import DONE, Answer, Permanent, Transient
+from tablestream.testing import FakeClock, effects, removed
 from tests.unit.shop.builders import lines_of, order_change
 from tests.unit.shop.fake_dynamodb import INVENTORY, ORDERS, FakeDynamoDB, failure
 
@@ -37,13 +36,12 @@ class Shop:
         self.sink = InventorySink(
             cast("Any", self.db),
             Tables(ORDERS, INVENTORY),
-            clock=self.clock,
-            backoff=Backoff(tries=tries, uniform=random.Random(1).uniform),
             observe=self.counts.append,
         )
+        self.backoff = Backoff(tries=tries, uniform=random.Random(1).uniform)
 
-    def apply(self, *effects: Reserve | Release, deadline: Deadline = FOREVER) -> Sequence[Answer]:
-        return self.sink.apply(effects, deadline)
+    def apply(self, *wanted: Reserve | Release, deadline: Deadline = FOREVER) -> Sequence[Answer]:
+        return self.sink.apply(effects(*wanted), Run(deadline, clock=self.clock, backoff=self.backoff))
 
     def place(self, number: int, status: str = "pending", /, **lines: int) -> Reserve:
         """Put an order into the table and return its reserve."""
@@ -231,7 +229,7 @@ def test_a_reserve_that_comes_between_reading_and_the_tombstone_is_released(shop
 
     def reserve_first() -> None:
         shop.db.before_call = lambda: None
-        other.apply([placed], FOREVER)
+        other.apply(effects(placed), Run())
 
     shop.db.before_call = reserve_first
     assert shop.apply(release(1)) == [DONE]
@@ -250,7 +248,7 @@ def test_a_release_that_another_worker_was_faster_with_gives_nothing_back_again(
 
     def release_first() -> None:
         shop.db.before_call = lambda: None
-        other.apply([release(1)], FOREVER)
+        other.apply(effects(release(1)), Run())
 
     shop.db.before_call = release_first
     assert shop.apply(release(1)) == [DONE]

@@ -17,12 +17,11 @@ from shop.effects import Notification
 from shop.messages import MAX_BYTES, MessageTooLargeError, compose
 from shop.notifications import SnsSink
 from shop.orders import Order
-from tablestream.backoff import Backoff
 from tablestream.change import Change
-from tablestream.clock import Deadline
-from tablestream.effects import DONE, Answer, Permanent, Transient
 from tablestream.image import Image
-from tablestream.testing import FakeClock, inserted, modified
+from tablestream.run import Backoff, Deadline, Run
+from tablestream.sink import DONE, Answer, Permanent, Transient
+from tablestream.testing import FakeClock, effects, inserted, modified
 from tests.unit.shop.builders import line, order_change, order_item
 from tests.unit.shop.fake_dynamodb import failure
 
@@ -89,11 +88,12 @@ class Newsroom:
     def __init__(self) -> None:
         self.sns = FakeSns()
         self.clock = FakeClock()
-        backoff = Backoff(tries=3, uniform=random.Random(1).uniform)
-        self.sink = SnsSink(cast("Any", self.sns), TOPIC, clock=self.clock, backoff=backoff)
+        self.backoff = Backoff(uniform=random.Random(1).uniform)
+        self.sink = SnsSink(cast("Any", self.sns), TOPIC)
 
     def apply(self, *notifications: Notification, deadline: Deadline = FOREVER) -> Sequence[Answer]:
-        return self.sink.apply(notifications, deadline)
+        run = Run(deadline, clock=self.clock, backoff=self.backoff)
+        return self.sink.apply(effects(*notifications), run)
 
 
 @pytest.fixture
@@ -212,20 +212,6 @@ def test_a_message_that_is_too_large_harms_only_itself(room: Newsroom) -> None:
     assert second == DONE
 
 
-def test_announcements_of_one_order_go_one_after_the_other(room: Newsroom) -> None:
-    notifications = [told(1, "a"), told(2, "b"), told(1, "c"), told(1, "d")]
-    assert room.apply(*notifications) == [DONE] * 4
-    assert [[order_of(entry) for entry in call] for call in room.sns.calls] == [["o-1", "o-2"], ["o-1"], ["o-1"]]
-    assert room.sns.published == ["o-1 a", "o-2 b", "o-1 c", "o-1 d"]
-
-
-def test_an_announcement_does_not_overtake_one_that_failed(room: Newsroom) -> None:
-    room.sns.refused = {"o-1": ("InternalError", False)}
-    answers = room.apply(told(1, "a"), told(2, "b"), told(1, "c"))
-    assert [isinstance(answer, Transient) for answer in answers] == [True, False, True]
-    assert "o-1 c" not in room.sns.published
-
-
 @pytest.mark.parametrize(
     ("code", "sender_fault", "answer"),
     [
@@ -280,7 +266,7 @@ def test_a_fault_without_end_is_transient_after_bounded_tries(room: Newsroom) ->
     room.sns.faults = [failure("Throttling")] * 100
     (answer,) = room.apply(told())
     assert isinstance(answer, Transient)
-    assert len(room.sns.faults) == 96
+    assert len(room.sns.faults) == 95
 
 
 def test_a_configuration_that_is_wrong_is_not_waited_for(room: Newsroom) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tablestream import Change, InvalidRecord, Report, Router, Worker
-from tablestream.effects import DONE, Answer, Permanent, Transient
+from tablestream.sink import DONE, Answer, Permanent, Transient
 from tablestream.testing import (
     FakeClock,
     FakeContext,
@@ -20,7 +20,7 @@ from tablestream.testing import (
     modified,
 )
 
-Response = dict[str, list[dict[str, str]]]
+Response = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,8 @@ class Bench:
     letters: MemoryDeadLetters = field(default_factory=MemoryDeadLetters)
     clock: FakeClock = field(default_factory=FakeClock)
     reports: list[Report] = field(default_factory=list)
-    margin: float = 3.0
+    margin: float | None = 3.0
+    name: str = "worker"
     table: str | None = None
 
     @property
@@ -97,7 +98,8 @@ class Bench:
             [self.stock, self.mail],
             journal=self.journal,
             dead_letters=self.letters,
-            table_name=self.table,
+            name=self.name,
+            table=self.table,
             margin_seconds=self.margin,
             clock=self.clock,
             observe=self.reports.append,

@@ -33,7 +33,12 @@ def with_stream(record: Record, **fields: Any) -> Record:
 def test_each_kind_has_its_images(record: Record, kind: Kind, old: object, new: object) -> None:
     change = Change.from_record(record)
     assert change.kind is kind
-    assert (change.old and dict(change.old), change.new and dict(change.new)) == (old, new)
+    for name, image in (("old", old), ("new", new)):
+        if image is None:
+            with pytest.raises(AttributeError, match=f"an? {kind.value} has no {name} image"):
+                getattr(change, name)
+        else:
+            assert dict(getattr(change, name)) == image
     assert dict(change.image) == (new or old)
     assert dict(change.keys) == {"pk": "USER#1", "sk": "ORDER#1"}
     assert change.raw_keys == {"pk": {"S": "USER#1"}, "sk": {"S": "ORDER#1"}}
@@ -85,6 +90,25 @@ def test_only_a_removal_by_time_to_live_is_expired() -> None:
 @pytest.mark.parametrize("who", [None, "dynamodb.amazonaws.com", {}, {"principalId": "AIDA"}])
 def test_a_removal_by_somebody_else_is_no_expiry(who: object) -> None:
     assert not Change.from_record({**removed(OLD), "userIdentity": who}).expired
+
+
+@pytest.mark.parametrize(
+    ("ttl", "expired"),
+    [(CREATED - 1, True), (CREATED + 1, False), (str(CREATED), False), (10**13, False), (None, False)],
+)
+def test_where_the_stream_says_nothing_a_ttl_in_the_past_tells_of_an_expiry(ttl: Any, expired: bool) -> None:
+    value = int(ttl) if isinstance(ttl, float) else ttl
+    assert Change.from_record(removed({**OLD, "ttl": value})).expired is expired
+    assert not Change.from_record(inserted({**OLD, "ttl": value})).expired
+
+
+def test_a_change_says_where_it_was_made() -> None:
+    change = Change.from_record(inserted(OLD))
+    assert (change.region, change.replicated) == ("us-east-1", False)
+    assert Change.from_record(inserted({**OLD, "aws:rep:updateregion": "eu-west-1"})).replicated
+    assert Change.from_record(removed({**OLD, "aws:rep:updateregion": "eu-west-1"})).replicated
+    assert not Change.from_record(inserted({**OLD, "aws:rep:updateregion": "us-east-1"})).replicated
+    assert Change.from_record({**inserted(OLD), "awsRegion": None}).region is None
 
 
 @pytest.mark.parametrize(("mark", "redriven"), [(True, True), (False, False), ("true", False), (1, False)])

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from tablestream import InvalidEvent, events
+from tablestream import InvalidEvent, Router
+from tablestream import _intake as intake
+from tablestream._systemic import SystemicCheck
 from tablestream.testing import Record, event, inserted, record
 
 ITEM = {"pk": "1", "sk": "A"}
@@ -14,9 +16,8 @@ ITEM = {"pk": "1", "sk": "A"}
 
 def records_of(whole: object, table_name: str | None = None) -> list[Any]:
     """Return the records, all of them checked."""
-    records = events.records_of(whole)
-    if records:
-        events.check(records, records, 0, table_name)
+    records = intake.records_of(whole)
+    intake.Consumer("worker", Router(), (), {}, table=table_name).take(records, SystemicCheck())
     return records
 
 

@@ -32,7 +32,7 @@ VALUES = st.recursive(
 def test_what_is_written_is_read_back(item: dict[str, Any]) -> None:
     read = Image(image(item))
     assert dict(read) == item
-    assert {name: type(value) for name, value in read.items()} == {name: type(value) for name, value in item.items()}
+    assert all(isinstance(value, type(item[name])) for name, value in read.items())
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_what_is_written_is_read_back(item: dict[str, Any]) -> None:
 def test_a_type_tag_gives_a_value(raw: object, value: object) -> None:
     read = Image({"a": raw})["a"]
     assert read == value
-    assert type(read) is type(value)
+    assert isinstance(read, type(value))
 
 
 HOSTILE: list[Any] = [
@@ -211,3 +211,14 @@ def test_raw_values_are_compared_with_sets_in_any_order(one: object, other: obje
 
 def test_a_planted_value_goes_in_as_it_is() -> None:
     assert image({"a": Raw({"N": "NaN"}), "b": [Raw("broken")]}) == {"a": {"N": "NaN"}, "b": {"L": ["broken"]}}
+
+
+def test_an_attribute_that_is_missing_makes_a_bad_record_also_within_a_map() -> None:
+    image = Image({"address": {"M": {"city": {"S": "Rome"}}}})
+    for where in (image, image["address"]):
+        with pytest.raises(InvalidRecord, match=r"^email: wanted a value, got none$") as caught:
+            _ = where["email"]
+        assert isinstance(caught.value, KeyError), "so that a handler may catch it as of any mapping"
+    assert image.get("email") is None
+    assert image["address"].get("email") is None
+    assert image["address"]["city"] == "Rome"

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tablestream import DONE, Change, NoProgress, Permanent, Transient
-from tablestream.effects import Answer
+from tablestream.sink import Answer
 from tablestream.testing import Record, event
 from tests.unit.tablestream.kit import Bench, Stock, altered, checkpoint_of, failing, made, refusing, router
 
@@ -20,9 +20,10 @@ from tests.unit.tablestream.kit import Bench, Stock, altered, checkpoint_of, fai
 def go_on_after_failure(records: list[Record], apply: Callable[[Stock], None]) -> None:
     """The loop that most workers are: every record is tried, the failed ones are reported."""
     for record in records:
-        for handler in router().handlers(record):
-            for effect in handler(Change.from_record(record)):
-                apply(effect)
+        for _, handlers in router().routes(record):
+            for handler in handlers:
+                for effect in handler(Change.from_record(record)):
+                    apply(effect)
 
 
 def test_the_second_change_of_an_item_does_not_overtake_the_first() -> None:
@@ -139,14 +140,21 @@ def test_after_a_permanent_answer_later_sinks_get_nothing_of_the_record() -> Non
     assert bench.mail.waves == []
 
 
-@pytest.mark.parametrize("first", ["transient", "permanent"])
-def test_a_record_with_one_transient_answer_is_redelivered_whatever_the_other_says(first: str) -> None:
+def test_several_effects_of_one_record_for_one_sink_are_carried_out_one_after_the_other() -> None:
+    bench = Bench()
+    bench.run(made("a", "mail:a1", "mail:a2"), made("b", "mail:b1"))
+    assert [[effect.what for effect in wave] for wave in bench.mail.waves] == [["a1", "b1"], ["a2"]]
+
+
+@pytest.mark.parametrize(("first", "outcome"), [("x", "failed"), ("y", "poisoned")])
+def test_behind_an_effect_of_a_record_that_was_not_done_nothing_more_of_it_is_carried_out(
+    first: str, outcome: str
+) -> None:
     bench = Bench()
     answers: dict[str, Answer] = {"x": Transient(ConnectionError()), "y": Permanent("never")}
-    bench.stock.answer = lambda effect: answers[effect.what]
-    does = ["stock:x", "stock:y"] if first == "transient" else ["stock:y", "stock:x"]
-    assert bench.run(made("a", *does)) is not None
-    assert (bench.letters.letters, bench.counts) == ({}, {"failed": 1})
+    bench.stock.answer = lambda effect: answers.get(effect.what, DONE)
+    bench.run(made("a", f"stock:{first}", "stock:later", "mail:later"))
+    assert (bench.did, bench.sent, bench.counts) == ([], [], {outcome: 1})
 
 
 class Broken:

@@ -9,10 +9,10 @@ import pytest
 import tablestream
 
 ENGINE = """
-DONE Answer Backoff Change Clock ConfigurationError DeadLetter DeadLetters Deadline Done DynamoDBJournal Image
-InvalidEvent InvalidRecord Journal JournalUnavailable Kind NoProgress Outcome Parallel Permanent PermanentFailure
-Report Router S3DeadLetters Sequential Sink SystemClock SystemicFailure TablestreamError ThreadParallel Transient
-Verdict Worker __version__ each
+DONE Answer Backoff Change Clock ConfigurationError DeadLetter DeadLetters Deadline Done DynamoDBJournal Effect Image
+InvalidEvent InvalidRecord Journal JournalUnavailable Kind MissingAttribute NoProgress Outcome Parallel Permanent
+PermanentFailure Report Router Run S3DeadLetters Sequential Sink SystemClock SystemicFailure TablestreamError
+ThreadParallel Transient Verdict Worker __version__ each
 """
 TESTING = """
 CREATED FakeClock FakeContext MemoryDeadLetters MemoryJournal Raw RecordingSink event expired image inserted modified

@@ -1,4 +1,4 @@
-"""A broken deployment parks nothing, however small Lambda cuts the batch; a few bad records are parked as ever."""
+"""Broken code parks at most ten records, however small Lambda cuts the batch; bad records are parked as ever."""
 
 from __future__ import annotations
 
@@ -7,9 +7,19 @@ from collections.abc import Sequence
 import pytest
 
 from tablestream import SystemicFailure, Worker
-from tablestream.systemic import Suspicion
 from tablestream.testing import Record, event
 from tests.unit.tablestream.kit import Bench, made
+
+
+def deliver(worker: Worker, records: Sequence[Record], size: int) -> int:
+    """Deliver records in batches of a size; return how many invocations raised."""
+    raised = 0
+    for start in range(0, len(records), size):
+        try:
+            worker({"Records": list(records[start : start + size])})
+        except SystemicFailure:
+            raised += 1
+    return raised
 
 
 def halve(worker: Worker, records: Sequence[Record]) -> int:
@@ -24,56 +34,73 @@ def halve(worker: Worker, records: Sequence[Record]) -> int:
     return 0
 
 
-def suspicious(bench: Bench) -> Worker:
+def of(does: str, count: int, *, first: int = 0) -> list[Record]:
+    return event(*[made(f"{does} {number}", does) for number in range(first, first + count)])["Records"]
+
+
+def under_suspicion(bench: Bench) -> Worker:
     worker = bench.worker
     with pytest.raises(SystemicFailure):
-        worker(event(*[made(str(number), "raise:bug") for number in range(10)]))
+        worker({"Records": of("raise:bug", 10)})
     return worker
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 9, 10, 11, 30, 90])
+def test_a_bug_parks_at_most_ten_records_whatever_the_size_of_the_batches(size: int) -> None:
+    bench = Bench()
+    assert deliver(bench.worker, of("raise:bug", 90), size) > 0
+    assert len(bench.letters.letters) < 10
+
+
+@pytest.mark.parametrize("size", [1, 9, 10])
+def test_a_bug_that_begins_after_many_good_records_parks_at_most_ten(size: int) -> None:
+    bench = Bench()
+    worker = bench.worker
+    assert deliver(worker, of("stock:1", 500), 50) == 0
+    assert deliver(worker, of("raise:bug", 90, first=500), size) > 0
+    assert len(bench.letters.letters) <= 10
 
 
 def test_halving_the_batch_of_a_broken_deployment_parks_no_record() -> None:
     bench = Bench()
-    records = event(*[made(str(number), "raise:bug") for number in range(100)])["Records"]
-    assert halve(bench.worker, records) == 199
+    assert halve(bench.worker, of("raise:bug", 100)) == 199
     assert bench.letters.letters == {}
 
 
 def test_the_suspicion_ends_when_most_records_are_handled_well() -> None:
     bench = Bench()
-    worker = suspicious(bench)
+    worker = under_suspicion(bench)
     with pytest.raises(SystemicFailure):
         worker(event(made("bad", "raise:bug")))
-    worker(event(*[made(f"good {number}", "stock:1") for number in range(11)]))
+    worker({"Records": of("stock:1", 11)})
     worker(event(made("bad", "raise:bug")))
     assert len(bench.letters.letters) == 1
 
 
 def test_the_same_record_again_is_not_more_evidence() -> None:
-    suspicion = Suspicion()
-    with pytest.raises(SystemicFailure, match="6 of 11"):
-        suspicion.judge({f"bad {number}": "here" for number in range(6)}, [f"good {number}" for number in range(5)])
-    with pytest.raises(SystemicFailure, match="6 of 11"):
-        suspicion.judge({"bad 0": "here"}, [])
-    suspicion.judge({"bad 0": "here"}, ["good 5"])
-    assert not suspicion.lasts
+    bench = Bench()
+    worker = bench.worker
+    bad = event(made("bad", "raise:bug"))
+    for _ in range(30):
+        worker(bad)
+    assert len(bench.letters.letters) == 1
 
 
 def test_a_batch_in_which_nothing_raises_passes_under_suspicion() -> None:
     bench = Bench()
-    assert suspicious(bench)(event(made("good", "stock:1"))) == {"batchItemFailures": []}
+    assert under_suspicion(bench)(event(made("good", "stock:1"))) == {"batchItemFailures": []}
     assert bench.did == ["1"]
 
 
-def test_few_records_that_raise_are_poison_when_nothing_was_suspected() -> None:
+def test_few_records_that_raise_among_many_are_poison() -> None:
     bench = Bench()
-    bench.run(*[made(str(number), "raise:bug") for number in range(9)])
-    assert len(bench.letters.letters) == 9
+    worker = bench.worker
+    for start in range(0, 1000, 100):
+        worker({"Records": [*of("raise:bug", 5, first=start), *of("stock:1", 20, first=start)]})
+    assert len(bench.letters.letters) == 50
 
 
-def test_a_suspicion_remembers_a_bounded_number_of_records() -> None:
-    suspicion = Suspicion()
-    for start in range(0, 3000, 100):
-        with pytest.raises(SystemicFailure):
-            suspicion.judge({str(number): "here" for number in range(start, start + 100)}, [])
-    with pytest.raises(SystemicFailure, match="1001 of 1001"):
-        suspicion.judge({"one more": "here"}, [])
+def test_records_refused_on_purpose_are_no_evidence_however_many() -> None:
+    bench = Bench()
+    assert deliver(bench.worker, of("invalid:no lines", 100), 10) == 0
+    assert len(bench.letters.letters) == 100

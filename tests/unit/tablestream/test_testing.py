@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from tablestream import DeadLetter, Deadline, JournalUnavailable, Permanent
+from tablestream import DeadLetter, JournalUnavailable, Permanent, Run
 from tablestream.testing import (
     CREATED,
     MemoryDeadLetters,
@@ -19,7 +19,6 @@ from tablestream.testing import (
     removed,
 )
 
-FOREVER = Deadline(lambda: float("inf"))
 ITEM = {"pk": "USER#1", "sk": "ORDER#1", "total": Decimal("9.90")}
 
 
@@ -78,13 +77,13 @@ def test_the_same_record_given_twice_is_a_duplicate_but_no_alias() -> None:
 
 def test_a_journal_in_memory_remembers_and_can_be_down() -> None:
     journal = MemoryJournal()
-    journal.record({"a": frozenset({"mail:0"})}, FOREVER)
+    journal.record({"a": frozenset({"mail:0"})}, Run())
     journal.unreadable = {"c"}
-    assert journal.read(["a", "b", "c"], FOREVER) == {"a": frozenset({"mail:0"}), "b": frozenset()}
+    assert journal.read(["a", "b", "c"], Run()) == {"a": frozenset({"mail:0"}), "b": frozenset()}
     journal.down = True
-    assert journal.read(["a"], FOREVER) == {}
+    assert journal.read(["a"], Run()) == {}
     with pytest.raises(JournalUnavailable):
-        journal.record({}, FOREVER)
+        journal.record({}, Run())
 
 
 def test_dead_letters_in_memory_replace_each_other_by_event_id_and_can_fail() -> None:
@@ -93,8 +92,8 @@ def test_dead_letters_in_memory_replace_each_other_by_event_id_and_can_fail() ->
     def letter(event_id: str, reason: str) -> DeadLetter:
         return DeadLetter({}, event_id, "1", reason, "InvalidRecord", None, CREATED, "1.0")
 
-    letters.store([letter("a", "first"), letter("b", "other"), letter("a", "second")], FOREVER)
+    letters.store([letter("a", "first"), letter("b", "other"), letter("a", "second")], Run())
     assert letters.reasons == ["second", "other"]
     letters.failure = Permanent("full")
-    assert letters.store([letter("c", "third")], FOREVER) == [Permanent("full")]
-    assert "c" not in letters.letters
+    assert letters.store([letter("c", "third")], Run()) == [Permanent("full")]
+    assert letters.reasons == ["second", "other"]

@@ -64,6 +64,16 @@ def test_the_deadline_is_lambdas_less_a_margin() -> None:
     assert deadline.expired
 
 
+def test_a_deadline_can_leave_a_share_of_the_time_to_others() -> None:
+    context = FakeContext(10.0)
+    lent = Deadline.of(context, margin_seconds=2.0).less(0.25)
+    assert lent.remaining() == pytest.approx(6.0)
+    context.clock.advance(6.0)
+    assert lent.expired
+    assert not Deadline.of(context, margin_seconds=2.0).expired
+    assert Deadline.of(None, 0).less(0.25).remaining() == float("inf")
+
+
 def test_a_call_by_hand_has_no_deadline() -> None:
     assert Deadline.of(None, 3.0).remaining() == float("inf")
 

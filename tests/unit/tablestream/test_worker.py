@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -19,9 +20,10 @@ from tablestream import (
     Transient,
     Worker,
 )
-from tablestream.effects import Answer
+from tablestream.sink import Answer, fingerprint
 from tablestream.testing import (
     CREATED,
+    FakeContext,
     MemoryDeadLetters,
     MemoryJournal,
     Record,
@@ -37,8 +39,14 @@ def numbers(whole: dict[str, list[Record]]) -> list[str]:
     return [each["dynamodb"]["SequenceNumber"] for each in whole["Records"]]
 
 
-def ids(whole: dict[str, list[Record]]) -> list[str]:
-    return [each["eventID"] for each in whole["Records"]]
+def keys(whole: dict[str, list[Record]]) -> list[str]:
+    """Return the keys of records in the journal."""
+    return [f"worker/{one['eventID']}.{one['dynamodb']['SequenceNumber']}" for one in whole["Records"]]
+
+
+def mails(*whats: str) -> frozenset[str]:
+    """Return the names of mails in the journal."""
+    return frozenset([f"mail/{fingerprint(Mail(what))}" for what in whats])
 
 
 # --- the answer ------------------------------------------------------------------------------------------------------
@@ -167,9 +175,40 @@ def test_the_margin_is_kept_to_the_second() -> None:
 
 def test_called_too_late_it_does_nothing_and_says_so() -> None:
     bench = Bench(margin=3.0)
+    bench.clock.sleep(0)
+    late = FakeContext(10.0, bench.clock)
+
+    class SlowJournal(MemoryJournal):
+        def read(self, keys: Any, run: Any) -> Any:
+            bench.clock.advance(7.0)
+            return super().read(keys, run)
+
+    bench.journal = SlowJournal()
     with pytest.raises(NoProgress, match="the first of 2 records failed, with 1 others: the deadline came"):
-        bench.run(made("a", "stock:1"), made("b", "invalid:x"), timeout=3.0)
-    assert (bench.stock.waves, bench.letters.letters, bench.counts) == ([], {}, {"held back": 2})
+        bench.worker(event(made("a", "mail:1"), made("b", "invalid:x")), late)
+    assert (bench.mail.waves, bench.letters.letters, bench.counts) == ([], {}, {"held back": 2})
+
+
+@pytest.mark.parametrize(("timeout", "margin"), [(3.0, 3.0), (5.0, 5.0), (3.0, 5.0), (5.4, 5.0), (0.5, None)])
+def test_a_timeout_that_leaves_no_time_is_a_mistake_in_the_configuration(timeout: float, margin: float | None) -> None:
+    bench = Bench(margin=margin)
+    with pytest.raises(ConfigurationError, match=rf"before the margin of .* got {timeout:.3g} s at the beginning"):
+        bench.run(made("a", "stock:1"), timeout=timeout)
+    assert bench.stock.waves == []
+
+
+@pytest.mark.parametrize(("timeout", "left"), [(3.0, 2.1), (10.0, 7.0), (60.0, 55.0), (900.0, 895.0)])
+def test_where_no_margin_is_set_it_fits_small_timeouts(timeout: float, left: float) -> None:
+    bench, seen = Bench(margin=None), list[float]()
+
+    class Watching(MemoryJournal):
+        def read(self, keys: Any, run: Any) -> Any:
+            seen.append(run.deadline.remaining())
+            return super().read(keys, run)
+
+    bench.journal = Watching()
+    bench.run(made("a", "mail:1"), timeout=timeout)
+    assert seen == pytest.approx([left])
 
 
 def test_sinks_and_dead_letters_get_the_same_deadline_and_the_journal_a_later_one() -> None:
@@ -181,16 +220,16 @@ def test_sinks_and_dead_letters_get_the_same_deadline_and_the_journal_a_later_on
             MemoryJournal.__init__(self)
             MemoryDeadLetters.__init__(self)
 
-        def read(self, event_ids: Any, deadline: Any) -> Any:
-            seen["read"] = deadline.remaining()
-            return MemoryJournal.read(self, event_ids, deadline)
+        def read(self, keys: Any, run: Any) -> Any:
+            seen["read"] = run.deadline.remaining()
+            return MemoryJournal.read(self, keys, run)
 
-        def record(self, done: Any, deadline: Any) -> None:  # noqa: ARG002 -- the protocol's
-            seen["record"] = deadline.remaining()
+        def record(self, done: Any, run: Any) -> None:  # noqa: ARG002 -- the protocol's
+            seen["record"] = run.deadline.remaining()
 
-        def store(self, letters: Any, deadline: Any) -> Any:
-            seen["store"] = deadline.remaining()
-            return MemoryDeadLetters.store(self, letters, deadline)
+        def store(self, letters: Any, run: Any) -> Any:
+            seen["store"] = run.deadline.remaining()
+            return MemoryDeadLetters.store(self, letters, run)
 
     bench.journal = bench.letters = Watching()
     bench.stock.answer = failing("1")
@@ -205,7 +244,7 @@ def test_on_the_happy_path_the_journal_is_read_once_and_never_written() -> None:
     bench = Bench()
     whole = event(made("a", "mail:1"), made("b", "stock:1"), made("c", "mail:2", "stock:2"), made("d"))
     bench.send(whole)
-    assert bench.journal.reads == [(ids(whole)[0], ids(whole)[2])], "only those with effects that could be repeated"
+    assert bench.journal.reads == [(keys(whole)[0], keys(whole)[2])], "only those with effects that could be repeated"
     assert bench.journal.writes == []
 
 
@@ -234,7 +273,7 @@ def test_only_what_comes_again_is_journalled() -> None:
     bench.stock.answer = failing("b")
     whole = event(made("a", "mail:a"), made("b", "stock:b"), made("c", "mail:c", "stock:c"), made("d", "stock:d"))
     bench.send(whole)
-    assert bench.journal.writes == [{ids(whole)[2]: frozenset({"mail:0"})}]
+    assert bench.journal.writes == [{keys(whole)[2]: mails("c")}]
     assert bench.reports[-1].journalled == 1
 
 
@@ -244,9 +283,7 @@ def test_what_the_journal_knows_is_not_written_to_it_again() -> None:
     whole = event(made("a", "stock:a"), made("b", "stock:b"), made("c", "mail:c"), made("d", "mail:d", "mail:e"))
     for _ in range(3):
         bench.send(whole)
-    assert bench.journal.writes == [
-        {ids(whole)[2]: frozenset({"mail:0"}), ids(whole)[3]: frozenset({"mail:0", "mail:1"})}
-    ]
+    assert bench.journal.writes == [{keys(whole)[2]: mails("c"), keys(whole)[3]: mails("d", "e")}]
     assert bench.sent == ["c", "d", "e"]
 
 
@@ -254,7 +291,7 @@ def test_the_journal_is_asked_for_each_record_once() -> None:
     bench = Bench()
     whole = event(made("a", "mail:a", "mail:b"), made("b", "stock:b"), made("c", "mail:c"))
     bench.send(whole)
-    assert bench.journal.reads == [(ids(whole)[0], ids(whole)[2])]
+    assert bench.journal.reads == [(keys(whole)[0], keys(whole)[2])]
 
 
 def test_what_is_below_the_checkpoint_by_number_is_not_journalled_wherever_it_stands() -> None:
@@ -262,18 +299,18 @@ def test_what_is_below_the_checkpoint_by_number_is_not_journalled_wherever_it_st
     bench.stock.answer = failing("b")
     below, above = made("a", "mail:a", sequence_number="9"), made("c", "mail:c", sequence_number="100")
     bench.run(above, made("b", "stock:b", sequence_number="10"), below)
-    assert [list(written) for written in bench.journal.writes] == [[above["eventID"]]]
+    assert [list(written) for written in bench.journal.writes] == [[f"worker/{above['eventID']}.100"]]
 
 
-def test_of_several_mails_of_a_record_only_the_missing_one_is_repeated() -> None:
+def test_of_several_mails_of_a_record_those_from_the_missing_one_on_are_sent_later_in_their_order() -> None:
     bench = Bench()
     bench.mail.answer = failing("2")
     whole = event(made("z"), made("a", "mail:1", "mail:2", "mail:3"))
     bench.send(whole)
-    assert bench.journal.entries == {ids(whole)[1]: frozenset({"mail:0", "mail:2"})}
+    assert bench.journal.entries == {keys(whole)[1]: mails("1")}
     bench.mail.answer = failing()
     assert checkpoint_of(bench.send(whole)) is None
-    assert bench.sent == ["1", "3", "2"]
+    assert bench.sent == ["1", "2", "3"]
 
 
 def test_a_sink_may_make_its_own_answers() -> None:
@@ -282,7 +319,7 @@ def test_a_sink_may_make_its_own_answers() -> None:
     bench.stock.answer = lambda _effect: Done()
     whole = event(made("z"), made("b", "mail:b"), made("c", "mail:c"), made("d", "stock:d"))
     bench.send(whole)
-    assert bench.journal.entries == {ids(whole)[2]: frozenset({"mail:0"})}
+    assert bench.journal.entries == {keys(whole)[2]: mails("c")}
 
 
 class Whatever:
@@ -315,7 +352,7 @@ def test_what_was_remembered_stays_remembered_when_it_fails_again() -> None:
         bench.mail.answer = failing(*missing)
         bench.send(whole)
     assert bench.sent == ["1", "2", "3"]
-    assert bench.journal.entries == {ids(whole)[1]: frozenset({"mail:0", "mail:1"})}
+    assert bench.journal.entries == {keys(whole)[1]: mails("1", "2")}
 
 
 def test_a_mail_that_went_out_before_its_record_became_poison_is_journalled_too() -> None:
@@ -341,7 +378,7 @@ def test_before_it_raises_for_no_progress_it_journals() -> None:
 def test_a_mail_whose_journal_entry_cannot_be_read_waits_and_the_others_go_on() -> None:
     bench = Bench()
     whole = event(made("a", "mail:a"), made("b", "stock:b", "mail:b"), altered("b", "stock:b2"), made("c", "stock:c"))
-    bench.journal.unreadable = {ids(whole)[1]}
+    bench.journal.unreadable = {keys(whole)[1]}
     assert checkpoint_of(bench.send(whole)) == numbers(whole)[1]
     assert (bench.sent, bench.did) == (["a"], ["b", "c"])
     assert bench.counts == {"applied": 2, "failed": 1, "held back": 1}
@@ -444,6 +481,141 @@ def test_processing_returns_what_calling_raises() -> None:
     bench = Bench()
     report, error = bench.worker.process({"Records": 1})
     assert (report.error_class, type(error)) == ("InvalidEvent", InvalidEvent)
+
+
+# --- a sink that hangs ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("timeout", [60.0, 10.0])
+def test_what_needs_only_the_second_sink_is_done_while_the_first_hangs(timeout: float) -> None:
+    bench = Bench(margin=None)
+
+    class Hanging(RecordingSink):
+        def apply(self, effects: Any, run: Any) -> Any:
+            self.waves.append(list(effects))
+            bench.clock.advance(run.deadline.remaining())
+            return [Transient(TimeoutError("no answer")) for _ in effects]
+
+    bench.stock = Hanging((Stock,), "stock", idempotent=True)
+    records = [made("a", "stock:1", "mail:a"), made("b", "mail:b"), altered("b", "stock:2"), altered("c", "mail:c")]
+    with pytest.raises(NoProgress):
+        bench.run(*records, altered("b", "mail:b3"), altered("c", "mail:c2"), timeout=timeout)
+    assert bench.sent == ["b", "c", "c2"], "and the order of each item is kept"
+    assert len(bench.journal.entries) == 3
+    assert len(bench.stock.waves) == 1, "no time for it while others need what is left"
+
+
+def test_a_sink_that_is_the_only_one_needed_gets_all_the_time() -> None:
+    bench, left = Bench(margin=5.0), list[float]()
+
+    class Watching(RecordingSink):
+        def apply(self, effects: Any, run: Any) -> Any:
+            left.append(run.deadline.remaining())
+            return super().apply(effects, run)
+
+    bench.stock = Watching((Stock,), "stock", idempotent=True)
+    bench.run(made("a", "stock:1"), made("b", "stock:2"), timeout=45.0)
+    bench.run(made("a", "stock:1"), made("b", "mail:2"), timeout=45.0)
+    assert left == [40.0, 30.0]
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), asyncio.CancelledError(), GeneratorExit(), RecursionError()])
+def test_whatever_a_sink_raises_its_neighbours_effects_are_journalled(error: BaseException) -> None:
+    bench = Bench()
+
+    def leave(_effect: object) -> Answer:
+        raise error
+
+    bench.stock.answer = leave
+    whole = event(made("z"), made("a", "stock:1"), made("b", "mail:b"))
+    for _ in range(2):
+        assert checkpoint_of(bench.send(whole)) == numbers(whole)[1]
+    assert bench.sent == ["b"]
+    assert bench.reports[-1].verdicts[0].error_class == type(error).__name__
+
+
+@pytest.mark.parametrize("count", [1, 9, 10, 100])
+def test_a_mistake_in_the_wiring_that_a_sink_meets_fails_the_invocation_and_stores_nothing(count: int) -> None:
+    bench = Bench()
+
+    def misconfigured(_effect: object) -> Answer:
+        raise ConfigurationError("no such topic")
+
+    bench.mail.answer = misconfigured
+    with pytest.raises(ConfigurationError, match="no such topic"):
+        bench.run(made("z", "stock:z"), *[made(str(number), f"mail:{number}") for number in range(count)])
+    assert (bench.did, bench.letters.letters) == (["z"], {})
+
+
+# --- several consumers -----------------------------------------------------------------------------------------------
+
+
+def test_two_functions_on_one_stream_with_one_journal_do_not_silence_each_other() -> None:
+    journal = MemoryJournal()
+    one, other = Bench(journal=journal, name="one"), Bench(journal=journal, name="other")
+    whole = event(made("z"), made("b", "stock:b"), made("c", "mail:c"), made("d", "mail:d"))
+    one.stock.answer = failing("b")
+    one.send(whole)
+    other.send(whole)
+    assert one.sent == other.sent == ["c", "d"]
+
+
+def test_records_to_which_an_emulator_gave_one_event_id_do_not_silence_each_other() -> None:
+    bench = Bench()
+    bench.stock.answer = failing("b")
+    whole = event(made("z"), made("b", "stock:b"), made("c", "mail:same"), made("d", "mail:same"))
+    same = {"Records": [{**record, "eventID": "same"} for record in whole["Records"]]}
+    bench.send(same)
+    assert bench.sent == ["same", "same"]
+    bench.send(same)
+    assert bench.sent == ["same", "same"]
+
+
+def test_two_bad_records_with_one_event_id_are_two_dead_letters() -> None:
+    bench = Bench()
+    whole = event(made("a", "invalid:x"), made("b", "invalid:y"))
+    bench.send({"Records": [{**record, "eventID": "same"} for record in whole["Records"]]})
+    assert sorted(bench.letters.reasons) == ["x", "y"]
+
+
+def test_a_new_deployment_that_announces_more_repeats_nothing_and_loses_nothing() -> None:
+    bench = Bench()
+    old, new = made("a", "mail:1"), made("a", "mail:0", "mail:1")
+    records = event(made("z"), made("b", "stock:b"), old)["Records"]
+    bench.stock.answer = failing("b")
+    bench.send({"Records": records})
+    record = {**records[2], "dynamodb": {**records[2]["dynamodb"], "NewImage": new["dynamodb"]["NewImage"]}}
+    bench.stock.answer = failing()
+    bench.send({"Records": [*records[:2], record]})
+    assert bench.sent == ["1", "0"]
+
+
+# --- what an event can ask for ---------------------------------------------------------------------------------------
+
+
+def test_the_state_of_a_tumbling_window_is_handed_on() -> None:
+    bench = Bench()
+    window = {"window": {"start": "a", "end": "b"}, "state": {"sum": 7}, "isFinalInvokeForWindow": False}
+    answer = bench.send({**event(made("a", "mail:1")), **window})
+    assert (answer["batchItemFailures"], answer["state"]) == ([], {"sum": 7})
+    assert bench.send({"Records": [], **window, "state": None})["state"] == {}
+
+
+def test_a_direct_call_can_ask_which_records_became_dead_letters() -> None:
+    bench = Bench()
+    whole = event(made("a", "mail:1"), made("b", "invalid:x"))
+    bad = whole["Records"][1]
+    answer = bench.send({**whole, "tablestream": {"report": True}})
+    number = bad["dynamodb"]["SequenceNumber"]
+    assert answer["deadLetters"] == [
+        {
+            "eventID": bad["eventID"],
+            "sequenceNumber": number,
+            "errorClass": "InvalidRecord",
+            "key": f"{bad['eventID']}-{number}",
+        }
+    ]
+    assert "deadLetters" not in bench.send(whole)
 
 
 # --- putting it together ---------------------------------------------------------------------------------------------

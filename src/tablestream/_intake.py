@@ -1,0 +1,406 @@
+"""From an event to lanes: records are checked and routed, their handlers called, their changes put in order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from tablestream.change import (
+    Change,
+    RawRecord,
+    creation_of,
+    event_id_of,
+    is_replicated,
+    item_key_of,
+    key_hash_of,
+    record_key_of,
+    table_arn_of,
+)
+from tablestream.errors import ConfigurationError, InvalidEvent, InvalidRecord
+from tablestream.report import Outcome, Verdict
+from tablestream.router import Handler, Route, Router
+from tablestream.sink import Effect, Sink, key_of, name_of, never_ran
+
+WANTED = (
+    "wanted an event of a DynamoDB stream trigger, {'Records': [{'eventSource': 'aws:dynamodb', 'dynamodb': {…}}, …]}"
+)
+MAX_SEQUENCE_NUMBER = 128
+"""The service model allows 40 digits; whatever is longer than this is not a sequence number."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)
+_SERVICE = re.compile(r"aws:[A-Za-z0-9_.-]{1,64}", re.ASCII)
+_TABLE_ARN = re.compile(r"arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]+:table/[A-Za-z0-9_.-]{1,255}", re.ASCII)
+_BOTH_IMAGES = "NEW_AND_OLD_IMAGES"
+_LESSER_VIEWS = frozenset({"KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE"})
+_NO_NAMES: frozenset[str] = frozenset()
+
+
+class Poison(NamedTuple):
+    """The reason why a record can never be processed."""
+
+    reason: str
+    error_class: str
+    handler: str | None = None
+    """The handler that raised, or the sink that gave up; None when no handler was called."""
+    unexpected: bool = False
+    """Whether a handler raised something that does not say that the record is bad."""
+
+
+class Task:
+    """A record that somebody wants, its effects in the order in which they are carried out, and how far that has come.
+
+    One is made for each routed record; without slots, as that takes a third less time.
+    """
+
+    poison: Poison | None = None
+    outcome: Outcome | None = None
+    error: BaseException | None = None
+    dead_letter = ""
+    """The key of the dead letter, if one is stored."""
+    remembered: frozenset[str] | None = _NO_NAMES
+    """The names of the effects that the journal knows to be done already; None when it could not be read."""
+    known = 0
+    """How many effects were passed over because the journal knew them."""
+    done = 0
+    """How many effects are done, from the first on: nothing is carried out behind one that failed."""
+
+    def __init__(self, record: RawRecord, event_id: str, routes: Sequence[Route], consumer: Consumer) -> None:
+        self.record = record
+        self.event_id = event_id
+        self.routes = routes
+        self._consumer = consumer
+        self.effects: list[Effect[Any]] = []
+        self.sinks: list[int] = []
+        """For each effect the place of its sink, never smaller than the one before."""
+
+    @property
+    def sequence(self) -> int:
+        """The sequence number, to be compared; most tasks are never asked for it."""
+        return int(self.record["dynamodb"]["SequenceNumber"])
+
+    @property
+    def key(self) -> str:
+        """The key of the record in the journal: which consumer, which record."""
+        return f"{self._consumer.name}/{record_key_of(self.record, self.event_id)}"
+
+    def name_of(self, place: int) -> str:
+        """Return the name of an effect among those of this record: sink / key, with a number among equals."""
+        sink = self.sinks[place]
+        key = key_of(self.effects[place].value)
+        first = self.sinks.index(sink)
+        equal = sum([key_of(self.effects[before].value) == key for before in range(first, place)])
+        return f"{self._consumer.sinks[sink].name}/{key}{f'~{equal + 1}' if equal else ''}"
+
+    def done_names(self) -> frozenset[str]:
+        """Return the names of the effects that are done and must not be repeated."""
+        sinks = self._consumer.sinks
+        return frozenset([self.name_of(at) for at in range(self.done) if not sinks[self.sinks[at]].idempotent])
+
+    def add(self, sink: int, value: object) -> None:
+        """Add an effect behind those of the same and of earlier sinks."""
+        place = len(self.sinks)
+        while place and self.sinks[place - 1] > sink:
+            place -= 1
+        self.sinks.insert(place, sink)
+        self.effects.insert(place, Effect(value, self._id_of))
+
+    def _id_of(self, effect: Effect[Any]) -> str:
+        place = next(at for at, one in enumerate(self.effects) if one is effect)
+        return f"{self.key}/{self.name_of(place)}"
+
+    def keep(self, places: Iterable[int]) -> None:
+        """Drop all effects but those at these places."""
+        kept = list(places)
+        self.effects, self.sinks = [self.effects[at] for at in kept], [self.sinks[at] for at in kept]
+
+    def fail(self, error: BaseException) -> None:
+        """Leave the record to redelivery, because of an error."""
+        self.outcome = Outcome.FAILED
+        self.error = error
+
+    def verdict(self) -> Verdict:
+        """Return what became of the record."""
+        sequence_number = self.record["dynamodb"]["SequenceNumber"]
+        outcome = self.outcome or Outcome.HELD_BACK
+        error_class, reason = "", ""
+        if outcome is Outcome.POISONED and self.poison:
+            error_class, reason = self.poison.error_class, self.poison.reason
+        elif self.error is not None:
+            error_class, reason = type(self.error).__name__, str(self.error)
+        return Verdict(
+            self.event_id, sequence_number, key_hash_of(self.record), outcome, error_class, reason, self.dead_letter
+        )
+
+
+class Check(Protocol):
+    """Judges the tasks of a batch before any effect."""
+
+    def judge(self, tasks: Sequence[Task]) -> None:
+        """Raise `SystemicFailure` when the code seems to be at fault, and not the records."""
+        ...
+
+
+class Batch(NamedTuple):
+    """The tasks of an invocation: the changes of one item, its lane, in stream order.
+
+    Nearly every lane has one change. Those that have more, only, are made into lists.
+    """
+
+    heads: Sequence[Task]
+    """The first change of each lane."""
+    queues: Sequence[Sequence[Task]]
+    """The lanes of several changes, with their heads."""
+    skipped: int
+    duplicates: int
+    sent_by_hand: Sequence[Task]
+    """Those that an operator's tool sent, duplicates included."""
+
+    @property
+    def tasks(self) -> list[Task]:
+        """All of them, the heads first."""
+        return [*self.heads, *[task for lane in self.queues for task in lane[1:]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """The worker, as far as the records of an event concern it."""
+
+    name: str
+    """The name of this consumer of the stream, in effect ids and in the journal."""
+    router: Router
+    sinks: Sequence[Sink]
+    sink_of: Mapping[type, int]
+    """For each class of effects the place of its sink."""
+    table: str | None = None
+    """The name or the ARN of the only table whose records are taken; None for any."""
+    bad_record: tuple[type[Exception], ...] = ()
+    """The exceptions of handlers that mean a bad record."""
+    ignore_before: float | None = None
+    """Changes that were made before this time, in seconds since the epoch, are skipped."""
+    local_changes_only: bool = False
+    """Whether changes that were made in another region of a global table are skipped."""
+
+    def take(self, records: Sequence[Any], systemic: Check) -> Batch:
+        """Check the records of an event, call the handlers of each and lay out the lanes.
+
+        Raises `InvalidEvent` for what is no batch of the table's stream, `ConfigurationError` for an effect that no
+        sink takes, `SystemicFailure` when the code seems to be at fault. Handlers are pure: it does no harm if some of
+        them were called before.
+        """
+        tasks: list[Task] = []
+        by_hand: list[Task] = []
+        known_tables: set[str] = set()
+        with_images = len(records) < 2  # noqa: PLR2004 -- one record without images is a bad record, several are a wrong stream
+        for position, record in enumerate(records):
+            if not _is_plain(record):
+                _check_record(record, position)
+            arn = record.get("eventSourceARN")
+            if type(arn) is not str or arn not in known_tables:
+                self._check_table(record)
+                known_tables.add(str(arn))
+            stream = record["dynamodb"]
+            with_images = with_images or "NewImage" in stream or "OldImage" in stream
+            if self._is_skipped(record):
+                continue
+            task = self._task(record)
+            if task is not None:
+                tasks.append(task)
+                if "redriven" in record or "replayed" in record:
+                    by_hand.append(task)
+        if not with_images:
+            raise InvalidEvent(f"wanted a stream with the StreamViewType {_BOTH_IMAGES}, got no images in any record")
+        systemic.judge(tasks)
+        heads, queues = _lanes(tasks)
+        kept = len(heads) + sum([len(lane) - 1 for lane in queues])
+        return Batch(heads, queues, len(records) - len(tasks), len(tasks) - kept, by_hand)
+
+    def _check_table(self, record: RawRecord) -> None:
+        wanted, arn = self.table, table_arn_of(record)
+        if wanted is not None and wanted not in (arn, arn.rpartition(":table/")[2]):
+            raise InvalidEvent(f"wanted records of the table {wanted}, got {_shown(arn, _TABLE_ARN)}")
+
+    def _is_skipped(self, record: RawRecord) -> bool:
+        if self.local_changes_only and is_replicated(record):
+            return True
+        if self.ignore_before is None:
+            return False
+        created = creation_of(record)
+        return created is not None and created < self.ignore_before
+
+    def _task(self, record: RawRecord) -> Task | None:
+        """Call the handlers of a record; None when nobody wants it."""
+        event_id = event_id_of(record)
+        try:
+            routes = self.router.routes(record)
+        except InvalidRecord as error:
+            return _poisoned(Task(record, event_id, (), self), error, None)
+        if not routes:
+            return None
+        task = Task(record, event_id, routes, self)
+        for kind, handlers in routes:
+            change = Change(record, event_id, kind)
+            for handler in handlers:
+                try:
+                    result = handler(change)
+                    if result is not None:
+                        self._add(task, result, handler)
+                except (KeyboardInterrupt, MemoryError, ConfigurationError):
+                    raise
+                except BaseException as error:  # noqa: BLE001 -- handlers are pure: what raises once raises on every retry, whatever it is
+                    return _poisoned(task, error, handler, self.bad_record)
+        return task
+
+    def _add(self, task: Task, result: Any, handler: Handler) -> None:
+        """Add the effect, or the effects, that a handler returned."""
+        index = self.sink_of.get(type(result))
+        if index is not None:
+            task.add(index, result)
+            return
+        if hasattr(result, "__await__") or hasattr(result, "__aiter__"):
+            never_ran(result)
+            raise ConfigurationError(
+                f"{name_of(handler)} returned a {type(result).__name__}, which never ran; wanted an effect, several, "
+                "or None"
+            )
+        if not _is_several(result):
+            raise self._unknown(result, handler)
+        for value in result:
+            index = self.sink_of.get(type(value))
+            if index is None:
+                raise self._unknown(value, handler)
+            task.add(index, value)
+
+    def _unknown(self, value: object, handler: Handler) -> ConfigurationError:
+        known = ", ".join(sorted(effect.__name__ for effect in self.sink_of)) or "none"
+        return ConfigurationError(
+            f"{name_of(handler)} returned a {type(value).__name__}, which no sink takes; the effects that sinks take "
+            f"are: {known}"
+        )
+
+
+def _is_several(value: object) -> bool:
+    """Tell whether a handler returned an iterable of effects, and not a value that can be iterated over."""
+    single = isinstance(value, str | bytes | Mapping) or (isinstance(value, tuple) and hasattr(value, "_fields"))
+    return not single and hasattr(type(value), "__iter__")
+
+
+def records_of(event: object) -> list[Any]:
+    """Return the records of a Lambda event, which are still to be checked; raises `InvalidEvent` when it has none."""
+    if not isinstance(event, dict):
+        raise InvalidEvent(f"{WANTED}; got a {type(event).__name__}")
+    records = event.get("Records")
+    if not isinstance(records, list):
+        names = ", ".join(sorted(name for name in map(str, event) if _NAME.fullmatch(name))[:10])
+        got = "no Records" if records is None else f"Records of type {type(records).__name__}"
+        raise InvalidEvent(f"{WANTED}; got {got} in an event with the keys: {names or 'none'}")
+    return records
+
+
+def _is_plain(record: Any) -> bool:
+    """Tell whether a record is as AWS sends them; what is not gets a careful look, which says what is wrong."""
+    try:
+        stream = record["dynamodb"]
+        number = stream["SequenceNumber"]
+        return (
+            record["eventSource"] == "aws:dynamodb"
+            and stream["StreamViewType"] == _BOTH_IMAGES
+            and type(stream) is dict
+            and type(record["eventSourceARN"]) is str
+            and type(number) is str
+            and number.isdigit()
+            and number.isascii()
+            and len(number) <= MAX_SEQUENCE_NUMBER
+        )
+    except (KeyError, TypeError):
+        return False
+
+
+def _check_record(record: Any, position: int) -> None:
+    if type(record) is not dict:
+        raise InvalidEvent(f"{WANTED}; record {position} is a {type(record).__name__}")
+    source = record.get("eventSource", record.get("EventSource", "aws:dynamodb"))
+    if source != "aws:dynamodb":
+        raise InvalidEvent(f"{WANTED}; record {position} comes from {_shown(source, _SERVICE)}")
+    stream = record.get("dynamodb")
+    if type(stream) is not dict:
+        raise InvalidEvent(f"{WANTED}; record {position} has no dynamodb object")
+    number = stream.get("SequenceNumber")
+    if type(number) is not str or not number.isdigit() or not number.isascii() or len(number) > MAX_SEQUENCE_NUMBER:
+        raise InvalidEvent(
+            f"wanted a SequenceNumber of digits in record {position}, got a {type(number).__name__} that is none"
+        )
+    view = stream.get("StreamViewType")
+    if type(view) is str and view in _LESSER_VIEWS:
+        raise InvalidEvent(f"wanted a stream with the StreamViewType {_BOTH_IMAGES}, got {view}")
+
+
+def _shown(value: object, wanted: re.Pattern[str]) -> str:
+    """Name what came only when it looks like what it should be: these errors are logged, and it could be anything."""
+    return value if isinstance(value, str) and wanted.fullmatch(value) else f"a {type(value).__name__} that names none"
+
+
+def _poisoned(
+    task: Task, error: BaseException, handler: Handler | None, bad_record: tuple[type[Exception], ...] = ()
+) -> Task:
+    name = None if handler is None else name_of(handler)
+    task.keep(())
+    if isinstance(error, (InvalidRecord, *bad_record)) or _is_validation(error):
+        task.poison = Poison(str(error), type(error).__name__, name)
+    else:
+        task.poison = Poison(_reason_of(error), type(error).__name__, name, unexpected=True)
+    return task
+
+
+def _is_validation(error: BaseException) -> bool:
+    """Tell whether pydantic refused a value; it is asked by name, as it need not be installed."""
+    return any(
+        kind.__name__ == "ValidationError" and kind.__module__.partition(".")[0] in {"pydantic", "pydantic_core"}
+        for kind in type(error).__mro__
+    )
+
+
+def _reason_of(error: BaseException) -> str:
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    where = f" ({frame.tb_frame.f_code.co_qualname}, line {frame.tb_lineno})" if frame is not None else ""
+    return f"{error}{where}"
+
+
+Lanes = tuple[list[Task], list[list[Task]]]
+"""The first change of each lane, and the lanes of several changes."""
+
+
+def _lanes(tasks: Sequence[Task]) -> Lanes:
+    """Put the changes of each item into a lane, in stream order, without what stands there twice."""
+    heads: dict[Hashable, Task] = {}
+    queues: dict[Hashable, list[Task]] = {}
+    for task in tasks:
+        identity = _identity(task)
+        head = heads.setdefault(identity, task)
+        if head is not task:
+            queues.setdefault(identity, [head]).append(task)
+    ordered = {identity: _in_order(lane) for identity, lane in queues.items()}
+    heads.update({identity: lane[0] for identity, lane in ordered.items()})
+    return list(heads.values()), [lane for lane in ordered.values() if len(lane) > 1]
+
+
+def _identity(task: Task) -> Hashable:
+    try:
+        return item_key_of(task.record)
+    except InvalidRecord as error:
+        if task.poison is None:
+            _poisoned(task, error, None)
+        return record_key_of(task.record, task.event_id)
+
+
+def _in_order(lane: Sequence[Task]) -> list[Task]:
+    """Sort the changes of an item and drop what stands there twice: a record that does shares a lane with itself."""
+    alone = {(task.sequence, task.event_id): task for task in reversed(lane)}
+    return [task for _, task in sorted(alone.items(), key=_by_sequence)]
+
+
+def _by_sequence(entry: tuple[tuple[int, str], Task]) -> int:
+    return entry[0][0]

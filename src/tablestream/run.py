@@ -1,0 +1,179 @@
+"""`Run`: the deadline, the clock, the threads and the retry delays that an invocation lends to a sink."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """Gives the time and waits."""
+
+    def now(self) -> float:
+        """Return the time in seconds since the epoch."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class SystemClock:
+    """The clock of this machine."""
+
+    def now(self) -> float:
+        """Return the time in seconds since the epoch."""
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
+class LambdaContext(Protocol):
+    """The part of Lambda's context object that the worker reads."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds until Lambda ends the invocation."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The moment at which work must stop, so that the answer is still given in time."""
+
+    remaining: Callable[[], float]
+    """Return the seconds that are left; zero or less when the deadline has passed."""
+
+    @classmethod
+    def of(cls, context: LambdaContext | None, margin_seconds: float) -> Deadline:
+        """Return Lambda's own deadline less a margin in seconds; no context (a call by hand) means no deadline."""
+        if context is None:
+            return cls(lambda: float("inf"))
+        left = context.get_remaining_time_in_millis
+        return cls(lambda: left() / 1000 - margin_seconds)
+
+    @property
+    def expired(self) -> bool:
+        """Whether nothing new should be begun."""
+        return self.remaining() <= 0
+
+    def less(self, share: float) -> Deadline:
+        """Return a deadline that leaves a share, from 0 to 1, of the time that is left now."""
+        remaining = self.remaining
+        kept = remaining() * share
+        return Deadline(lambda: remaining() - kept) if 0 < kept < float("inf") else self
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential backoff with full jitter: each delay is drawn between zero and a bound that doubles up to a cap.
+
+    `base` and `cap` are seconds; `tries` bounds the number of delays. Full jitter is what AWS recommends for contended
+    writes ("Exponential Backoff And Jitter", AWS Architecture Blog).
+    """
+
+    base: float = 0.05
+    cap: float = 2.0
+    tries: int = 8
+    uniform: Callable[[float, float], float] = random.uniform
+
+    def delays(self) -> Iterator[float]:
+        """Yield at most `tries` delays in seconds."""
+        for attempt in range(self.tries):
+            yield self.uniform(0, min(self.cap, self.base * 2**attempt))
+
+    def waits(self, clock: Clock, deadline: Deadline) -> Iterator[None]:
+        """Sleep, then yield, before each retry; end when the tries are used up or the deadline would pass."""
+        for delay in self.delays():
+            if delay >= deadline.remaining():
+                return
+            clock.sleep(delay)
+            yield
+
+    def attempts(self, clock: Clock, deadline: Deadline) -> Iterator[None]:
+        """Yield for the first attempt, and after each wait for another one."""
+        yield
+        yield from self.waits(clock, deadline)
+
+
+class Parallel(Protocol):
+    """Runs independent calls side by side: on threads in production, in a chosen order in tests."""
+
+    def run(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """Run all calls, return their results in order; raise the first error once all have ended."""
+        ...
+
+
+class Sequential:
+    """One call after the other, in order."""
+
+    def run(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """Run the calls in order."""
+        return _results([_Call(call) for call in calls])
+
+
+class ThreadParallel:
+    """Calls on a pool of threads that lives as long as the execution environment."""
+
+    def __init__(self, threads: int) -> None:
+        """Take the number of threads; they are started when first needed."""
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="tablestream")
+
+    def run(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """Run the calls on the pool; a single call runs on the caller's thread."""
+        if len(calls) == 1:
+            return [calls[0]()]
+        futures = [self._pool.submit(_Call, call) for call in calls]
+        return _results([future.result() for future in futures])
+
+
+class _Call(Generic[T]):
+    """A call that has ended: its result, or its error."""
+
+    __slots__ = ("error", "value")
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self.error: BaseException | None = None
+        try:
+            self.value = call()
+        except BaseException as error:  # noqa: BLE001 -- kept, and raised by _results once all calls have ended
+            self.error = error
+
+
+def _results(calls: list[_Call[T]]) -> list[T]:
+    for call in calls:
+        if call.error is not None:
+            raise call.error
+    return [call.value for call in calls]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One invocation, as far as a sink, the journal and the dead letters need it."""
+
+    deadline: Deadline = field(default_factory=lambda: Deadline.of(None, 0))
+    """A sink stops in time, and answers `Transient` for what is left."""
+    clock: Clock = field(default_factory=SystemClock)
+    parallel: Parallel = field(default_factory=Sequential)
+    backoff: Backoff = field(default_factory=Backoff)
+
+    def until(self, deadline: Deadline) -> Run:
+        """Return the same with another deadline."""
+        return Run(deadline, self.clock, self.parallel, self.backoff)
+
+    def attempts(self, tries: int | None = None) -> Iterator[None]:
+        """Yield for the first attempt, and after each wait for another one.
+
+        `tries` bounds the number of retries; None means as many as the backoff has.
+        """
+        backoff = self.backoff
+        if tries is not None:
+            backoff = Backoff(backoff.base, backoff.cap, tries, backoff.uniform)
+        return backoff.attempts(self.clock, self.deadline)
