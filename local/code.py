@@ -7,6 +7,7 @@ exists in the embedded S3.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,10 @@ SERVERLESS = "AWS::Serverless::Function"
 FUNCTIONS = (SERVERLESS, "AWS::Lambda::Function")
 INLINE_MODULE = "index.py"  # what Lambda calls the file of inline code
 _CODE = ("CodeUri", "Code", "InlineCode", "ImageUri", "ImageConfig", "PackageType")
+# The answer's own word, what Powertools calls it, and this library, which gives such answers.
+_PARTIAL_ANSWERS = re.compile(
+    r"batchItemFailures|process_partial_response|batch_processor|\b(from|import) tablestream\b"
+)
 _NOT_EMULATED = ("Layers", "FileSystemConfigs", "VpcConfig")  # what they name need not exist here
 
 
@@ -48,6 +53,19 @@ def take_code(template: dict[str, Any], root: Path) -> dict[str, Code]:
     for name in (*_CODE, *_NOT_EMULATED):
         shared.pop(name, None)
     return code
+
+
+def mention_of_failures(directory: Path, handler: str) -> str | None:
+    """The file and line in which a function's own code speaks of partial answers: itself, or by a library for them.
+
+    Its own code is the handler's package, or the modules beside the handler; `handler` is a path as Lambda takes it.
+    """
+    top = directory / re.split(r"[./]", handler)[0]
+    for path in sorted(top.rglob("*.py") if top.is_dir() else directory.glob("*.py")):
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            if _PARTIAL_ANSWERS.search(line):
+                return f"{path.relative_to(directory)}, line {number}"
+    return None
 
 
 def _code(properties: Mapping[str, Any], root: Path) -> Code:

@@ -51,7 +51,8 @@ class FunctionSpec:
 class StreamMapping:
     """An event source mapping of a stream: `properties` are CloudFormation's, resolved; `function` a logical id.
 
-    `qualifier` is the alias or version of the function that it invokes, if it names one; `uuid` is its own name.
+    `qualifier` is the alias or version of the function that it invokes, if it names one, `place` the line of the
+    template that has the mapping, `uuid` its own name.
     """
 
     logical_id: str
@@ -59,6 +60,7 @@ class StreamMapping:
     stream_arn: str
     properties: Mapping[str, Any]
     qualifier: str | None = None
+    place: str = ""
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
+from local.code import mention_of_failures
 from local.corrections import ConfirmedSource, Corrections
 from local.failures import FailureDestination
 from local.filters import InvalidFilterPattern
@@ -14,7 +15,7 @@ from local.observations import Logged, Observation
 from local.runtime import Runtime
 from local.settings import InvalidSettings, MappingSettings, read_mapping
 from local.source import BotoSource, StreamGone, StreamSource
-from local.trigger import POLL_INTERVAL, Trigger, Wiring
+from local.trigger import POLL_INTERVAL, Trigger, Wiring, ignored_failures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,14 +90,19 @@ class Running:
         return self.runtimes[function]
 
     def _settings(self, mapping: StreamMapping) -> MappingSettings:
-        timeout = self.options.function(self.cloud.functions[mapping.function]).timeout
+        function = self.options.function(self.cloud.functions[mapping.function])
         try:
             self._source(mapping).shards()
-            return self.options.settings(read_mapping(mapping.properties, function_timeout=timeout))
+            settings = read_mapping(mapping.properties, function_timeout=function.timeout)
         except StreamGone as error:
             raise InvalidSettings(f"{mapping.logical_id}: Stream not found: {mapping.stream_arn}") from error
         except (InvalidSettings, InvalidFilterPattern) as error:
             raise InvalidSettings(f"{mapping.logical_id}: {error}") from error
+        mention = None if settings.report_failures else mention_of_failures(function.code, function.handler)
+        if mention is not None:
+            note = ignored_failures(mapping.place, f"of which {mention} speaks")
+            settings = replace(settings, notes=(*settings.notes, note))
+        return self.options.settings(settings)
 
     def _wiring(self, mapping: StreamMapping) -> Wiring:
         runtime = self.runtime(mapping.function)
@@ -110,6 +116,7 @@ class Running:
             source=self._source(mapping),
             invoke=partial(runtime.invoke, qualifier=mapping.qualifier),
             destination=FailureDestination(destination, mapping.uuid, self.cloud.client) if destination else None,
+            place=mapping.place,
             observe=self.observe,
             correct=self.corrections,
             poll_interval=self.options.poll_interval,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -63,7 +63,7 @@ def create(translated: Translated, scratch: Path, client: Callable[[str], Client
     return Stack(
         outputs=_outputs(client("cloudformation")),
         functions=functions,
-        mappings=tuple(mappings),
+        mappings=tuple(replace(one, place=translated.places.get(one.logical_id, "")) for one in mappings),
         notes=(*translated.notes, *notes, *_function_notes(translated.code, {m.function for m in mappings})),
     )
 

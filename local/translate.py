@@ -23,6 +23,7 @@ from local.clients import REGION
 from local.code import CODE_BUCKET, CODE_KEY, Code, take_code
 from local.errors import TemplateError
 from local.parameters import parameter_values
+from local.places import mapping_lines
 from local.stand_ins import stand_in, stand_in_for
 from local.versions import Qualifier, forget_dependencies, take_qualifiers
 
@@ -40,8 +41,8 @@ class Translated:
     """A template ready for the embedded AWS.
 
     `template` is plain CloudFormation, to be created with `parameters`; `mappings` are the event source mapping
-    resources taken out of it, by logical id, and `qualifiers` its versions and aliases; `code` is each function's;
-    `notes` say what is not done here.
+    resources taken out of it, by logical id, and `qualifiers` its versions and aliases; `places` say where the
+    template has the mappings; `code` is each function's; `notes` say what is not done here.
     """
 
     template: dict[str, Any]
@@ -49,6 +50,7 @@ class Translated:
     code: Mapping[str, Code]
     parameters: Mapping[str, str] = field(default_factory=dict)
     qualifiers: tuple[Qualifier, ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=())
 
 
@@ -63,7 +65,8 @@ def translate(
     `parameters` (of the command line) and `overrides` (of samconfig.toml) replace the template's defaults. `supported`
     are the resource types the embedded AWS can create (None: all). Raises TemplateError.
     """
-    source = _load(path)
+    text = _read(path)
+    source = _parsed(text, path)
     values = parameter_values(source, parameters or {}, overrides or {})
     code = take_code(source, path.parent)
     _forget_uploads(source)
@@ -71,14 +74,22 @@ def translate(
     qualifiers = take_qualifiers(plain)
     mappings = _take_mappings(plain)
     notes = stand_in(plain, supported) if supported is not None else []
-    return Translated(plain, mappings, code, values, tuple(qualifiers.values()), tuple(notes))
+    places = {name: f"{path.name}, line {line}" for name, line in mapping_lines(text).items()}
+    return Translated(plain, mappings, code, values, tuple(qualifiers.values()), places, tuple(notes))
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> str:
     try:
-        loaded = yaml_parse(path.read_text(encoding="utf-8"))  # type: ignore[no-untyped-call]  # it has no annotations
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise TemplateError(f"cannot read the template {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise TemplateError(f"the template {path} is not UTF-8: {error}") from error
+
+
+def _parsed(text: str, path: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml_parse(text)  # type: ignore[no-untyped-call]  # it has no annotations
     except Exception as error:  # the parser raises several unrelated classes for bad YAML
         raise TemplateError(f"{path} is not a YAML or JSON template: {error}") from error
     if not isinstance(loaded, dict) or not isinstance(loaded.get("Resources"), dict):

@@ -42,7 +42,8 @@ MOST_INVOCATIONS = 32  # threads that wait for a handler's answer
 class Wiring:
     """What one trigger works with. `correct` sees every page of records before they are delivered.
 
-    `function_arn` carries the alias or version that the mapping names, `executed_version` is what that stands for.
+    `place` is the mapping's line in the template, `function_arn` carries the alias or version that the mapping names,
+    and `executed_version` is what that stands for.
     """
 
     name: str
@@ -51,11 +52,21 @@ class Wiring:
     source: StreamSource
     invoke: Callable[[object], Invocation]
     executed_version: str = LATEST
+    place: str = ""
     destination: FailureDestination | None = None
     observe: Callable[[Observation], None] = lambda _observation: None
     correct: Callable[[Sequence[Record]], Sequence[Record]] = list
     poll_interval: float = POLL_INTERVAL
     now: Callable[[], float] = time.time
+
+
+def ignored_failures(place: str, which: str) -> str:
+    """A warning about a mapping without the setting (rule 12); `place` is its line in the template."""
+    where = f" ({place})" if place else ""
+    return (
+        f"the mapping{where} has no FunctionResponseTypes: [ReportBatchItemFailures], so the batchItemFailures {which} "
+        "are ignored: all records of the batch count as done, as in AWS"
+    )
 
 
 class Trigger:
@@ -71,6 +82,7 @@ class Trigger:
         self._changed = threading.Condition()
         self._stopping = False
         self._held = False
+        self._warned = False
         self._pool = ThreadPoolExecutor(MOST_INVOCATIONS, thread_name_prefix=f"{wiring.name}-invoke")
         self._thread = threading.Thread(target=self._run, name=f"{wiring.name}-trigger", daemon=True)
 
@@ -209,8 +221,16 @@ class Trigger:
         self._in_flight -= 1
         self._remember(invoke, invocation.request_id)
         self._wiring.observe(Ended(self._wiring.name, invoke, invocation, now))
+        self._warn_of_ignored(invocation.payload)
         if (reading := self._reader.readings.get(invoke.shard_id)) is not None:
             reading.delivery.answered(invoke.id, invocation.outcome, now)
+
+    def _warn_of_ignored(self, payload: object) -> None:
+        """Say once that the list is ignored, which the author of the handler hardly wants."""
+        reported = isinstance(payload, dict) and payload.get("batchItemFailures")
+        if reported and not self._warned and not self._wiring.settings.report_failures:
+            self._warned = True
+            self._trouble(ignored_failures(self._wiring.place, "in this answer"))
 
     def _discard(self, discard: Discard, now: float) -> None:
         sent = None

@@ -1,4 +1,4 @@
-"""What AWS refuses of event source mappings is refused when the template is started, by the mapping's name."""
+"""What AWS refuses of event source mappings is refused at the start, by name; what it ignores is warned of."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.cloud import Cloud
+from local.code import mention_of_failures
 from local.errors import TemplateError
-from local.running import Running
+from local.observations import Ended, Observation, Trouble
+from local.running import Options, Running
 from local.settings import InvalidSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.integration
+SOON = 20  # seconds that only a failing test waits for
 STREAM = {"Fn::GetAtt": ["Table", "StreamArn"]}
 
 
@@ -106,3 +109,85 @@ def test_a_setting_that_cannot_be_is_refused_with_the_mapping_that_has_it(
         Running(cloud, lambda _seen: None),
     ):
         pass
+
+
+PARTIAL = "def handler(event, context):\n    return {'batchItemFailures': [{'itemIdentifier': 'any'}]}\n"
+IGNORED = (
+    "the mapping (template.json, line {line}) has no FunctionResponseTypes: [ReportBatchItemFailures], so the "
+    "batchItemFailures {which} are ignored: all records of the batch count as done, as in AWS"
+)
+
+
+def partial(folder: Path, code: str = PARTIAL, **settings: Any) -> Path:
+    """A template whose function gives partial answers; the mapping's line is the same as that of its event."""
+    (folder / "code").mkdir()
+    (folder / "code" / "task.py").write_text(code)
+    event = {"Type": "DynamoDB", "Properties": {"Stream": STREAM, "StartingPosition": "TRIM_HORIZON", **settings}}
+    function = {"CodeUri": "code", "Handler": "task.handler", "Runtime": "python3.13", "Events": {"Changes": event}}
+    resources = {"Table": table(), "Task": {"Type": "AWS::Serverless::Function", "Properties": function}}
+    outputs = {"Table": {"Value": {"Ref": "Table"}}}
+    document = {"Transform": "AWS::Serverless-2016-10-31", "Resources": resources, "Outputs": outputs}
+    (folder / "template.json").write_text(json.dumps(document, indent=1))
+    return folder / "template.json"
+
+
+def line_of_event(written: Path) -> int:
+    lines = written.read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if '"Changes"' in line)
+
+
+def test_partial_answers_that_are_ignored_are_warned_of_at_the_start_and_at_the_first(tmp_path: Path) -> None:
+    written = partial(tmp_path)
+    seen: list[Observation] = []
+    with Cloud(written) as cloud, Running(cloud, seen.append, Options(poll_interval=0.02)) as running:
+        (note,) = running.settings["TaskChanges"].notes
+        for item in ("a", "b"):
+            cloud.client("dynamodb").put_item(TableName=cloud.outputs["Table"], Item={"id": {"S": item}})
+            assert running.settle(SOON)
+    line = line_of_event(written)
+    assert note == IGNORED.format(line=line, which="of which task.py, line 2 speaks")
+    assert [one.message for one in seen if isinstance(one, Trouble)] == [
+        IGNORED.format(line=line, which="in this answer")
+    ]
+    assert len([one for one in seen if isinstance(one, Ended)]) == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "settings"),
+    [
+        (PARTIAL, {"FunctionResponseTypes": ["ReportBatchItemFailures"], "MaximumRetryAttempts": 0}),
+        ("def handler(event, context): return None", {}),
+    ],
+)
+def test_what_is_right_is_not_warned_of(tmp_path: Path, code: str, settings: dict[str, Any]) -> None:
+    seen: list[Observation] = []
+    with (
+        Cloud(partial(tmp_path, code, **settings)) as cloud,
+        Running(cloud, seen.append, Options(poll_interval=0.02)) as running,
+    ):
+        cloud.client("dynamodb").put_item(TableName=cloud.outputs["Table"], Item={"id": {"S": "a"}})
+        assert running.settle(SOON)
+        assert running.settings["TaskChanges"].notes == ()
+    assert not [one for one in seen if isinstance(one, Trouble)]
+
+
+@pytest.mark.parametrize(
+    ("handler", "files", "mention"),
+    [
+        ("task.handler", {"task.py": "\n'batchItemFailures'"}, "task.py, line 2"),
+        ("task.handler", {"task.py": "import other", "other.py": "x = 'batchItemFailures'"}, "other.py, line 1"),
+        ("task.handler", {"task.py": "from aws.batch import process_partial_response"}, "task.py, line 1"),
+        ("task.handler", {"task.py": "from tablestream import Worker"}, "task.py, line 1"),
+        ("shop/app.handler", {"shop/app.py": "", "shop/deep/b.py": "batchItemFailures"}, "shop/deep/b.py, line 1"),
+        ("shop.app.handler", {"shop/app.py": "", "library/a.py": "batchItemFailures"}, None),
+        ("task.handler", {"task.py": "x = 1", "library/a.py": "batchItemFailures"}, None),
+        ("task.handler", {}, None),
+    ],
+)
+def test_the_functions_own_code_is_looked_at_and_not_its_libraries(
+    tmp_path: Path, handler: str, files: dict[str, str], mention: str | None
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert mention_of_failures(tmp_path, handler) == mention
