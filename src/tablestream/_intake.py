@@ -100,13 +100,15 @@ class Task:
 
     def add(self, sink: int, value: object) -> None:
         """Add an effect behind those of the same and of earlier sinks."""
-        place = len(self.sinks)
-        while place and self.sinks[place - 1] > sink:
+        sinks = self.sinks
+        place = len(sinks)
+        while place and sinks[place - 1] > sink:
             place -= 1
-        self.sinks.insert(place, sink)
-        self.effects.insert(place, Effect(value, self._id_of))
+        sinks.insert(place, sink)
+        self.effects.insert(place, Effect(value, self))
 
-    def _id_of(self, effect: Effect[Any]) -> str:
+    def id_of(self, effect: Effect[Any]) -> str:
+        """Return the id of one of the effects."""
         place = next(at for at, one in enumerate(self.effects) if one is effect)
         return f"{self.key}/{self.name_of(place)}"
 
@@ -190,36 +192,35 @@ class Consumer:
         them were called before.
         """
         tasks: list[Task] = []
-        by_hand: list[Task] = []
-        known_tables: set[str] = set()
+        tables: dict[str, str] = {}
+        skips = self.local_changes_only or self.ignore_before is not None
         with_images = len(records) < 2  # noqa: PLR2004 -- one record without images is a bad record, several are a wrong stream
         for position, record in enumerate(records):
-            if not _is_plain(record):
-                _check_record(record, position)
-            arn = record.get("eventSourceARN")
-            if type(arn) is not str or arn not in known_tables:
-                self._check_table(record)
-                known_tables.add(str(arn))
-            stream = record["dynamodb"]
-            with_images = with_images or "NewImage" in stream or "OldImage" in stream
-            if self._is_skipped(record):
-                continue
-            task = self._task(record)
-            if task is not None:
-                tasks.append(task)
-                if "redriven" in record or "replayed" in record:
-                    by_hand.append(task)
+            if not _is_plain(record, tables):
+                self._check(record, position, tables)
+            if not with_images:
+                with_images = "NewImage" in record["dynamodb"] or "OldImage" in record["dynamodb"]
+            if not (skips and self._is_skipped(record)):
+                task = self._task(record)
+                if task is not None:
+                    tasks.append(task)
         if not with_images:
             raise InvalidEvent(f"wanted a stream with the StreamViewType {_BOTH_IMAGES}, got no images in any record")
         systemic.judge(tasks)
-        heads, queues = _lanes(tasks)
+        heads, queues = _lanes(tasks, tables)
         kept = len(heads) + sum([len(lane) - 1 for lane in queues])
+        by_hand = [task for task in tasks if "redriven" in task.record or "replayed" in task.record]
         return Batch(heads, queues, len(records) - len(tasks), len(tasks) - kept, by_hand)
 
-    def _check_table(self, record: RawRecord) -> None:
-        wanted, arn = self.table, table_arn_of(record)
-        if wanted is not None and wanted not in (arn, arn.rpartition(":table/")[2]):
-            raise InvalidEvent(f"wanted records of the table {wanted}, got {_shown(arn, _TABLE_ARN)}")
+    def _check(self, record: Any, position: int, tables: dict[str, str]) -> None:
+        """Look carefully at a record that is not plain, or the first of its stream; remember which table that is of."""
+        _check_record(record, position)
+        arn = table_arn_of(record)
+        if self.table is not None and self.table not in (arn, arn.rpartition(":table/")[2]):
+            raise InvalidEvent(f"wanted records of the table {self.table}, got {_shown(arn, _TABLE_ARN)}")
+        source = record.get("eventSourceARN")
+        if type(source) is str:
+            tables[source] = arn
 
     def _is_skipped(self, record: RawRecord) -> bool:
         if self.local_changes_only and is_replicated(record):
@@ -231,13 +232,13 @@ class Consumer:
 
     def _task(self, record: RawRecord) -> Task | None:
         """Call the handlers of a record; None when nobody wants it."""
-        event_id = event_id_of(record)
         try:
             routes = self.router.routes(record)
         except InvalidRecord as error:
-            return _poisoned(Task(record, event_id, (), self), error, None)
+            return _poisoned(Task(record, event_id_of(record), (), self), error, None)
         if not routes:
             return None
+        event_id = event_id_of(record)
         task = Task(record, event_id, routes, self)
         for kind, handlers in routes:
             change = Change(record, event_id, kind)
@@ -298,23 +299,25 @@ def records_of(event: object) -> list[Any]:
     return records
 
 
-def _is_plain(record: Any) -> bool:
-    """Tell whether a record is as AWS sends them; what is not gets a careful look, which says what is wrong."""
+def _is_plain(record: Any, tables: Mapping[str, str]) -> bool:
+    """Tell whether a record is as AWS sends them, of a stream that was seen before.
+
+    Anything else gets a careful look, which says what is wrong.
+    """
     try:
         stream = record["dynamodb"]
         number = stream["SequenceNumber"]
-        return (
-            record["eventSource"] == "aws:dynamodb"
+        plain: bool = (
+            record["eventSourceARN"] in tables
+            and record["eventSource"] == "aws:dynamodb"
             and stream["StreamViewType"] == _BOTH_IMAGES
-            and type(stream) is dict
-            and type(record["eventSourceARN"]) is str
-            and type(number) is str
             and number.isdigit()
             and number.isascii()
             and len(number) <= MAX_SEQUENCE_NUMBER
         )
-    except (KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError):
         return False
+    return plain
 
 
 def _check_record(record: Any, position: int) -> None:
@@ -373,12 +376,12 @@ Lanes = tuple[list[Task], list[list[Task]]]
 """The first change of each lane, and the lanes of several changes."""
 
 
-def _lanes(tasks: Sequence[Task]) -> Lanes:
+def _lanes(tasks: Sequence[Task], tables: Mapping[str, str]) -> Lanes:
     """Put the changes of each item into a lane, in stream order, without what stands there twice."""
     heads: dict[Hashable, Task] = {}
     queues: dict[Hashable, list[Task]] = {}
     for task in tasks:
-        identity = _identity(task)
+        identity = _identity(task, tables)
         head = heads.setdefault(identity, task)
         if head is not task:
             queues.setdefault(identity, [head]).append(task)
@@ -387,13 +390,22 @@ def _lanes(tasks: Sequence[Task]) -> Lanes:
     return list(heads.values()), [lane for lane in ordered.values() if len(lane) > 1]
 
 
-def _identity(task: Task) -> Hashable:
+def _identity(task: Task, tables: Mapping[str, str]) -> Hashable:
+    """Return the identity of the item of a record; a record without one is poison, in a lane of its own."""
+    record = task.record
     try:
-        return item_key_of(task.record)
+        # A partition and a sort key that are text, as nearly always: in half the time.
+        (one, tagged), (two, other) = record["dynamodb"]["Keys"].items()
+        if one < two and len(tagged) == len(other) == 1:
+            return tables[record["eventSourceARN"]], one, tagged["S"] + "", two, other["S"] + ""
+    except (AttributeError, KeyError, TypeError, ValueError):
+        pass
+    try:
+        return item_key_of(record)
     except InvalidRecord as error:
         if task.poison is None:
             _poisoned(task, error, None)
-        return record_key_of(task.record, task.event_id)
+        return record_key_of(record, task.event_id)
 
 
 def _in_order(lane: Sequence[Task]) -> list[Task]:

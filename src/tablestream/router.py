@@ -60,7 +60,8 @@ class Router:
         self._attribute = entity_attribute
         self._key_prefixes = dict(key_prefixes or {})
         self._registered: list[_Registered] = []
-        self._found: dict[tuple[Kind, str | None], tuple[_Wanted, Sequence[Route] | None]] = {}
+        self._found: dict[str, dict[str | None, tuple[_Wanted, Sequence[Route] | None]]] = {}
+        """By the name of the kind and by entity: the handlers; as routes too, where none of them has a condition."""
 
     def on_insert(self, entity: str | None = None) -> Decorator:
         """Register the decorated handler for new items of an entity type; without one, for all new items."""
@@ -129,40 +130,30 @@ class Router:
         """
         stream = record["dynamodb"]
         try:
-            if record["eventName"] == "MODIFY":
-                new, old = stream["NewImage"], stream["OldImage"]
-                entity, before = self._entity(new), self._entity(old)
-                if entity == before:
-                    if entity is None:
-                        self._refuse_by_key(stream)
-                    return self._modified(entity, new, old)
-                return self._became(entity, before, stream)
-            kind = _KINDS[record["eventName"]]
-            entity = self._entity(stream["OldImage" if kind is Kind.REMOVE else "NewImage"])
+            name = record["eventName"]
+            old = new = stream["OldImage" if name == "REMOVE" else "NewImage"]
+            if name == "MODIFY":
+                old = stream["OldImage"]
+            kind = _KINDS[name]
+            entity = self._entity(new)
+            before = entity if old is new else self._entity(old)
         except (KeyError, TypeError, AttributeError):
             self._refuse(record)
             return _NOTHING
         if entity is None:
             self._refuse_by_key(stream)
-        return self._always(kind, entity)
-
-    def _always(self, kind: Kind, entity: str | None) -> Sequence[Route]:
-        """Return the routes of a kind whose handlers have no further condition."""
-        return self._wanted(kind, entity)[1] or _NOTHING
-
-    def _modified(self, entity: str | None, new: RawImage, old: RawImage) -> Sequence[Route]:
-        wanted, always = self._wanted(Kind.MODIFY, entity)
-        if always is not None and not _is_replica(new):
+        if entity != before:
+            return self._became(entity, before, stream)
+        wanted, always = self._wanted(name, entity)
+        if always is not None and (old is new or not _is_replica(new)):
             return always
         found = [one.handler for one in wanted if _concerns(one, new, old)]
-        return (Route(Kind.MODIFY, tuple(found)),) if found else _NOTHING
+        return (Route(kind, tuple(found)),) if found else _NOTHING
 
     def _became(self, entity: str | None, before: str | None, stream: Mapping[str, Any]) -> Sequence[Route]:
         """Return the routes of an item that was another entity before, or none that its image tells."""
-        if entity is None:
-            self._refuse_by_key(stream)
         new, old = stream["NewImage"], stream["OldImage"]
-        of_any = [one.handler for one in self._wanted(Kind.MODIFY, None)[0] if _concerns(one, new, old)]
+        of_any = [one.handler for one in self._wanted("MODIFY", None)[0] if _concerns(one, new, old)]
         routes = (
             Route(Kind.REMOVE, self._only_for(Kind.REMOVE, before)),
             Route(Kind.INSERT, self._only_for(Kind.INSERT, entity)),
@@ -172,17 +163,19 @@ class Router:
 
     def _only_for(self, kind: Kind, entity: str | None) -> tuple[Handler, ...]:
         """Return the handlers of a kind that are registered for an entity by name."""
-        return tuple([one.handler for one in self._wanted(kind, entity)[0] if one.entity is not None])
+        return tuple([one.handler for one in self._wanted(kind.value, entity)[0] if one.entity is not None])
 
-    def _wanted(self, kind: Kind, entity: str | None) -> tuple[_Wanted, Sequence[Route] | None]:
+    def _wanted(self, name: str, entity: str | None) -> tuple[_Wanted, Sequence[Route] | None]:
         """Return the handlers of a kind and an entity; as routes too, where none of them has a condition."""
-        found = self._found.get((kind, entity))
+        of_kind = self._found.setdefault(name, {})
+        found = of_kind.get(entity)
         if found is None:
+            kind = _KINDS[name]
             wanted = [one for one in self._registered if one.kind is kind and one.entity in {None, entity}]
-            always = None if any(one.changed for one in wanted) else (Route(kind, tuple([o.handler for o in wanted])),)
-            found = wanted, (always if wanted else _NOTHING)
+            routes = (Route(kind, tuple([one.handler for one in wanted])),) if wanted else _NOTHING
+            found = wanted, None if any(one.changed for one in wanted) else routes
             if entity is None or any(one.entity == entity for one in self._registered):
-                self._found[kind, entity] = found  # remembered for names that are registered: others are without end
+                of_kind[entity] = found  # remembered for names that are registered: others are without end
         return found
 
     def _entity(self, image: RawImage) -> str | None:
@@ -237,8 +230,12 @@ def _is_replica(new: RawImage) -> bool:
 def _concerns(one: _Registered, new: RawImage, old: RawImage) -> bool:
     """Tell whether a handler wants a modification; raises `InvalidRecord` for images that cannot be compared."""
     try:
-        if one.changed:
-            return any(not same_value(new.get(name), old.get(name)) for name in one.changed)
-        return not (_is_replica(new) and is_replication_only(new, old))
+        if not one.changed:
+            return not (_is_replica(new) and is_replication_only(new, old))
+        for name in one.changed:
+            value, before = new.get(name), old.get(name)
+            if value != before and not same_value(value, before):
+                return True
     except RecursionError:  # nested deeper than DynamoDB allows; raised further it would stop the shard
         raise InvalidRecord("nested too deeply to be compared") from None
+    return False

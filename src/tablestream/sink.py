@@ -20,6 +20,14 @@ from tablestream.run import Run, Sequential
 E = TypeVar("E")
 
 
+class Identifies(Protocol):
+    """Works out the ids of effects."""
+
+    def id_of(self, effect: Effect[Any]) -> str:
+        """Return the id of an effect."""
+        ...
+
+
 class Effect(Generic[E]):
     """A value that a handler returned, with an id that no other effect has.
 
@@ -30,8 +38,8 @@ class Effect(Generic[E]):
 
     __slots__ = ("_id", "value")
 
-    def __init__(self, value: E, id: str | Callable[[Effect[Any]], str]) -> None:  # noqa: A002 -- it is the effect's id
-        """Take the value and the id, or a function that works it out when somebody asks."""
+    def __init__(self, value: E, id: str | Identifies) -> None:  # noqa: A002 -- it is the effect's id
+        """Take the value and the id, or what works it out when somebody asks."""
         self.value = value
         self._id = id
 
@@ -39,7 +47,7 @@ class Effect(Generic[E]):
     def id(self) -> str:
         """The id; it can be longer than what a service takes: hash it for that."""
         if not isinstance(self._id, str):
-            self._id = self._id(self)
+            self._id = self._id.id_of(self)
         return self._id
 
     def __repr__(self) -> str:
