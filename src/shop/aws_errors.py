@@ -37,6 +37,7 @@ class ErrorKind(Enum):
 _KINDS: dict[str, ErrorKind] = {
     "TransactionConflict": ErrorKind.CONFLICT,
     "TransactionConflictException": ErrorKind.CONFLICT,
+    "ReplicatedWriteConflictException": ErrorKind.CONFLICT,
     "ThrottlingError": ErrorKind.THROTTLE,
     "ThrottlingException": ErrorKind.THROTTLE,
     "Throttling": ErrorKind.THROTTLE,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from shop.effects import Request
+from shop.ledger import StockItemError
 from shop.orders import OrderKey
 from shop.packing import Transaction
 from shop.steps import Step, Verdict
@@ -43,7 +44,7 @@ class InventoryCounts:
 class Cases:
     """Open cases in stream order. An order that comes several times in a call is one case."""
 
-    __slots__ = ("_answers", "alone", "counts", "error", "open")
+    __slots__ = ("_answers", "_sound", "alone", "broken", "counts", "doubted", "error", "open")
 
     def __init__(self, effects: Iterable[Request], counts: InventoryCounts) -> None:
         """Open a case for each order."""
@@ -55,6 +56,11 @@ class Cases:
         """Orders that must not share a transaction, as one of them is suspected of being invalid."""
         self.error: Exception = TimeoutError("the deadline came before this order")
         """Why the open cases are not closed."""
+        self.doubted: set[str] = set()
+        """Products whose stock items may be why a transaction can never succeed: they want to be read."""
+        self.broken: list[StockItemError] = []
+        """What is wrong with stock items."""
+        self._sound: set[str] = set()
         self._answers: dict[OrderKey, Answer] = {}
 
     def close(self, order: OrderKey, answer: Answer = DONE) -> None:
@@ -69,12 +75,30 @@ class Cases:
             self.close(step.order)
 
     def blame(self, transaction: Transaction, problem: str) -> None:
-        """Hold a transaction that can never succeed against its order; of several, try each alone."""
+        """Hold a transaction that can never succeed against its order; of several, try each alone.
+
+        Not before the stock items that it moves have been looked at: the order may be good and one of them is not.
+        """
         orders = [step.order for step in transaction.steps]
-        if len(orders) == 1:
-            self.close(orders[0], Permanent(f"DynamoDB does not take the transaction of this order: {problem}"))
-        else:
+        unknown = {product for step in transaction.steps for product, _ in step.moves} - self._sound
+        if len(orders) > 1:
             self.alone.update(orders)
+        elif unknown:
+            self.doubted |= unknown
+        else:
+            self.close(orders[0], Permanent(f"DynamoDB does not take the transaction of this order: {problem}"))
+
+    def trust(self, product: str) -> None:
+        """Learn that a stock item is as it should be."""
+        self.doubted.discard(product)
+        self._sound.add(product)
+
+    def hold_up(self, product: str, orders: Iterable[OrderKey], error: StockItemError) -> None:
+        """Leave the orders that need a stock item that is broken to a later try: nothing is said against them."""
+        self.doubted.discard(product)
+        self.broken.append(error)
+        for order in orders:
+            self.close(order, Transient(error))
 
     def answers(self) -> dict[OrderKey, Answer]:
         """Return the answer for each order; what is still open may succeed at a later try."""

@@ -68,6 +68,7 @@ class Config:
             ignore_before=reader.time("IGNORE_BEFORE"),
             local_changes_only=reader.switch("LOCAL_CHANGES_ONLY"),
         )
+        reader.distinct("TABLE_NAME", "INVENTORY_TABLE", "JOURNAL_TABLE")
         reader.check()
         return config
 
@@ -118,6 +119,16 @@ class _Reader:
         if value not in {"", "true", "false"}:
             self._problems.append(f"{name}: wanted true or false, got {describe(value)}")
         return value == "true"
+
+    def distinct(self, *names: str) -> None:
+        """Each of these variables names a table of its own."""
+        values = [self._environ.get(name, "") for name in names]
+        for value in dict.fromkeys(values):
+            same = [name for name, other in zip(names, values, strict=True) if other == value]
+            if value and len(same) > 1:
+                self._problems.append(
+                    f"{', '.join(same)}: wanted different tables, got {describe(value)} for all of them"
+                )
 
     def check(self) -> None:
         if self._problems:

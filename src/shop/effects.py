@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from shop.orders import Order, OrderKey, OrderLine, known_status
+from shop.values import as_json
 from tablestream.change import Change, Kind
+from tablestream.sink import PermanentFailure
 
 
 @dataclass
@@ -112,12 +114,15 @@ class Facts:
 
     entity: str
     said: Mapping[str, Any]
-    """The fields of the message; values as an `Image` gives them will do."""
+    """The fields of the message: values as an `Image` gives them, which are said as `shop.values` describes."""
     status: str | None = None
 
     def fields(self) -> dict[str, Any]:
-        """Return what the message says."""
-        return dict(self.said)
+        """Return what the message says; raises `PermanentFailure` for what no image holds."""
+        try:
+            return {name: as_json(value) for name, value in self.said.items()}
+        except TypeError as error:
+            raise PermanentFailure(str(error)) from error
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from shop.aws_errors import ErrorKind, Failed
 from shop.cases import Cases, InventoryCounts
 from shop.effects import Release, Request, Reserve
-from shop.ledger import Item, ItemKey
+from shop.ledger import Item, ItemKey, Stock
 from shop.packing import Transaction, pack
 from shop.reading import Reader
 from shop.releases import Releases
@@ -22,6 +23,8 @@ from tablestream.sink import Answer, Effect, answer_to
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+logger = logging.getLogger("tablestream.shop")
 
 _REPEATS = 3
 """How often a call whose outcome is unknown is sent again before the round is given up."""
@@ -103,6 +106,7 @@ class InventorySink:
         self._observe = observe
         self._transactor = Transactor(client, tables, repeats=_REPEATS)
         self._reader = Reader(client, tables.inventory)
+        self._stock = Stock(tables.inventory)
 
     def apply(self, effects: Sequence[Effect[Reserve | Release]], run: Run) -> Sequence[Answer]:
         """Carry out releases, then reserves, so that what comes back can be given out; answer for each effect."""
@@ -112,9 +116,13 @@ class InventorySink:
             place: request for place, request in requests.items() if isinstance(effects[place].value, Release)
         }
         taken = {place: request for place, request in requests.items() if place not in given_back}
-        releases, reservations = Releases(given_back.values(), counts), Reservations(taken.values(), counts)
+        releases = Releases(given_back.values(), self._stock, counts)
+        reservations = Reservations(taken.values(), self._stock, counts)
         for settlement in (releases, reservations):
             self._settle(settlement, run)
+            for error in settlement.cases.broken:
+                item = {"table": error.table, "item_key": f"{error.key.pk} / {error.key.sk}"}
+                logger.error("stock item cannot be read", extra={**item, "error_class": type(error).__name__})
         self._observe(counts)
         for placed, settlement in ((given_back, releases), (taken, reservations)):
             found = settlement.cases.answers()

@@ -12,7 +12,9 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from shop.orders import OrderKey, OrderLine
+from shop.orders import OrderKey, OrderLine, whole
+from tablestream.errors import InvalidRecord, describe
+from tablestream.image import Image
 
 Item = Mapping[str, Any]
 """An item with its type tags, as DynamoDB's API gives and takes it."""
@@ -47,6 +49,11 @@ class ItemKey(NamedTuple):
         """Return the key of a product's stock item."""
         return cls(f"PRODUCT#{product_id}", "STOCK")
 
+    @property
+    def product_id(self) -> str:
+        """The product whose stock item has this key."""
+        return self.pk.removeprefix("PRODUCT#")
+
     @classmethod
     def of(cls, item: Item) -> ItemKey:
         """Return the key of an item."""
@@ -68,9 +75,9 @@ class LedgerEntry(NamedTuple):
         """Read a ledger item; raises `ValueError` when it is not one that this worker wrote."""
         try:
             state = LedgerState(item["state"]["S"])
-            held = item.get("lines", {"M": {}})["M"]
-            return cls(state, tuple([OrderLine(product, int(units["N"])) for product, units in held.items()]))
-        except (KeyError, TypeError, ValueError) as error:
+            held = Image(item).get("lines", {})
+            return cls(state, tuple([OrderLine(product, _units(units)) for product, units in held.items()]))
+        except (AttributeError, InvalidRecord, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"the order's ledger item cannot be read: {type(error).__name__} {error}") from error
 
 
@@ -79,9 +86,41 @@ def tagged_lines(lines: Iterable[OrderLine]) -> dict[str, Any]:
     return {"M": {product: {"N": str(quantity)} for product, quantity in lines}}
 
 
-def available_in(item: Item) -> int:
-    """Return the units that a stock item has; zero when it says nothing that can be read as a whole number."""
-    try:
-        return int(item["available"]["N"])
-    except (KeyError, TypeError, ValueError):
-        return 0
+def _units(value: object) -> int:
+    units = whole(value)
+    if units is None:
+        raise ValueError(f"wanted whole units, got {describe(value)}")
+    return units
+
+
+class StockItemError(Exception):
+    """A product's stock item does not say what is available: no order is at fault, and the item wants mending."""
+
+    def __init__(self, table: str, key: ItemKey, got: str) -> None:
+        """Name the item, which logs may do: its key is a product's. `got` is the type of what came."""
+        wanted = f"wanted a whole number as `available` of {key.pk} / {key.sk} in the table {table}"
+        super().__init__(f"{wanted}, got {got}")
+        self.table = table
+        self.key = key
+
+
+class Stock(NamedTuple):
+    """What is read from the stock items of a table."""
+
+    table: str
+
+    def available(self, key: ItemKey, item: Item | None) -> int | None:
+        """Return the units that a stock item has, None when there is none; raises `StockItemError`.
+
+        An item that says nothing has no units: DynamoDB's ADD makes the attribute then.
+        """
+        if item is None:
+            return None
+        try:
+            value = Image(item).get("available", 0)
+        except InvalidRecord:
+            raise StockItemError(self.table, key, "a malformed value") from None
+        units = whole(value)
+        if units is None:
+            raise StockItemError(self.table, key, f"a {type(value).__name__} that is none")
+        return units

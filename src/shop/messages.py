@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 from shop.effects import Notification, OrderFacts, Subject
@@ -15,25 +13,14 @@ MAX_BYTES = 262_144
 """What SNS takes in one call, a message or a batch: bodies and attributes together."""
 
 
-def _plain(value: object) -> object:
-    """Return what JSON has for a value of an image: exact text for a fraction, base64 for bytes, a list for a set."""
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode("ascii")
-    if isinstance(value, frozenset):
-        return sorted(value)
-    raise TypeError(f"a message cannot carry a {type(value).__name__}")
-
-
 # ASCII escapes keep hostile text, lone surrogates included, from breaking the message; one byte is one character.
-_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=_plain).encode
+_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 def _encode(fields: Mapping[str, Any]) -> str:
     try:
         return _json(fields)
-    except TypeError as error:  # a value or a key that JSON cannot hold
+    except TypeError as error:  # a name that JSON cannot hold
         raise PermanentFailure(str(error)) from error
 
 

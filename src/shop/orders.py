@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, NamedTuple
 
+from shop.values import as_json
 from tablestream.change import Change, RawImage
 from tablestream.errors import InvalidRecord, describe
 from tablestream.image import MAX_DIGITS, Image
@@ -17,6 +18,8 @@ MAX_QUANTITY = 1_000_000
 """Units of one line; more is a mistake of whoever wrote the order."""
 MAX_PRODUCTS = 98
 """Distinct products of an order: a DynamoDB transaction has 100 actions, of which the ledger and the order take two."""
+MAX_VERSION = 2**53 - 1
+"""The largest whole number of which every reader of JSON makes the same: JavaScript rounds larger ones."""
 MAX_PK_BYTES = 2048 - len("LEDGER#")
 """DynamoDB's limit of a partition key, less what the ledger puts in front of the order's."""
 MAX_SK_BYTES = 1024
@@ -80,16 +83,12 @@ class Order:
     """Why the order has its status, in words for the customer."""
 
     def fields(self) -> dict[str, Any]:
-        """Return what a notification says of the order: only what a customer may see.
-
-        The total is text without exponent: a reader of JSON may make a binary fraction of a number.
-        """
-        total = self.total
+        """Return what a notification says of the order: only what a customer may see."""
         return {
             "orderId": self.order_id,
             "version": self.version,
             "status": self.status.value,
-            "total": format(total, "f") if isinstance(total, Decimal) else None if total is None else str(total),
+            "total": as_json(self.total),
             "lines": [{"productId": product, "quantity": quantity} for product, quantity in self.lines],
             "reason": self.reason,
         }
@@ -170,20 +169,25 @@ def _lines(items: object) -> tuple[OrderLine, ...]:
         if not isinstance(line, dict):
             raise InvalidRecord(f"items[{position}]: wanted a map with productId and quantity, got {describe(line)}")
         product = _id(line.get("productId"), f"items[{position}].productId", MAX_PRODUCT_ID_BYTES)
-        quantity = _whole(line.get("quantity"), f"items[{position}].quantity")
+        quantity = _quantity(line.get("quantity"), f"items[{position}].quantity")
         quantities[product] = quantities.get(product, 0) + quantity
     if len(quantities) > MAX_PRODUCTS:
         raise InvalidRecord(f"items: wanted at most {MAX_PRODUCTS} distinct products, got {len(quantities)}")
     return tuple(map(_line_of, quantities.items()))
 
 
-def _whole(value: object, what: str) -> int:
-    # A number may be written as 2.0 and still be whole.
+def whole(value: object) -> int | None:
+    """Return a whole number however it is written (10, 10.0, 1E+1), None for anything else."""
     if type(value) is Decimal and value == value.to_integral_value():
-        value = int(value)
-    if type(value) is not int or not 1 <= value <= MAX_QUANTITY:
+        return int(value)
+    return value if type(value) is int else None
+
+
+def _quantity(value: object, what: str) -> int:
+    units = whole(value)
+    if units is None or not 1 <= units <= MAX_QUANTITY:
         raise InvalidRecord(f"{what}: wanted a whole number from 1 to {MAX_QUANTITY}, got {describe(value)}")
-    return value
+    return units
 
 
 def _id(value: object, what: str, max_bytes: int = 2048) -> str:
@@ -208,9 +212,10 @@ def _total(value: object) -> int | Decimal | None:
 
 
 def _version(value: object) -> int | None:
-    if value is None or type(value) is int:
-        return value
-    raise InvalidRecord(f"version: wanted a whole number or none, got {describe(value)}")
+    version = whole(value)
+    if value is not None and (version is None or abs(version) > MAX_VERSION):
+        raise InvalidRecord(f"version: wanted a whole number of at most {MAX_VERSION} or none, got {describe(value)}")
+    return version
 
 
 def _reason(value: object) -> str | None:

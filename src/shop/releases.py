@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from shop.cases import Cases, InventoryCounts
 from shop.effects import Request
-from shop.ledger import Item, ItemKey, LedgerEntry, LedgerState
+from shop.ledger import Item, ItemKey, LedgerEntry, LedgerState, Stock, StockItemError
 from shop.orders import OrderKey
 from shop.packing import Transaction
 from shop.steps import Step, Verdict
@@ -17,19 +17,36 @@ from tablestream.sink import Permanent
 class Releases:
     """Decides releases by the ledger: reserved lines go back, an order without a ledger item gets a tombstone."""
 
-    def __init__(self, releases: Iterable[Request], counts: InventoryCounts) -> None:
-        """Take the releases of one call, in stream order."""
+    def __init__(self, releases: Iterable[Request], stock: Stock, counts: InventoryCounts) -> None:
+        """Take the releases of one call, in stream order; `stock` reads stock items."""
         self.cases = Cases(releases, counts)
+        self._items = stock
         self._ledger: dict[OrderKey, LedgerEntry | None] = {}
         self._order_of = {ItemKey.ledger(order): order for order in self.cases.open}
 
     def unread(self) -> list[ItemKey]:
-        """Return the ledger items that are not known."""
-        return [ItemKey.ledger(order) for order in self.cases.open if order not in self._ledger]
+        """Return the ledger items that are not known, and the stock items that are doubted."""
+        ledger = [ItemKey.ledger(order) for order in self.cases.open if order not in self._ledger]
+        return ledger + [ItemKey.stock(product) for product in sorted(self.cases.doubted)]
 
     def read(self, key: ItemKey, item: Item | None) -> None:
-        """Learn a ledger item, None when it does not exist; an order for which nothing is held is done."""
-        order = self._order_of[key]
+        """Learn an item, None when it does not exist; an order for which nothing is held is done."""
+        if key in self._order_of:
+            self._read_ledger(self._order_of[key], item)
+        else:
+            self._read_stock(key, item)
+
+    def _read_stock(self, key: ItemKey, item: Item | None) -> None:
+        try:
+            self._items.available(key, item)
+        except StockItemError as error:
+            entries = {order: self._ledger.get(order) for order in self.cases.open}
+            holding = [order for order, entry in entries.items() if entry and key.product_id in dict(entry.lines)]
+            self.cases.hold_up(key.product_id, holding, error)
+        else:
+            self.cases.trust(key.product_id)
+
+    def _read_ledger(self, order: OrderKey, item: Item | None) -> None:
         try:
             entry = None if item is None else LedgerEntry.from_item(item)
         except ValueError as error:
@@ -40,8 +57,11 @@ class Releases:
             self.cases.close(order)
 
     def impossible(self, key: ItemKey, problem: str) -> None:
-        """Learn that an order's ledger item can never be read."""
-        self.cases.close(self._order_of[key], Permanent(f"DynamoDB does not take the key of this order: {problem}"))
+        """Learn that an item can never be read: its key is an order's, or the stock item is not what is wrong."""
+        if key in self._order_of:
+            self.cases.close(self._order_of[key], Permanent(f"DynamoDB does not take the key of this order: {problem}"))
+        else:
+            self.cases.trust(key.product_id)
 
     def plan(self) -> list[Step]:
         """Return the next step for each open order whose ledger item is known, in stream order."""

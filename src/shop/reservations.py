@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from shop.allocation import allocate
 from shop.cases import Cases, InventoryCounts
 from shop.effects import Request
-from shop.ledger import Item, ItemKey, available_in
+from shop.ledger import Item, ItemKey, Stock, StockItemError
 from shop.orders import OrderKey
 from shop.packing import Transaction
 from shop.steps import Step, Target, Verdict
@@ -17,27 +17,44 @@ from shop.transactions import Refusal
 class Reservations:
     """Decides reserves: at first all are taken to be possible, then the refusals tell."""
 
-    def __init__(self, reserves: Iterable[Request], counts: InventoryCounts) -> None:
-        """Take the reserves of one call, in stream order."""
+    def __init__(self, reserves: Iterable[Request], stock: Stock, counts: InventoryCounts) -> None:
+        """Take the reserves of one call, in stream order; `stock` reads stock items."""
         self.cases = Cases(reserves, counts)
+        self._items = stock
         self._withdrawn: set[OrderKey] = set()
         self._stock: dict[str, int | None] = {}
         self._unread: set[str] = set()
         self._told: set[str] = set()
 
     def unread(self) -> list[ItemKey]:
-        """Return the stock items that a refusal did not show: there are none, or the service left them out."""
-        return [ItemKey.stock(product) for product in sorted(self._unread)]
+        """Return the stock items that are doubted, or missing where a refusal should have shown them."""
+        return [ItemKey.stock(product) for product in sorted(self._unread | self.cases.doubted)]
 
     def read(self, key: ItemKey, item: Item | None) -> None:
         """Learn a stock item; None when it does not exist."""
-        product = key.pk.removeprefix("PRODUCT#")
+        product = key.product_id
         self._unread.discard(product)
-        self._stock[product] = None if item is None else available_in(item)
+        self._learn(product, item)
+
+    def _learn(self, product: str, item: Item | None) -> None:
+        try:
+            self._stock[product] = self._items.available(ItemKey.stock(product), item)
+        except StockItemError as error:
+            self._stock.pop(product, None)
+            wanting = [order for order, reserve in self.cases.open.items() if product in dict(reserve.lines)]
+            self.cases.hold_up(product, wanting, error)
+        else:
+            self.cases.trust(product)
 
     def impossible(self, key: ItemKey, problem: str) -> None:  # noqa: ARG002 -- the customer is told that it is unknown
-        """Learn that a product's id is none that DynamoDB can hold: so there is no such product."""
-        self.read(key, None)
+        """Learn that a product's id is none that DynamoDB can hold: so there is no such product.
+
+        Where the item was only doubted, it is not what is wrong.
+        """
+        if key.product_id in self._unread:
+            self.read(key, None)
+        else:
+            self.cases.trust(key.product_id)
 
     def plan(self) -> list[Step]:
         """Return the next step for each open order, in stream order."""
@@ -84,7 +101,7 @@ class Reservations:
         if item is None:
             self._unread.add(product)
         else:
-            self._stock[product] = available_in(item)
+            self._learn(product, item)
         return news
 
     def waited(self) -> None:

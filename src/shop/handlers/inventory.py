@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from shop.effects import Release, Reserve
-from shop.orders import SETTLED, OrderStatus, status_of
+from shop.orders import SETTLED, OrderStatus, known_status, status_of
 from tablestream.change import Change
+from tablestream.errors import InvalidRecord
 
 
 def order_placed(change: Change) -> Reserve | None:
@@ -13,8 +14,17 @@ def order_placed(change: Change) -> Reserve | None:
 
 
 def status_changed(change: Change) -> Release | None:
-    """Release what a cancelled order holds."""
-    return Release(change) if status_of(change.raw_image) is OrderStatus.CANCELLED else None
+    """Release what a cancelled order holds.
+
+    An order is decided once, so one that becomes pending again would stay so: raises `InvalidRecord` for it.
+    """
+    status = status_of(change.raw_image)
+    if status is OrderStatus.PENDING:
+        before = known_status(change.record["dynamodb"]["OldImage"])
+        raise InvalidRecord(
+            f"status: wanted a new order to reserve for, got pending after {before or 'an unknown one'}"
+        )
+    return Release(change) if status is OrderStatus.CANCELLED else None
 
 
 def order_removed(change: Change) -> Release | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -45,6 +46,8 @@ class FakeDynamoDB:
         """Partition keys for which a whole call is refused."""
         self.unfit: set[str] = set()
         """Partition keys for which a transaction is cancelled with that reason."""
+        self.tells_reasons = True
+        """Whether what an update cannot be applied to cancels the transaction, or fails the call without a reason."""
         self._tokens: set[str] = set()
 
     # What tests say and ask.
@@ -56,11 +59,15 @@ class FakeDynamoDB:
     def order(self, pk: str, sk: str, status: str = "pending") -> None:
         self._put(ORDERS, pk, sk, status={"S": status})
 
+    def break_stock(self, product: str, available: Mapping[str, Any]) -> None:
+        """Have a stock item say something that is no number, with its type tag."""
+        self._put(INVENTORY, f"PRODUCT#{product}", "STOCK", available=available)
+
     def _put(self, table: str, pk: str, sk: str, **attributes: object) -> None:
         self.items[table, pk, sk] = {"pk": {"S": pk}, "sk": {"S": sk}, **attributes}
 
     def available(self, product: str) -> int:
-        return int(self.items[INVENTORY, f"PRODUCT#{product}", "STOCK"]["available"]["N"])
+        return int(Decimal(self.items[INVENTORY, f"PRODUCT#{product}", "STOCK"]["available"]["N"]))
 
     def status(self, pk: str, sk: str) -> str:
         status: str = self.items[ORDERS, pk, sk]["status"]["S"]
@@ -140,6 +147,10 @@ class FakeDynamoDB:
             return {"Code": "ValidationError", "Message": "does not fit"}
         operation = action.get("Put") or action["Update"]
         old = self.items.get(target)
+        if operation.get("UpdateExpression") == Actions.GIVE and "N" not in (old or {}).get("available", {"N": ""}):
+            if not self.tells_reasons:
+                raise failure("ValidationException")
+            return {"Code": "ValidationError", "Message": "An operand in the update has an incorrect data type"}
         condition = operation.get("ConditionExpression")
         if condition is None or _holds(condition, old, operation.get("ExpressionAttributeValues", {})):
             return {"Code": "None"}
@@ -155,7 +166,7 @@ class FakeDynamoDB:
         item = self.items.setdefault(target, {"pk": {"S": target[1]}, "sk": {"S": target[2]}})
         if update in {Actions.TAKE, Actions.GIVE}:
             sign = -1 if update == Actions.TAKE else 1
-            old = int(item.get("available", {"N": "0"})["N"])
+            old = Decimal(item.get("available", {"N": "0"})["N"])
             item["available"] = {"N": str(old + sign * int(values[":units"]["N"]))}
         elif update == Actions.SET_RELEASED:
             item |= {"state": values[":released"], "eventId": values[":event"], "decidedAt": values[":now"]}
@@ -180,4 +191,5 @@ def _holds(condition: str, old: Item | None, values: Mapping[str, Any]) -> bool:
     if condition == Actions.STILL_RESERVED:
         return old is not None and old["state"] == values[":reserved"]
     assert condition == Actions.IN_STOCK
-    return old is not None and int(old["available"]["N"]) >= int(values[":units"]["N"])
+    available = (old or {}).get("available", {})
+    return "N" in available and Decimal(available["N"]) >= int(values[":units"]["N"])

@@ -47,6 +47,14 @@ def test_one_error_names_everything_that_is_missing_or_wrong() -> None:
     ]
 
 
+def test_each_table_has_a_name_of_its_own() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        Config.from_env({**GOOD, "JOURNAL_TABLE": "orders"})
+    assert str(raised.value) == "TABLE_NAME, JOURNAL_TABLE: wanted different tables, got str 'orders' for all of them"
+    with pytest.raises(ConfigurationError, match="TABLE_NAME, INVENTORY_TABLE, JOURNAL_TABLE: wanted different tables"):
+        Config.from_env({**GOOD, "JOURNAL_TABLE": "orders", "INVENTORY_TABLE": "orders"})
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

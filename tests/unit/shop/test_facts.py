@@ -6,11 +6,13 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from shop.effects import Facts, Notification
 from shop.messages import compose
 from shop.notifications import SnsSink
 from tablestream import Change, Permanent, Run
-from tablestream.testing import effects, inserted
+from tablestream.testing import Raw, effects, inserted
 
 LEAD = {"pk": "LEAD#1", "sk": "LEAD#1", "entityType": "Lead", "leadId": "1", "budget": Decimal("10.50")}
 
@@ -27,11 +29,32 @@ def test_facts_about_an_entity_become_a_message_with_its_type() -> None:
     assert message.attributes == {"type": "lead.created", "entity": "Lead"}
 
 
-def test_values_of_an_image_can_be_said_as_they_are() -> None:
-    said = {"budget": Decimal("10.50"), "photo": b"\x00\xff", "tags": frozenset({"b", "a"})}
-    change = Change.from_record(inserted(LEAD))
-    body = json.loads(compose(Notification("lead.created", change, Facts("Lead", said))).body)
-    assert (body["budget"], body["photo"], body["tags"]) == ("10.50", "AP8=", ["a", "b"])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (Raw({"N": "10"}), "10"),
+        (Raw({"N": "10.0"}), "10.0"),
+        (Raw({"N": "1E+1"}), "10"),
+        (Raw({"N": "-10.50"}), "-10.50"),
+        (Raw({"N": "1E-7"}), "0.0000001"),
+        (Raw({"N": "9007199254740993"}), "9007199254740993"),
+        ("text", "text"),
+        (True, True),
+        (Raw({"NULL": True}), None),
+        (b"\x00\xff", "AP8="),
+        ({"b", "a"}, ["a", "b"]),
+        ({10, 9}, ["9", "10"]),
+        ({b"b", b"a"}, ["YQ==", "Yg=="]),
+        ([1, {"units": 2, "tags": {"x"}}], ["1", {"units": "2", "tags": ["x"]}]),
+    ],
+)
+def test_each_type_of_dynamodb_has_one_form_in_a_message(value: Any, said: Any) -> None:
+    change = Change.from_record(inserted({**LEAD, "value": value}))
+    body = json.loads(
+        compose(Notification("lead.created", change, Facts("Lead", {"value": change.image["value"]}))).body
+    )
+    assert body["value"] == said
+    assert type(body["value"]) is type(said)
 
 
 def test_what_json_cannot_hold_is_a_dead_letter_not_an_endless_retry() -> None:

@@ -119,6 +119,15 @@ def test_a_malformed_status_before_is_poison_before_anything_has_happened(before
         effects_of(modified(order_item(status=before), order_item(status=status)))
 
 
+@pytest.mark.parametrize("before", ["confirmed", "rejected", "shipped", "delivered", "cancelled", "lost", None])
+def test_an_order_that_becomes_pending_again_is_poison_as_it_would_stay_so(before: str | None) -> None:
+    reason = (
+        f"status: wanted a new order .*, got pending after {before if before not in {'lost', None} else 'an unknown'}"
+    )
+    with pytest.raises(InvalidRecord, match=reason):
+        effects_of(modified(order_item(status=before), order_item(status="pending")))
+
+
 def test_an_unknown_status_is_poison() -> None:
     with pytest.raises(InvalidRecord, match="status"):
         effects_of(modified(order_item(), order_item(status="lost")))

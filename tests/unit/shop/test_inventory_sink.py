@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from shop.cases import InventoryCounts
 from shop.effects import Release, Reserve
 from shop.inventory import InventorySink
+from shop.ledger import StockItemError
 from shop.orders import OrderKey
 from shop.steps import Tables
 from tablestream.change import Change
@@ -271,6 +272,81 @@ def test_a_ledger_item_that_cannot_be_read_harms_only_its_order(shop: Shop) -> N
     first, second = shop.apply(release(1), release(2))
     assert isinstance(first, Permanent)
     assert second == DONE
+
+
+# Stock items that do not say what is available.
+
+NO_NUMBERS: list[dict[str, Any]] = [{"S": "5"}, {"N": "2.5"}, {"M": {}}, {"NULL": True}]
+
+
+def is_broken(answer: Answer, product: str) -> bool:
+    wanted = f"wanted a whole number as `available` of PRODUCT#{product} / STOCK in the table inventory"
+    return isinstance(answer, Transient) and isinstance(answer.error, StockItemError) and wanted in str(answer.error)
+
+
+@pytest.mark.parametrize("available", NO_NUMBERS)
+@pytest.mark.parametrize("shows_items", [True, False])
+def test_a_stock_item_that_is_broken_rejects_nobody_and_holds_up_only_who_wants_it(
+    shop: Shop, caplog: pytest.LogCaptureFixture, available: dict[str, Any], *, shows_items: bool
+) -> None:
+    shop.db.stock(cup=3)
+    shop.db.break_stock("tea", available)
+    shop.db.shows_items = shows_items
+    placed = [shop.place(1, cup=1), shop.place(2, cup=1, tea=3), shop.place(3, cup=1), shop.place(4, tea=3)]
+    answers = shop.apply(*placed)
+    assert [is_broken(answer, "tea") for answer in answers] == [False, True, False, True]
+    assert shop.statuses(1, 2, 3, 4) == ["confirmed", "pending", "confirmed", "pending"]
+    assert (shop.states(2, 4), shop.db.available("cup")) == ([None, None], 1)
+    assert shop.clock.slept == []
+    (line,) = [record for record in caplog.records if record.name == "tablestream.shop"]
+    assert (line.levelname, line.__dict__["table"], line.__dict__["item_key"], line.__dict__["error_class"]) == (
+        "ERROR",
+        "inventory",
+        "PRODUCT#tea / STOCK",
+        "StockItemError",
+    )
+
+
+@pytest.mark.parametrize("tells_reasons", [True, False])
+def test_a_stock_item_that_is_broken_parks_no_release(shop: Shop, *, tells_reasons: bool) -> None:
+    shop.db.stock(tea=5, cup=5)
+    shop.apply(shop.place(1, cup=1), shop.place(2, cup=1, tea=1), shop.place(3, tea=1))
+    shop.db.break_stock("tea", {"S": "4"})
+    shop.db.tells_reasons = tells_reasons
+    answers = shop.apply(release(1), release(2), release(3))
+    assert [is_broken(answer, "tea") for answer in answers] == [False, True, True]
+    assert shop.states(1, 2, 3) == ["RELEASED", "RESERVED", "RESERVED"]
+    shop.db.stock(tea=3)
+    assert shop.apply(release(2), release(3)) == [DONE, DONE]
+    assert (shop.db.available("tea"), shop.db.available("cup")) == (5, 5)
+
+
+@pytest.mark.parametrize("throttled", [3, 1000])
+def test_an_order_is_not_blamed_before_the_stock_items_it_moves_could_be_read(shop: Shop, throttled: int) -> None:
+    shop.db.stock(tea=5)
+    shop.apply(shop.place(1, tea=1))
+    shop.db.break_stock("tea", {"S": "4"})
+    reads = iter([None, *["ThrottlingException"] * throttled])
+    shop.db.before_read = lambda: shop.db.faults.append(next(reads, None))
+    (answer,) = shop.apply(release(1))
+    assert is_broken(answer, "tea") if throttled == 3 else isinstance(answer, Transient)
+
+
+@pytest.mark.parametrize("written", ["10", "10.0", "1E+1"])
+def test_stock_and_holdings_are_whole_numbers_however_they_are_written(shop: Shop, written: str) -> None:
+    shop.db.break_stock("tea", {"N": written})
+    assert shop.apply(shop.place(1, tea=11), shop.place(2, tea=10)) == [DONE, DONE]
+    assert shop.states(1, 2) == ["REJECTED", "RESERVED"]
+    assert "11 ordered, 10 available" in shop.reasons(1)
+    shop.db.items[INVENTORY, "LEDGER#USER#2", "ORDER#2"]["lines"] = {"M": {"tea": {"N": written}}}
+    assert shop.apply(release(2)) == [DONE]
+    assert shop.db.available("tea") == 10
+
+
+def test_a_stock_item_that_says_nothing_has_no_units(shop: Shop) -> None:
+    shop.db.items[INVENTORY, "PRODUCT#tea", "STOCK"] = {"pk": {"S": "PRODUCT#tea"}, "sk": {"S": "STOCK"}}
+    assert shop.apply(shop.place(1, tea=1)) == [DONE]
+    assert shop.states(1) == ["REJECTED"]
 
 
 # Faults.

@@ -35,6 +35,13 @@ def test_a_good_order() -> None:
     )
 
 
+@pytest.mark.parametrize("written", ["10", "10.0", "1E+1", "1e1", "010", "100e-1"])
+def test_whole_numbers_are_whole_however_they_are_written(written: str) -> None:
+    order = parse(version=Raw({"N": written}), items=[line(quantity=Raw({"N": written}))])
+    assert (order.version, order.lines) == (10, (OrderLine("tea", 10),))
+    assert type(order.version) is type(order.lines[0].quantity) is int
+
+
 def test_total_version_and_reason_are_optional() -> None:
     order = parse(total=None, version=None)
     assert (order.total, order.version, order.reason) == (None, None, None)
@@ -92,8 +99,9 @@ def test_many_lines_of_few_products() -> None:
         ({"orderId": LONE_SURROGATE}, "orderId: wanted valid Unicode, got str"),
         ({"total": "21.00"}, "total: wanted a number or none, got str '21.00'"),
         ({"total": True}, "total: wanted a number or none, got bool True"),
-        ({"version": "1"}, "version: wanted a whole number or none, got str '1'"),
-        ({"version": Decimal("1.5")}, "version: wanted a whole number or none, got Decimal"),
+        ({"version": "1"}, "version: wanted a whole number of at most 9007199254740991 or none, got str '1'"),
+        ({"version": Decimal("1.5")}, "version: wanted a whole number of at most .* or none, got Decimal"),
+        ({"version": 2**53}, "version: wanted a whole number of at most .* or none, got int 9007199254740992"),
         ({"statusReason": 5}, "statusReason: wanted text or none, got int 5"),
     ],
 )

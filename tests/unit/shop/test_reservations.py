@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shop.cases import InventoryCounts
 from shop.effects import Request
-from shop.ledger import Item
+from shop.ledger import Item, Stock
 from shop.orders import OrderKey, OrderLine
 from shop.packing import Transaction
 from shop.reservations import Reservations
@@ -27,7 +27,7 @@ def verdicts(reservations: Reservations) -> list[Verdict]:
 
 
 def test_what_has_been_taken_is_no_longer_there() -> None:
-    reservations = Reservations([wanting(1, 3), wanting(2, 3)], InventoryCounts())
+    reservations = Reservations([wanting(1, 3), wanting(2, 3)], Stock("inventory"), InventoryCounts())
     reservations.refused([Refusal(TEA, stock(5))])
     first, _ = reservations.plan()
     reservations.committed(Transaction((first,)))
@@ -35,7 +35,7 @@ def test_what_has_been_taken_is_no_longer_there() -> None:
 
 
 def test_the_same_stock_is_news_once_until_it_has_been_forgotten() -> None:
-    reservations = Reservations([wanting(1, 1)], InventoryCounts())
+    reservations = Reservations([wanting(1, 1)], Stock("inventory"), InventoryCounts())
     told = [Refusal(TEA, stock(5))]
     assert [reservations.refused(told), reservations.refused(told)] == [True, False]
     reservations.plan()
@@ -44,14 +44,14 @@ def test_the_same_stock_is_news_once_until_it_has_been_forgotten() -> None:
 
 
 def test_a_product_that_was_not_shown_is_news_once_and_read() -> None:
-    reservations = Reservations([wanting(1, 1)], InventoryCounts())
+    reservations = Reservations([wanting(1, 1)], Stock("inventory"), InventoryCounts())
     told = [Refusal(TEA, None)]
     assert [reservations.refused(told), reservations.refused(told)] == [True, False]
     assert [key.pk for key in reservations.unread()] == ["PRODUCT#tea"]
 
 
 def test_stock_told_just_before_a_wait_is_still_believed_after_it() -> None:
-    reservations = Reservations([wanting(1, 9)], InventoryCounts())
+    reservations = Reservations([wanting(1, 9)], Stock("inventory"), InventoryCounts())
     reservations.plan()
     reservations.refused([Refusal(TEA, stock(5))])
     reservations.waited()
