@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +14,14 @@ from moto.cloudformation.parsing import get_model_map
 from local import orders
 from local import stack as stacks
 from local.clients import REGION, Client, Clients
+from local.containers import HOST, bridge_address
 from local.external import mirror
 from local.faults import FUNCTION_TOKEN
 from local.server import Server
 from local.translate import translate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
     from local.faults import Faults
@@ -122,6 +124,25 @@ class Cloud:
             }
         return variables
 
+    def admit_containers(self, prepare: Callable[[], None] | None = None) -> str | None:
+        """Let containers of this machine in, and tell functions in them their variables; return the URL for them.
+
+        Listens on Docker's bridge as well, where no other machine comes; with a Docker in a virtual machine containers
+        come to 127.0.0.1. None where they cannot come: no Docker, the port is taken there, or the tables are elsewhere.
+        `prepare` is done before the first function is told; it must make no requests.
+        """
+        if self.dynamodb_endpoint:
+            return None
+        if (bridge := bridge_address()) is not None and self._address[0] == "127.0.0.1":
+            try:
+                self._server.listen_also(bridge)
+            except OSError:
+                return None
+        told = {name: _for_containers(function) for name, function in self.functions.items()}
+        named = {function.name: told[name] for name, function in self.functions.items()}
+        self._server.reception.expect({**named, **told}, prepare)
+        return f"http://{HOST}:{self.port}" if bridge or sys.platform != "linux" else None
+
     def seed(self, event: Any) -> None:
         """Put the world in place in which `event` happened: products in stock and the orders its images show.
 
@@ -153,6 +174,11 @@ class Cloud:
     def _at_home(self, function: FunctionSpec) -> FunctionSpec:
         signed = {"AWS_SESSION_TOKEN": FUNCTION_TOKEN}
         return replace(function, environment={**function.environment, **self.aws_environment(), **signed})
+
+
+def _for_containers(function: FunctionSpec) -> Mapping[str, str]:
+    """The variables but for the addresses of this machine, which a container reaches under another name."""
+    return {name: value for name, value in function.environment.items() if not name.startswith("AWS_ENDPOINT_URL")}
 
 
 @contextmanager

@@ -153,13 +153,18 @@ def decode(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def seed(dynamodb: Client, outputs: Mapping[str, str], event: Any) -> None:
-    """Stock PRODUCTS, and bring the tables to where they were when the changes of `event` had been made.
+    """Stock PRODUCTS, and restore the tables for `event`."""
+    Shop(dynamodb, outputs).stock()
+    restore(dynamodb, outputs, event)
+
+
+def restore(dynamodb: Client, outputs: Mapping[str, str], event: Any) -> None:
+    """Bring the tables to where they were when the changes of `event` had been made.
 
     The handler's order update is conditional on the order's state, so the order must be there; and what was decided
     about an order that is older than the event is in the ledger. Images DynamoDB itself would refuse (some sample
     events are malformed on purpose) are left out.
     """
-    Shop(dynamodb, outputs).stock()
     records = event.get("Records") if isinstance(event, Mapping) else None
     seen: set[str] = set()
     for record in records if isinstance(records, list) else ():

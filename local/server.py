@@ -6,6 +6,7 @@ queue.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 from itertools import islice
 
@@ -15,6 +16,7 @@ from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 
 from local.clients import REGION
+from local.containers import Reception
 from local.faults import Faults
 from local.serving import App, Environ, Serving, StartResponse
 
@@ -47,19 +49,32 @@ class Server:
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         moto_api_backend.reset()
         self.faults = Faults(_Tidy(DomainDispatcherApplication(create_backend_app)))
-        self._serving = Serving(self.faults, "embedded-aws", host=host, port=port, threaded=False, handler=_Handler)
-        self._serving.start()
+        self.reception = Reception(self.faults)
+        self._servings = [self._serve(host, port)]
 
     @property
     def port(self) -> int:
         """Where it listens."""
-        return self._serving.port
+        return self._servings[0].port
 
     @property
     def endpoint(self) -> str:
         """The URL for programs on this machine."""
-        return self._serving.endpoint
+        return self._servings[0].endpoint
+
+    def listen_also(self, host: str) -> None:
+        """Serve the same at another address of this machine, on the same port. Raises OSError where that is taken."""
+        with socket.socket() as probe:  # werkzeug would end the process
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, self.port))
+        self._servings.append(self._serve(host, self.port))
 
     def close(self) -> None:
         """Stop serving and free the port."""
-        self._serving.close()
+        for serving in self._servings:
+            serving.close()
+
+    def _serve(self, host: str, port: int) -> Serving:
+        serving = Serving(self.reception, "embedded-aws", host=host, port=port, threaded=False, handler=_Handler)
+        serving.start()
+        return serving

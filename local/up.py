@@ -7,16 +7,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from local.bystander import Bystander
+from local.bystander import SHOP_OUTPUTS, Bystander
 from local.cloud import Cloud
+from local.containers import Unseen
 from local.control import Control
 from local.errors import UsageError
 from local.exercises import exercises
 from local.greeting import greet
 from local.lambda_api import LambdaApi
+from local.orders import restore
 from local.recording import Recording, read
 from local.running import Options, Running
 from local.samconfig import parameter_overrides
+from local.samples import samples
 from local.signals import stop_signals
 from local.state import State, announced
 from local.view import View, changes, console
@@ -60,7 +63,8 @@ def up(options: UpOptions) -> int:
         runtimes = [running.runtime(name) for name in cloud.functions]
         api = stack.enter_context(LambdaApi({runtime.function.name: runtime for runtime in runtimes}, options.host))
         control = stack.enter_context(Control(exercises(cloud.faults, running, view.say)))
-        greet(output, cloud, running, api)
+        for_containers = cloud.admit_containers(_sample_orders(cloud.outputs))
+        greet(output, cloud, running, api, for_containers)
         stack.enter_context(
             announced(State.of_this_process(cloud.endpoint, control.endpoint, options.dynamodb_endpoint, cloud.outputs))
         )
@@ -82,6 +86,20 @@ def _cloud(options: UpOptions) -> Cloud:
         overrides=parameter_overrides(options.template, options.config_env),
         dynamodb_endpoint=options.dynamodb_endpoint,
     )
+
+
+def _sample_orders(outputs: Mapping[str, str]) -> Callable[[], None] | None:
+    """What puts the orders of the sample events in place, for `sam local invoke -e events/...`, if this is the shop.
+
+    An event tells of a change that was made, so its order has to be there; but no stream may tell of it, or the trigger
+    would deliver it first.
+    """
+
+    def put() -> None:
+        for event in samples().values():
+            restore(Unseen(), outputs, event)
+
+    return put if set(outputs) >= SHOP_OUTPUTS else None
 
 
 def _recording(stack: ExitStack, path: Path | None) -> list[Observe]:
