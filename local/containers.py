@@ -83,8 +83,8 @@ class Reception:
             start_response("404 Not Found", [("Content-Type", "application/json")])
             known = ", ".join(sorted(self._variables)) or "none"
             return [json.dumps({"message": f"no function {function}: wanted one of {known}"}).encode()]
-        if self._prepare is not None:
-            self._prepare, prepare = None, self._prepare
+        prepare, self._prepare = self._prepare, None
+        if prepare is not None:
             prepare()
         start_response("200 OK", [("Content-Type", "application/json")])
         return [json.dumps(dict(variables)).encode()]

@@ -22,7 +22,9 @@ def greet(output: Console, cloud: Cloud, running: Running, api: LambdaApi, for_c
     """Print it; `for_containers` is the address for functions that `sam local` runs."""
     output.print(f"Embedded AWS at {cloud.endpoint}", style="bold", soft_wrap=True)
     if for_containers:
-        output.print(f"Containers reach it at {for_containers}: sam local invoke -e EVENT", style="bold", soft_wrap=True)
+        output.print(
+            f"Containers reach it at {for_containers}: sam local invoke -e EVENT", style="bold", soft_wrap=True
+        )
     if cloud.dynamodb_endpoint:
         output.print(f"Tables at {cloud.dynamodb_endpoint}", style="bold", soft_wrap=True)
     output.print(table("Stack", ["output", "value"], sorted(cloud.outputs.items())))

@@ -63,7 +63,7 @@ def up(options: UpOptions) -> int:
         runtimes = [running.runtime(name) for name in cloud.functions]
         api = stack.enter_context(LambdaApi({runtime.function.name: runtime for runtime in runtimes}, options.host))
         control = stack.enter_context(Control(exercises(cloud.faults, running, view.say)))
-        for_containers = cloud.admit_containers(_sample_orders(cloud.outputs))
+        for_containers = cloud.admit_containers(sample_orders(cloud.outputs))
         greet(output, cloud, running, api, for_containers)
         stack.enter_context(
             announced(State.of_this_process(cloud.endpoint, control.endpoint, options.dynamodb_endpoint, cloud.outputs))
@@ -88,7 +88,7 @@ def _cloud(options: UpOptions) -> Cloud:
     )
 
 
-def _sample_orders(outputs: Mapping[str, str]) -> Callable[[], None] | None:
+def sample_orders(outputs: Mapping[str, str]) -> Callable[[], None] | None:
     """What puts the orders of the sample events in place, for `sam local invoke -e events/...`, if this is the shop.
 
     An event tells of a change that was made, so its order has to be there; but no stream may tell of it, or the trigger

@@ -16,7 +16,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 
 from shop.assembly import Clients, assemble
-from shop.config import Config
+from shop.config import Config, is_unresolved
 from shop.metrics import Recorder
 from tablestream.collector import spare_batches
 from tablestream.run import SystemClock
@@ -24,9 +24,15 @@ from tablestream.run import SystemClock
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from tablestream.worker import Response
+    from tablestream.worker import Response, Worker
 
-_config = Config.from_env(os.environ)
+_dry_run = None
+if is_unresolved(os.environ):
+    # Imported only in `sam local`, where it finds the names of a stack, or does without one.
+    from shop.sam_local import dry_run_without_stack
+
+    _dry_run = dry_run_without_stack(os.environ)
+
 _SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "tablestream-shop")
 _NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Tablestream")
 
@@ -34,7 +40,15 @@ _logger = Logger(service=_SERVICE)
 _metrics = Metrics(namespace=_NAMESPACE, service=_SERVICE)
 copy_config_to_registered_loggers(_logger, include={"tablestream"})
 _recorder = Recorder(_metrics, SystemClock())
-_worker = assemble(_config, Clients.connect(_config), observe=_recorder.report, observe_inventory=_recorder.inventory)
+
+
+def _deployed() -> Worker:
+    config = Config.from_env(os.environ)
+    clients = Clients.connect(config)
+    return assemble(config, clients, observe=_recorder.report, observe_inventory=_recorder.inventory)
+
+
+_worker = _dry_run or _deployed()
 
 if os.environ.get("POWERTOOLS_TRACE_DISABLED", "true").lower() not in {"true", "1"}:
     # Imported only where X-Ray is on: it takes a tenth of a second of every cold start.

@@ -136,7 +136,7 @@ def assemble(
         journal=DynamoDBJournal(clients.journal, config.journal_table, ttl_days=config.journal_ttl_days),
         dead_letters=S3DeadLetters(clients.failures, config.failures_bucket),
         name=config.consumer,
-        table=config.table_arn or config.table_name,
+        table=None if config.any_table else config.table_arn or config.table_name,
         margin_seconds=config.deadline_margin_seconds,
         ignore_before=config.ignore_before,
         local_changes_only=config.local_changes_only,

@@ -21,11 +21,26 @@ _TABLE_ARN = re.compile(r"arn:[a-z0-9-]+:dynamodb:[a-z0-9-]+:\d{12}:table/[A-Za-
 _TOPIC = re.compile(r"arn:[a-z0-9-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
+_LOGICAL_ID = re.compile(r"[A-Za-z0-9]{1,255}")
+
 _KINDS = {int: "a whole number", float: "a number"}
 _MAX_TTL_DAYS = 3650
 _MIN_MARGIN_SECONDS = 2.0
 _MAX_MARGIN_SECONDS = 60.0
 _MAX_CONCURRENCY = 64
+
+
+def is_unresolved(environ: Mapping[str, str]) -> bool:
+    """Tell whether this is `sam local`, with the template's own names for topic and bucket in place of theirs.
+
+    The SAM CLI resolves no reference to a resource. Only of these two can that be told: a table may be called Table.
+    """
+    topic, bucket = environ.get("TOPIC_ARN", ""), environ.get("FAILURES_BUCKET", "")
+    return (
+        bool(environ.get("AWS_SAM_LOCAL"))
+        and all(_LOGICAL_ID.fullmatch(name) for name in (topic, bucket))
+        and not _BUCKET.fullmatch(bucket)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +62,8 @@ class Config:
     ignore_before: float | None = None
     """Seconds since the epoch."""
     local_changes_only: bool = False
+    any_table: bool = False
+    """Whether records of every table are taken: in `sam local`, where the event in a file names a table of its own."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Config:
@@ -67,6 +84,7 @@ class Config:
             table_arn=reader.text("TABLE_ARN", _TABLE_ARN, "a table's ARN") if environ.get("TABLE_ARN") else None,
             ignore_before=reader.time("IGNORE_BEFORE"),
             local_changes_only=reader.switch("LOCAL_CHANGES_ONLY"),
+            any_table=bool(environ.get("AWS_SAM_LOCAL")),
         )
         reader.distinct("TABLE_NAME", "INVENTORY_TABLE", "JOURNAL_TABLE")
         reader.check()

@@ -124,7 +124,7 @@ class Worker:
         _log(report)
         if error is not None:
             raise error
-        return _answer(event, report)
+        return answer_of(event, report)
 
     def process(self, event: object, context: LambdaContext | None = None) -> tuple[Report, TablestreamError | None]:
         """Process an event and return what became of it, with the error that the invocation ends with, if any."""
@@ -232,7 +232,7 @@ def _length_of(event: object) -> int:
     return len(records) if isinstance(records, list) else 0
 
 
-def _answer(event: object, report: Report) -> Response:
+def answer_of(event: object, report: Report) -> Response:
     """Return the partial batch response, with what else the event asks for."""
     failures = [] if report.checkpoint is None else [{"itemIdentifier": report.checkpoint}]
     answer: Response = {"batchItemFailures": failures}

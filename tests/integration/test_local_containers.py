@@ -128,7 +128,7 @@ def test_requests_of_both_addresses_come_to_the_application_one_at_a_time() -> N
     def ask() -> None:
         both.wait()
         for _ in range(50):
-            reception({"PATH_INFO": "/"}, None)
+            reception({"PATH_INFO": "/"}, lambda *_: None)
 
     threads = [threading.Thread(target=ask) for _ in range(2)]
     for thread in threads:

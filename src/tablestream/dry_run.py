@@ -1,0 +1,111 @@
+"""A worker that shows what it would carry out, one line an effect, and calls nobody.
+
+For events on one's own machine: the lines hold what the records hold, personal data too.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tablestream.dead_letters import DeadLetter
+from tablestream.report import Outcome, Report
+from tablestream.router import Router
+from tablestream.run import LambdaContext, Run
+from tablestream.sink import DONE, Answer, Effect, answer_to
+from tablestream.worker import Response, Worker, answer_of
+
+Say = Callable[[str], object]
+"""Takes a line."""
+
+
+def say(line: str) -> None:
+    """Write a line to standard output, which Lambda's log shows."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class DryRunSink:
+    """Stands for a sink: says each effect in a line and answers that it is done."""
+
+    name: str
+    takes: tuple[type, ...]
+    idempotent: bool = False
+    show: Callable[[Any], str] = repr
+    """Puts an effect into words; what it raises is answered as a sink answers it, `InvalidRecord` as permanent."""
+    say: Say = say
+
+    def apply(self, effects: Sequence[Effect[Any]], run: Run) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
+        """Say the effects."""
+        return [self._answer(effect.value) for effect in effects]
+
+    def _answer(self, value: object) -> Answer:
+        try:
+            shown = self.show(value)
+        except Exception as error:  # noqa: BLE001 -- as in a sink: it concerns this effect only
+            return answer_to(error)
+        self.say(f"  {self.name}: {shown}")
+        return DONE
+
+
+@dataclass(frozen=True, slots=True)
+class _Journal:
+    """Knows nothing, and says what it would have to remember."""
+
+    say: Say
+
+    def read(self, keys: Sequence[str], run: Run) -> Mapping[str, frozenset[str]]:  # noqa: ARG002 -- the protocol's
+        return dict.fromkeys(keys, frozenset())
+
+    def record(self, done: Mapping[str, frozenset[str]], run: Run) -> None:  # noqa: ARG002 -- the protocol's
+        for names in done.values():
+            self.say(f"  journal: {len(names)} done of a record that may come again")
+
+
+@dataclass(frozen=True, slots=True)
+class _DeadLetters:
+    """Says which records would be stored, and why."""
+
+    say: Say
+
+    def store(self, letters: Sequence[DeadLetter], run: Run) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
+        for letter in letters:
+            self.say(f"  dead letter: {letter.event_id}: {letter.reason} ({letter.handler or 'before any handler'})")
+        return [DONE] * len(letters)
+
+    def key(self, letter: DeadLetter) -> str:
+        return letter.event_id
+
+
+class DryRun:
+    """Call it like a worker, with Lambda's event and context: it answers and raises what the worker would."""
+
+    def __init__(self, router: Router, sinks: Sequence[DryRunSink], *, because: str, say: Say = say) -> None:
+        """Take the handlers, and what stands for the sinks; `because` says why nothing is carried out."""
+        self._worker = Worker(router, sinks, journal=_Journal(say), dead_letters=_DeadLetters(say))
+        self._because = because
+        self._say = say
+
+    def __call__(self, event: object, context: LambdaContext | None = None) -> Response:
+        """Say what the event would lead to; records of any table are taken."""
+        self._say(f"Dry run: {self._because}. Shown, not carried out (it may be personal data):")
+        report, error = self._worker.process(event, context)
+        if error is not None:
+            raise error
+        for outcome, why in _NOTHING.items():
+            if count := report.count(outcome):
+                self._say(f"  nothing to do: {_of(count, report)}, {why}")
+        return answer_of(event, report)
+
+
+_NOTHING = {
+    Outcome.SKIPPED: "which no handler wants",
+    Outcome.DUPLICATE: "which stand in the event before",
+}
+
+
+def _of(count: int, report: Report) -> str:
+    return f"{count} of {report.records} record{'' if report.records == 1 else 's'}"
