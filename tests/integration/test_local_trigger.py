@@ -389,18 +389,9 @@ def test_a_function_without_concurrency_is_throttled_and_no_attempt_is_used(star
     assert {one.invoke.attempt for one in ended} == {0}
 
 
-BAD_ANSWERS = [
-    "{'batchItemFailures': [{'itemIdentifier': ''}]}",
-    "{'batchItemFailures': [{'itemIdentifier': None}]}",
-    "{'batchItemFailures': [{'id': '1'}]}",
-    "{'batchItemFailures': [{'itemIdentifier': 'of another batch'}]}",
-    "'done'",
-    "{1, 2}",
-]
-
-
-@pytest.mark.parametrize("answer", BAD_ANSWERS)
-def test_a_bad_answer_fails_the_whole_batch(start: Callable[..., World], answer: str) -> None:
+def test_a_bad_answer_fails_the_whole_batch(start: Callable[..., World]) -> None:
+    """One of them end to end; what else is a bad answer: tests/conformance/test_recordings.py."""
+    answer = "{'batchItemFailures': [{'itemIdentifier': 'of another batch'}]}"
     settings: dict[str, Any] = {"FunctionResponseTypes": ["ReportBatchItemFailures"], "MaximumRetryAttempts": 1}
     world = start(f"def handler(event, context): return {answer}", template(**settings))
     world.write("a", "b")
