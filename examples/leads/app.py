@@ -1,0 +1,30 @@
+"""The Lambda function `examples.leads.app.handler`."""
+
+from __future__ import annotations
+
+import os
+
+import boto3
+from botocore.config import Config
+
+from examples.leads.handlers import Message, router
+from tablestream import DynamoDBJournal, S3DeadLetters, ThreadParallel, Worker, each
+
+# One attempt a call, and a short one: the worker itself tries again, and ends in time.
+CALLS = Config(connect_timeout=0.5, read_timeout=1.5, retries={"total_max_attempts": 1})
+topic = boto3.client("sns", config=CALLS)
+
+
+def send(message: Message) -> None:
+    """Publish a message."""
+    topic.publish(TopicArn=os.environ["TOPIC_ARN"], Message=message.text)
+
+
+handler = Worker(
+    router,
+    [each(Message, send, name="messages")],
+    journal=DynamoDBJournal(boto3.client("dynamodb", config=CALLS), os.environ["JOURNAL_TABLE"]),
+    dead_letters=S3DeadLetters(boto3.client("s3", config=CALLS), os.environ["FAILURES_BUCKET"]),
+    name=os.environ["AWS_LAMBDA_FUNCTION_NAME"],
+    parallel=ThreadParallel(8),
+)

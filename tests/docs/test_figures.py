@@ -1,0 +1,29 @@
+"""Figures that the documentation gives are those of the code and the template."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from shop.config import Config
+from tablestream.worker import DEFAULT_MARGIN_SECONDS
+from tests.cloudformation import translated
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize(
+    ("page", "told", "times"),
+    [
+        ("operations.md", r"(\d+) seconds before the timeout", 1),
+        ("tuning.md", r"`Timeout` less (\d+) s", 1),
+        ("tuning.md", r"The worker stops (\d+) s before", 1),
+    ],
+)
+def test_the_margin_is_the_templates(page: str, told: str, times: int) -> None:
+    (worker,) = [one for one in translated()["Resources"].values() if one["Type"] == "AWS::Lambda::Function"]
+    margin = worker["Properties"]["Environment"]["Variables"]["DEADLINE_MARGIN_SECONDS"]
+    assert re.findall(told, (DOCS / page).read_text()) == [margin] * times
+    assert float(margin) == DEFAULT_MARGIN_SECONDS == Config("t", "i", "j", "a", "f").deadline_margin_seconds
