@@ -16,6 +16,8 @@ LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 INLINE = re.compile(
     r"`(?!tests/aws/)(?P<path>(?:src|tests|local|ops|docs|events|examples|benchmarks|requirements)/[^`\s*:]+)"
 )
+MODULE = re.compile(r"`(?:[\w/]+/)?(?P<name>\w+\.py)`")
+FOLDERS = ("src", "tests", "local", "ops", "examples", "benchmarks", "requirements")
 TARGET = re.compile(r"^([a-z0-9-]+):", re.MULTILINE)
 MAKE = re.compile(r"(?:^ {4}|^|`)make ([a-z][a-z0-9-]*)", re.MULTILINE)
 
@@ -88,6 +90,12 @@ def test_a_link_leads_to_a_file_and_a_heading(page: Path) -> None:
 def test_a_path_that_is_named_exists(page: Path) -> None:
     for path in INLINE.finditer(prose(page)):
         assert (ROOT / path["path"]).exists(), path[0]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_a_module_that_is_named_exists(page: Path) -> None:
+    modules = {module.name for folder in FOLDERS for module in (ROOT / folder).rglob("*.py")}
+    assert {found["name"] for found in MODULE.finditer(prose(page))} <= modules
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
