@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from tablestream.change import TTL_PRINCIPAL
 from tablestream.sizes import item_bytes, record_bytes
@@ -23,22 +23,32 @@ _KEY_BYTES = (2048, 1024)
 _FIRST_SEQUENCE_NUMBER = 100_000_000_000_000_000_001
 
 
-def inserted(item: Item, **settings: Any) -> Record:
+class Settings(TypedDict, total=False):
+    """The settings of a record, as `record` explains them."""
+
+    keys: Sequence[str]
+    sequence_number: int | str | None
+    at: float
+    table: str
+    view: str
+
+
+def inserted(item: Item, **settings: Unpack[Settings]) -> Record:
     """Return the record of a new item. `settings` are those of `record`."""
     return record("INSERT", item, new=item, **settings)
 
 
-def modified(old: Item, new: Item, **settings: Any) -> Record:
+def modified(old: Item, new: Item, **settings: Unpack[Settings]) -> Record:
     """Return the record of a modified item. `settings` are those of `record`."""
     return record("MODIFY", new, old=old, new=new, **settings)
 
 
-def removed(item: Item, **settings: Any) -> Record:
+def removed(item: Item, **settings: Unpack[Settings]) -> Record:
     """Return the record of a removed item. `settings` are those of `record`."""
     return record("REMOVE", item, old=item, **settings)
 
 
-def expired(item: Item, **settings: Any) -> Record:
+def expired(item: Item, **settings: Unpack[Settings]) -> Record:
     """Return the record of an item that Time to Live removed. `settings` are those of `record`."""
     return {**removed(item, **settings), "userIdentity": {"type": "Service", "principalId": TTL_PRINCIPAL}}
 

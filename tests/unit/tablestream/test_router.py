@@ -161,11 +161,11 @@ def test_a_handler_without_an_entity_gets_every_item() -> None:
     router.on_insert()(on_lead)
     router.on_modify(changed=("email",))(on_won)
     router.on_remove()(on_gone)
-    keys = {"keys": ("id",)}
-    assert names(router, inserted(PLAIN, **keys)) == ["on_lead"]
-    assert names(router, modified(PLAIN, {**PLAIN, "email": "b"}, **keys)) == ["on_won"]
-    assert names(router, modified(PLAIN, {**PLAIN, "name": "b"}, **keys)) == []
-    assert names(router, removed(PLAIN, **keys)) == ["on_gone"]
+    keys = ("id",)
+    assert names(router, inserted(PLAIN, keys=keys)) == ["on_lead"]
+    assert names(router, modified(PLAIN, {**PLAIN, "email": "b"}, keys=keys)) == ["on_won"]
+    assert names(router, modified(PLAIN, {**PLAIN, "name": "b"}, keys=keys)) == []
+    assert names(router, removed(PLAIN, keys=keys)) == ["on_gone"]
 
 
 def test_handlers_of_all_items_and_of_an_entity_run_in_the_order_of_registration(routes: Router) -> None:
