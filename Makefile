@@ -23,29 +23,49 @@ NEED_MINISTACK := $(if $(PYTHON313),$(PYTHON313),python3.13) requirements/instal
 NEED_COMPILE := $(INSTALL) .venv-compile compile
 
 .DEFAULT_GOAL := help
-.PHONY: help run local order invoke invoke-docker events test slow conformance simulate mutants check format build e2e requirements clean
+.PHONY: help run local order status redrive replay fault mapping invoke invoke-docker events test slow conformance simulate mutants bench check format build e2e requirements clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-run: ## Play the shop's scenario against an embedded AWS and check the outcome; needs no account and no Docker
+run: ## Play a day of the shop on an embedded AWS and check it
 	@$(NEED_LOCAL)
 	@$(PY) -m local demo $(ARGS)
 
-local: ## Keep an embedded AWS with the stream trigger running; Ctrl-C ends it
+local: ## Keep an embedded AWS and the stream trigger running
 	@$(NEED_LOCAL)
 	@$(PY) -m local up $(ARGS)
 
-order: ## Place an order in a running `make local` (ARGS="--help" for more)
+order: ## Place an order in `make local` (ARGS=--help for more)
 	@$(NEED_LOCAL)
 	@$(PY) -m local order $(ARGS)
 
-invoke: ## Run the handler on a sample event: make invoke EVENT=events/insert-order.json
+status: ## Names, addresses and state of a running `make local`
+	@$(NEED_LOCAL)
+	@$(PY) -m local status $(ARGS)
+
+redrive: ## Its dead letters: ARGS=list, show, run or discard
+	@$(NEED_LOCAL)
+	@$(PY) -m local exec $(PY) -m ops redrive $(or $(ARGS),list) --stack {stack}
+
+replay: ## Send items of its table again, as if just inserted
+	@$(NEED_LOCAL)
+	@$(PY) -m local exec $(PY) -m ops replay $(ARGS) --stack {stack}
+
+fault: ## Make its AWS fail, to practise (ARGS=--help for more)
+	@$(NEED_LOCAL)
+	@$(PY) -m local fault $(or $(ARGS),--help)
+
+mapping: ## Stop or start its deliveries: ARGS=disable or enable
+	@$(NEED_LOCAL)
+	@$(PY) -m local mapping $(or $(ARGS),--help)
+
+invoke: ## The handler on one event: EVENT=events/insert-order.json
 	@$(if $(EVENT),,$(error Say which event: make invoke EVENT=events/insert-order.json))
 	@$(NEED_LOCAL)
 	@$(PY) -m local invoke $(EVENT) $(ARGS)
 
-invoke-docker: ## The same by `sam build` and `sam local invoke`, in a container of Lambda's image; needs Docker
+invoke-docker: ## The same by `sam local invoke`, in Docker
 	@$(if $(EVENT),,$(error Say which event: make invoke-docker EVENT=events/insert-order.json))
 	@$(NEED_LOCAL)
 	@$(NEED_SAM)
@@ -55,11 +75,11 @@ events: ## Write the sample events anew from their builders
 	@$(NEED_LOCAL)
 	@$(PY) -m local events
 
-test: ## Unit, integration and conformance tests and a share of the simulation, with coverage
+test: ## Unit, integration and rule tests, and some simulation
 	@$(NEED_DEV)
 	@$(PY) -m pytest -q -m "not e2e and not slow" --cov $(ARGS)
 
-slow: ## Tests that start and kill whole programs: the command line, redrive and replay, each some seconds
+slow: ## Tests that start and kill programs, each some seconds
 	@$(NEED_DEV)
 	@$(PY) -m pytest -q -m slow $(ARGS)
 
@@ -67,20 +87,20 @@ conformance: ## The delivery rules only
 	@$(NEED_DEV)
 	@$(PY) -m pytest -q tests/conformance $(ARGS)
 
-simulate: ## Seeded fault schedules, ours and the baselines: make simulate SEEDS=2000, or SEED=7 REGIME=harsh
+simulate: ## Fault schedules: SEEDS=2000, or SEED=7 REGIME=harsh
 	@$(NEED_DEV)
 	@$(PY) -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(REGIME),--regime $(REGIME)) $(ARGS)
 
-mutants: ## Realistic slips planted one by one in a copy of the tree: the simulation has to notice each
+mutants: ## Planted slips, each of which the simulation must notice
 	@$(NEED_DEV)
 	@$(PY) -m tests.simulation.mutants $(ARGS)
 
-bench: ## Measure the worker beside what people use today, and write docs/performance.md (ARGS="--quick" for a look)
+bench: ## Measure, and write docs/performance.md (ARGS=--quick)
 	@$(NEED_DEV)
 	@$(PY) -m benchmarks $(ARGS)
 
-check: ## Formatting, lint, types, the template as CloudFormation gets it, and its security
+check: ## Formatting, lint, types, the template and its security
 	@$(NEED_DEV)
 	@$(NEED_CHECKOV)
 	@$(VENV)/bin/ruff format --check .
@@ -89,25 +109,25 @@ check: ## Formatting, lint, types, the template as CloudFormation gets it, and i
 	@$(PY) -m tests.lint_template
 	@$(PY) -m tests.security
 
-format: ## Format and fix what can be fixed
+format: ## Format, and fix what can be fixed
 	@$(NEED_DEV)
 	@$(VENV)/bin/ruff check --fix --exit-zero -q .
 	@$(VENV)/bin/ruff format .
 
-build: ## Build the Lambda package with the SAM CLI, for python3.13, with whatever Python is here
+build: ## Build the Lambda package with the SAM CLI
 	@$(NEED_SAM)
 	@PYTHON=$(abspath .venv-sam/bin/python) $(SAM) build $(ARGS)
 	@test -n "$$(find .aws-sam/build/Worker/shop -name '*.pyc' 2>/dev/null)" || echo "No python3.13 was found: the package" \
 	  "holds no byte code, and a cold start takes longer. If there is one: make build PYTHON313=/path/to/python3.13"
 	@$(PYTHON) tests/e2e/package.py .aws-sam/build/Worker .aws-sam/worker.zip
 
-e2e: ## The package in containers by `sam local`, and deployed into an emulator; needs Docker, Lambda's image, python3.13
+e2e: ## The package in containers and deployed; needs Docker
 	@$(NEED_DEV)
 	@$(NEED_SAM)
 	@$(NEED_MINISTACK) || echo "No python3.13, so nothing is deployed into an emulator. If there is one: make e2e PYTHON313=..."
 	@$(PY) -m pytest -q -m e2e tests/e2e $(ARGS)
 
-requirements: ## Compile requirements/*.in to hashed files that fit Python 3.11 to 3.13
+requirements: ## Compile requirements/*.in to hashed files
 	@$(NEED_COMPILE)
 	@set -e; compiled() { if [ $$1 = runtime ]; then echo src/requirements.txt; else echo requirements/$$1.txt; fi; }; \
 	for step in runtime local:runtime dev:local sam checkov ministack compile; do \

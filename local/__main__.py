@@ -1,4 +1,4 @@
-"""The command line: `python -m local up | demo | order | fault | mapping | invoke | serve | events`."""
+"""The command line: `python -m local up | demo | order | status | fault | mapping | exec | invoke | serve | events`."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_invoke(commands.add_parser("invoke", help="the handler on a sample event, without Docker"))
     _add_serve(commands.add_parser("serve", help="the embedded AWS without trigger, for a container to use"))
     _add_order(commands.add_parser("order", help="place or change an order in a running `up`"))
+    _add_status(commands.add_parser("status", help="where everything of a running `up` is, and where it stands"))
+    _add_exec(commands.add_parser("exec", help="another program, pointed at a running `up`"))
     _add_fault(commands.add_parser("fault", help="make the AWS of a running `up` fail, to practise"))
     _add_mapping(commands.add_parser("mapping", help="disable or enable an event source mapping of a running `up`"))
     commands.add_parser("events", help="write events/*.json anew").set_defaults(run=_events)
@@ -83,6 +85,7 @@ def _add_invoke(parser: argparse.ArgumentParser) -> None:
     _template(parser)
     parser.add_argument("event", type=Path, help="a JSON file")
     parser.add_argument("--function", help="logical id, where the template's streams invoke several")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show every line the function writes")
     parser.set_defaults(run=_invoke)
 
 
@@ -103,6 +106,21 @@ def _add_order(parser: argparse.ArgumentParser) -> None:
     kind.add_argument("--remove", metavar="ORDER", help="remove an order")
     kind.add_argument("--poison", action="store_true", help="place an order that cannot be understood")
     parser.set_defaults(run=_order)
+
+
+def _add_status(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.set_defaults(run=_status)
+
+
+def _add_exec(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "words",
+        nargs=argparse.REMAINDER,
+        metavar="PROGRAM ...",
+        help="e.g. aws dynamodb list-tables; {stack} and {NameOfAnOutput} are filled in",
+    )
+    parser.set_defaults(run=_exec)
 
 
 def _add_fault(parser: argparse.ArgumentParser) -> None:
@@ -143,6 +161,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _up(given: argparse.Namespace) -> int:
     with _many_imports():
+        from local.bystander import shop_watcher
         from local.up import UpOptions, up
 
     return up(
@@ -157,7 +176,8 @@ def _up(given: argparse.Namespace) -> int:
             verbose=given.verbose,
             record=given.record,
             replay=given.replay,
-        )
+        ),
+        shop_watcher,
     )
 
 
@@ -172,7 +192,7 @@ def _invoke(given: argparse.Namespace) -> int:
     with _many_imports():
         from local.invoke import invoke
 
-    return invoke(given.event, given.template, given.function)
+    return invoke(given.event, given.template, given.function, verbose=given.verbose)
 
 
 def _serve(given: argparse.Namespace) -> int:
@@ -193,6 +213,21 @@ def _order(given: argparse.Namespace) -> int:
     lines = list(zip(products, quantities, strict=True))
     wish = Wish(lines, given.customer, given.poison, given.cancel, given.ship, given.remove)
     return order(wish)
+
+
+def _status(given: argparse.Namespace) -> int:
+    from local.practice import status
+
+    return status(as_json=given.json)
+
+
+def _exec(given: argparse.Namespace) -> int:
+    from local.errors import UsageError
+    from local.execute import execute
+
+    if not given.words:
+        raise UsageError("wanted a program to run")
+    return execute(given.words)
 
 
 def _fault(given: argparse.Namespace) -> int:

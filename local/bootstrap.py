@@ -13,7 +13,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import IO, Any
 
 Json = Any  # what an event or an answer holds
@@ -63,12 +62,6 @@ def describe(error: BaseException) -> dict[str, Json]:
     }
 
 
-def _in_a_line(error: BaseException) -> str:
-    """What was raised, and where."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno})"
-
-
 def _load(handler_path: str) -> Handler:
     module, _, name = handler_path.rpartition(".")
     handler: Handler = getattr(importlib.import_module(module.replace("/", ".")), name)
@@ -82,7 +75,6 @@ def _invoke(handler: Handler, request: dict[str, Json]) -> dict[str, Json]:
         # Serialised here, because an answer that JSON cannot hold is an error of the function.
         return {"began": began, "payload": json.dumps(handler(request["event"], Context(request)))}
     except Exception as error:  # noqa: BLE001 - as Lambda does: any exception is the invocation's error
-        print(f"[ERROR] {_in_a_line(error)}", file=sys.stderr)
         return {"began": began, "error": describe(error)}
     finally:
         sys.stdout.flush()

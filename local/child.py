@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -11,17 +12,19 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any
 
 from local.versions import LATEST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from local.functions import FunctionSpec
 
 BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
+LONGEST_WORDS = 300  # characters of a function's own words about its error
+_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 INIT_SECONDS = 60  # Lambda allows 10 s; a laptop under load may need more, and no test should hang on it
 
 
@@ -192,3 +195,21 @@ def _kill(process: subprocess.Popen[str]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         process.kill()
+
+
+def words_of(error: Mapping[str, Any] | None) -> str:
+    """A function error in a line: its class, its message and its place; empty for none."""
+    if error is None:
+        return ""
+    message = " ".join(str(error.get("errorMessage", "")).split())
+    shortened = message if len(message) <= LONGEST_WORDS else f"{message[:LONGEST_WORDS]}…"
+    told = f"{error['errorType']}: {shortened}" if message else str(error["errorType"])
+    place = _place_of(error.get("stackTrace") or ())
+    return told if not place or place in message else f"{told} {place}"
+
+
+def _place_of(trace: Sequence[object]) -> str:
+    """The place in a stack trace where it was raised, empty if that is in no file or in the machinery that imports."""
+    frames = _FRAME.findall("".join(map(str, trace)))
+    own = [(PurePath(path).name, line) for path, line in frames if path != str(BOOTSTRAP) and not path.startswith("<")]
+    return f"({own[-1][0]}, line {own[-1][1]})" if own else ""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Cloud:
-    """Create the stack of `template` in an embedded AWS on `host`:`port` (port 0: a free one).
+    """Create the stack of `template`, under `stack_name`, in an embedded AWS on `host`:`port` (port 0: a free one).
 
     `parameters` replace the template's defaults, and so do `overrides` (of samconfig.toml), where there is a parameter
     of that name. With `dynamodb_endpoint` the tables live on that DynamoDB instead. Only one Cloud may be open in a
@@ -40,6 +40,7 @@ class Cloud:
         self,
         template: Path = Path("template.yaml"),
         *,
+        stack_name: str = "tablestream",
         host: str = "127.0.0.1",
         port: int = 0,
         parameters: Mapping[str, str] | None = None,
@@ -47,6 +48,7 @@ class Cloud:
         dynamodb_endpoint: str | None = None,
     ) -> None:
         self._template = template
+        self._name = stack_name
         self._address = (host, port)
         self._parameters = dict(parameters or {})
         self._overrides = dict(overrides or {})
@@ -58,7 +60,7 @@ class Cloud:
             scratch = owned.enter_context(TemporaryDirectory(prefix="tablestream-"))
             self._server = owned.enter_context(closing(Server(*self._address)))
             self._clients = Clients(self.endpoint, self.dynamodb_endpoint)
-            self._stack = stacks.create(translated, Path(scratch), self._clients.embedded)
+            self._stack = stacks.create(translated, self._name, Path(scratch), self._clients.embedded)
             self._streams = self._mirrored()
             self._owned = owned.pop_all()
         return self
@@ -84,6 +86,11 @@ class Cloud:
         return self._server.faults
 
     @property
+    def stack_name(self) -> str:
+        """What `describe-stacks` finds it by."""
+        return self._stack.name
+
+    @property
     def outputs(self) -> Mapping[str, str]:
         """The stack's outputs."""
         return self._stack.outputs
@@ -102,6 +109,11 @@ class Cloud:
     def notes(self) -> tuple[str, ...]:
         """What the template asks for and is not done here."""
         return self._stack.notes
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The resources that have a stand-in, a line for each type."""
+        return self._stack.missing
 
     def client(self, service: str) -> Client:
         """A boto3 client (one per service, safe to share between threads) of the embedded AWS."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from local.audit import World
 from local.clients import Clients
 from local.cloud import Cloud
 from local.inbox import Inbox
-from local.letters import letters
+from local.letters import Bucket
 from local.orders import Shop
 from local.report import print_report
 from local.running import Options, Running, hurried
 from local.scenario import Scenario, ScenarioError
-from local.view import View, console
+from local.terminal import console, put
+from local.view import View
 from local.watch import Watch
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def demo(template: Path, *, verbose: bool = False) -> int:
         broken = f"{type(error).__name__}: {error}"
     seconds = time.monotonic() - began
     verdict = f"FAILED: {broken}" if broken else "OK: every invariant holds"
-    output.print(f"{verdict} ({seconds:.1f} s)", style="bold red" if broken else "bold green", soft_wrap=True)
+    put(output, f"{verdict} ({seconds:.1f} s)", indent=0, style="bold red" if broken else "bold green")
     return 1 if broken else 0
 
 
@@ -66,7 +68,7 @@ def _played(template: Path, output: Console, *, verbose: bool) -> str:
         options = Options(poll_interval=POLL_INTERVAL, settings=hurried, function=impatient)
         shop = Shop(cloud.client("dynamodb"), cloud.outputs)
         with Running(cloud, observe, options) as running:
-            say = lambda line: output.print(f"\n{line}", style="bold", soft_wrap=True)  # noqa: E731 - one line
+            say = partial(put, output, indent=0, style="bold")
             scenario = Scenario(shop, running, cloud.faults, watch, cloud.outputs["InventoryTableName"], say)
             stuck = _play(scenario)
         output.print()
@@ -89,7 +91,7 @@ def _world(cloud: Cloud, shop: Shop, messages: Sequence[Mapping[str, Any]]) -> W
         ledger=shop.ledger(),
         orders=shop.orders(),
         notifications=messages,
-        letters=letters(cloud.client("s3"), cloud.outputs["FailuresBucketName"]),
+        letters=Bucket(cloud.client("s3"), cloud.outputs["FailuresBucketName"]).letters(),
         journal=journal["Count"],
         faults=cloud.faults.answered,
     )

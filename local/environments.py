@@ -6,7 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from local.child import Child, HandlerTimeoutError, InitError, ProcessEndedError
+from local.child import Child, HandlerTimeoutError, InitError, ProcessEndedError, words_of
 from local.versions import LATEST
 
 if TYPE_CHECKING:
@@ -46,10 +46,12 @@ class Environments:
             threading.Thread(target=self._watch, name=f"{function.logical_id}-reload", daemon=True).start()
 
     def warm(self) -> None:
-        """Start one environment ahead of the first invocation; what goes wrong is told when there is one."""
+        """Start one environment ahead of the first invocation; `on_log` gets what goes wrong."""
         try:
             child = self.take()
-        except NOT_STARTED:
+        except NOT_STARTED as error:
+            if not self._closed.is_set():
+                self._on_log(f"[ERROR] the handler cannot be imported: {_told(error)}{_way_out(error)}")
             return
         self.give_back(child)
 
@@ -142,7 +144,13 @@ def _stamps(folder: Path) -> Iterator[tuple[str, int]]:
 
 
 def _told(error: Exception) -> str:
-    """An import's error in one line: its class, message and place, or how the process ended."""
+    """An import's error in a line: its class, message and place, or how the process ended."""
     if not isinstance(error, InitError):
         return "the process ended" if isinstance(error, ProcessEndedError) else "it took too long"
-    return f"{error.error['errorType']}: {error.error['errorMessage']}"
+    return words_of(error.error)
+
+
+def _way_out(error: Exception) -> str:
+    if not isinstance(error, InitError) or error.error["errorType"] != "ModuleNotFoundError":
+        return ""
+    return ". What it imports must lie in its directory, where `sam build` puts it, or be installed where this runs"

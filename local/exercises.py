@@ -48,7 +48,7 @@ MAPPING: Mapping[str, Argument] = {
 }
 
 
-def exercises(faults: Faults, running: Running, say: Callable[[str], None]) -> Mapping[str, Command]:
+def exercises(faults: Faults, running: Running, say: Callable[[str], None]) -> dict[str, Command]:
     """The commands by name; `say` tells the terminal of `up` what another one asked for."""
 
     def fault(asked: Mapping[str, Json]) -> Json:

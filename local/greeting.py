@@ -1,44 +1,149 @@
-"""What `up` says when it is ready: where everything is, what is not as in AWS, and what to type next."""
+"""Tells where everything of a running `up` is: in few lines at the start, in full for `status`."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
-from local.orders import Order
-from local.stack import STACK
-from local.view import table
+from local.program import command, program
+from local.terminal import put
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from local.cloud import Cloud
-    from local.lambda_api import LambdaApi
+    from local.program import Hint
     from local.running import Running
     from local.settings import MappingSettings
 
+_EXAMPLES: Mapping[str, Any] = {"S": "1", "N": "1", "B": "MQ=="}
 
-def greet(output: Console, cloud: Cloud, running: Running, api: LambdaApi, for_containers: str | None) -> None:
-    """Print it; `for_containers` is the address for functions that `sam local` runs."""
-    output.print(f"Embedded AWS at {cloud.endpoint}", style="bold", soft_wrap=True)
-    if for_containers:
-        output.print(
-            f"Containers reach it at {for_containers}: sam local invoke -e EVENT", style="bold", soft_wrap=True
-        )
-    if cloud.dynamodb_endpoint:
-        output.print(f"Tables at {cloud.dynamodb_endpoint}", style="bold", soft_wrap=True)
-    output.print(table("Stack", ["output", "value"], sorted(cloud.outputs.items())))
-    for name, settings in running.settings.items():
-        output.print(f"{name}: {_settings(settings)}", soft_wrap=True)
-    for note in _notes(cloud, running):
-        output.print(note, style="yellow", markup=False, soft_wrap=True)
-    exports = cloud.aws_environment() | {"AWS_ENDPOINT_URL_LAMBDA": api.endpoint}
-    output.print("\nFrom another terminal, with any AWS SDK or the AWS CLI:")
-    output.print("  export " + " ".join(f"{name}={value}" for name, value in exports.items()), soft_wrap=True)
-    if "TableName" in cloud.outputs:
-        output.print(f"  {_aws_line(cloud)}", markup=False, soft_wrap=True)
-        output.print(f"or  make order  |  python -m local fault --help  |  python -m ops redrive list --stack {STACK}")
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An event source mapping: the table whose changes it delivers, an item that has the table's keys, its settings."""
+
+    mapping: str
+    table: str
+    example: Mapping[str, Any]
+    function: str
+    settings: str
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """A running `up`: addresses, names, and what is not as in AWS. `variables` point any SDK at it.
+
+    `for_containers` is the address for functions that `sam local` runs.
+    """
+
+    stack: str
+    endpoint: str
+    dynamodb_endpoint: str | None
+    for_containers: str | None
+    outputs: Mapping[str, str]
+    deliveries: Sequence[Delivery]
+    notes: Sequence[str]
+    missing: Sequence[str]
+    variables: Mapping[str, str]
+
+    def told(self) -> dict[str, Any]:
+        """A JSON object."""
+        return asdict(self)
+
+
+def about(cloud: Cloud, running: Running, lambda_endpoint: str, for_containers: str | None) -> About:
+    """Put together what there is to tell."""
+    return About(
+        stack=cloud.stack_name,
+        endpoint=cloud.endpoint,
+        dynamodb_endpoint=cloud.dynamodb_endpoint,
+        for_containers=for_containers,
+        outputs=dict(sorted(cloud.outputs.items())),
+        deliveries=[
+            Delivery(
+                one.logical_id,
+                table := one.stream_arn.partition("/")[2].partition("/")[0],
+                _example(cloud, table),
+                one.function,
+                _settings(running.settings[one.logical_id]),
+            )
+            for one in cloud.mappings
+        ],
+        notes=_notes(cloud, running),
+        missing=cloud.missing,
+        variables=cloud.aws_environment() | {"AWS_ENDPOINT_URL_LAMBDA": lambda_endpoint},
+    )
+
+
+def greet(output: Console, told: About, hints: Sequence[Hint], *, verbose: bool = False) -> None:
+    """Say in few lines what runs and what to type next; all that there is to tell if `verbose`."""
+    if verbose:
+        describe(output, told)
+    else:
+        put(output, _headline(told), indent=0)
+        for one in told.deliveries:
+            put(output, f"{one.mapping} delivers the changes of {one.table} to {one.function}", indent=2, hang=2)
+        _print_notes(output, told, named=False)
+    output.print("\nIn another terminal:")
+    width = max(len(hint.command) for hint in hints)
+    for hint in hints:
+        put(output, f"{hint.command.ljust(width)}  {hint.does}", indent=2)
     output.print("\nCtrl-C ends it.\n")
+
+
+def describe(output: Console, told: About) -> None:
+    """Print all that there is to tell."""
+    put(output, _headline(told), indent=0)
+    if told.for_containers is not None:
+        put(
+            output,
+            f"Containers, such as those of `sam local invoke`, reach it at {told.for_containers}",
+            indent=2,
+            hang=2,
+        )
+    width = max(map(len, told.outputs), default=0)
+    for name, value in told.outputs.items():
+        put(output, f"{name.ljust(width)}  {value}", indent=2, hang=2)
+    for one in told.deliveries:
+        line = f"{one.mapping} delivers the changes of {one.table} to {one.function}: {one.settings}"
+        put(output, line, indent=2, hang=2)
+    _print_notes(output, told, named=True)
+    output.print("For any AWS SDK and the AWS CLI:")
+    for name, value in told.variables.items():
+        put(output, f"export {name}={value}", indent=2)
+
+
+def put_item(delivery: Delivery) -> str:
+    """A command of the AWS CLI that writes an item to the delivery's table; in two lines."""
+    return (
+        f"{program()} exec aws dynamodb put-item \\\n"
+        f"    --table-name {delivery.table} --item '{json.dumps(delivery.example)}'"
+    )
+
+
+def _headline(told: About) -> str:
+    tables = f", its tables at {told.dynamodb_endpoint}" if told.dynamodb_endpoint else ""
+    return f"The stack {told.stack} runs on an embedded AWS at {told.endpoint}{tables}"
+
+
+def _print_notes(output: Console, told: About, *, named: bool) -> None:
+    notes = list(told.notes)
+    if named:
+        notes += told.missing
+    elif told.missing:
+        notes.append(f"{len(told.missing)} resource types are not emulated: {command('status')} names them")
+    for note in notes:
+        put(output, note, indent=2, hang=2, style="yellow")
+
+
+def _example(cloud: Cloud, table: str) -> dict[str, Any]:
+    described = cloud.client("dynamodb").describe_table(TableName=table)["Table"]
+    types = {one["AttributeName"]: one["AttributeType"] for one in described["AttributeDefinitions"]}
+    keys = [key["AttributeName"] for key in described["KeySchema"]]
+    return {name: {types[name]: _EXAMPLES[types[name]]} for name in keys}
 
 
 def _settings(settings: MappingSettings) -> str:
@@ -59,12 +164,7 @@ def _notes(cloud: Cloud, running: Running) -> list[str]:
     notes = [f"{name}: {note}" for name, settings in running.settings.items() for note in settings.notes]
     for name, settings in running.settings.items():
         if not settings.enabled:
-            notes.append(f"{name} is disabled in the template: python -m local mapping enable {name}")
+            notes.append(f"{name} is disabled in the template: {command('mapping', f'enable {name}')}")
     if not running.settings:
         notes.append("the template has no event source mapping of a DynamoDB stream: nothing is delivered")
     return [*notes, *cloud.notes]
-
-
-def _aws_line(cloud: Cloud) -> str:
-    item = json.dumps(Order("from-the-shell", [("tea", 1)]).item())
-    return f"aws dynamodb put-item --table-name {cloud.outputs['TableName']} --item '{item}'"

@@ -9,13 +9,15 @@ from local.clients import Clients
 from local.cloud import prepare_for_event
 from local.errors import UsageError
 from local.inbox import Inbox
-from local.letters import letters
-from local.orders import Shop
+from local.letters import Bucket, print_letters
+from local.log_lines import readable
+from local.orders import Shop, id_in
 from local.runtime import Runtime
 from local.signals import stop_signals
-from local.view import console, table
+from local.terminal import console, put, table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from rich.console import Console
@@ -24,16 +26,24 @@ if TYPE_CHECKING:
     from local.runtime import Invocation
 
 
-def invoke(event_path: Path, template: Path, function: str | None) -> int:
-    """Run the function on the event and print its answer and what it did. Returns 1 after a function error."""
+def invoke(event_path: Path, template: Path, function: str | None, *, verbose: bool = False) -> int:
+    """Run the function on the event and print its answer and what it did. Returns 1 after a function error.
+
+    Of what the function writes only what matters is shown, all of it if `verbose`.
+    """
     output, event = console(), read_event(event_path)
+
+    def on_log(line: str) -> None:
+        if (shown := line if verbose else readable(line)) is not None:
+            put(output, shown, indent=0, hang=2, style="dim")
+
     with (
         prepare_for_event(event, template) as cloud,
         Inbox(Clients(cloud.endpoint), cloud.outputs["TopicArn"]) as inbox,
     ):
         shop = Shop(cloud.client("dynamodb"), cloud.outputs)
         before = shop.available()
-        invocation = _run(cloud, cloud.addressed(event), function or _only_function(cloud), output)
+        invocation = _run(cloud, cloud.addressed(event), function or _only_function(cloud), on_log)
         _print_answer(output, invocation)
         stock = [(name, before.get(name, 0), units) for name, units in shop.available().items()]
         output.print(table("Stock", ["product", "before", "after"], stock))
@@ -72,10 +82,10 @@ def _only_function(cloud: Cloud) -> str:
     return functions.pop()
 
 
-def _run(cloud: Cloud, event: Any, function: str, output: Console) -> Invocation:
+def _run(cloud: Cloud, event: Any, function: str, on_log: Callable[[str], None]) -> Invocation:
     if function not in cloud.functions:
         raise UsageError(f"the template has no function {function}, but {sorted(cloud.functions)}")
-    runtime = Runtime(cloud.functions[function], lambda line: output.print(line, style="dim", soft_wrap=True))
+    runtime = Runtime(cloud.functions[function], on_log)
     try:
         return runtime.invoke(event)
     finally:
@@ -84,18 +94,18 @@ def _run(cloud: Cloud, event: Any, function: str, output: Console) -> Invocation
 
 def _print_answer(output: Console, invocation: Invocation) -> None:
     answer = invocation.error if invocation.error is not None else invocation.payload
-    output.print(f"\nAnswer after {invocation.seconds * 1000:.0f} ms:", style="bold")
+    output.print(f"Answer after {invocation.seconds * 1000:.0f} ms:", style="bold")
     output.print(json.dumps(answer, indent=2), markup=False, soft_wrap=True)
+    output.print()
 
 
 def _print_effects(output: Console, cloud: Cloud, shop: Shop, inbox: Inbox) -> None:
     found = [order for order in shop.orders() if "orderId" in order]  # the table may hold other items too
-    orders = [(str(o["orderId"]), str(o.get("status")), str(o.get("statusReason", ""))) for o in found]
-    output.print(table("Orders", ["order", "status", "reason"], orders))
-    ledger = [(entry["sk"], entry["state"], entry.get("reason", "")) for entry in shop.ledger()]
-    output.print(table("Ledger", ["order", "state", "reason"], ledger))
-    messages = [(message["type"], message["orderId"]) for message in inbox.take()]
-    output.print(table("Messages", ["type", "order"], messages))
-    parked = letters(cloud.client("s3"), cloud.outputs["FailuresBucketName"])
-    rows = [(letter.key, letter.body.get("reason", "")) for letter in parked]
-    output.print(table("Dead letters", ["key", "reason"], rows))
+    states = {(entry["pk"].removeprefix("LEDGER#"), entry["sk"]): entry["state"] for entry in shop.ledger()}
+    orders = [
+        (o["orderId"], o.get("status"), states.get((o["pk"], o["sk"]), ""), o.get("statusReason", "")) for o in found
+    ]
+    output.print(table("Orders", ["order", "status", "ledger", "reason"], orders))
+    messages = [(message["type"], id_in(message), message.get("reason") or "") for message in inbox.take()]
+    output.print(table("Messages", ["type", "about", "reason"], messages))
+    print_letters(output, Bucket(cloud.client("s3"), cloud.outputs["FailuresBucketName"]).letters())

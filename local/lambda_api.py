@@ -16,7 +16,7 @@ from local.actions import Throttled
 from local.serving import Serving
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from local.runtime import Invocation, Runtime
@@ -28,10 +28,20 @@ _PATH = re.compile(
 
 
 class LambdaApi:
-    """Serves `runtimes` (by function name) on `host`:`port` (0: a free port) while the with block runs."""
+    """Serves `runtimes` (by function name) on `host`:`port` (0: a free port) while the with block runs.
 
-    def __init__(self, runtimes: Mapping[str, Runtime], host: str = "127.0.0.1", port: int = 0) -> None:
+    `ended` gets the logical id of each function that was invoked here, and what came of it.
+    """
+
+    def __init__(
+        self,
+        runtimes: Mapping[str, Runtime],
+        host: str = "127.0.0.1",
+        port: int = 0,
+        ended: Callable[[str, Invocation], None] = lambda _function, _invocation: None,
+    ) -> None:
         self._runtimes = runtimes
+        self._ended = ended
         self._serving = Serving(Request.application(self._respond), "lambda-api", host=host, port=port)
 
     @property
@@ -62,7 +72,9 @@ class LambdaApi:
             event = json.loads(request.get_data() or b"null")
         except ValueError:
             return _refused(400, "InvalidRequestContentException", "Could not parse request body into json")
-        return _answer(runtime.invoke(event, qualifier), version)
+        invocation = runtime.invoke(event, qualifier)
+        self._ended(runtime.function.logical_id, invocation)
+        return _answer(invocation, version)
 
 
 def _answer(invocation: Invocation, version: str) -> Response:

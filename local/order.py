@@ -5,16 +5,20 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import dataclass
+from enum import Enum, auto
+from functools import partial
 from typing import TYPE_CHECKING
 
 from local.clients import Clients
 from local.inbox import Inbox
-from local.letters import PARKED, letters
+from local.letters import PARKED, Bucket, News
 from local.orders import Order, Shop
-from local.state import State, running
+from local.state import running
+from local.terminal import console, put
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from collections.abc import Set as AbstractSet
 
     from local.orders import Item
 
@@ -35,91 +39,87 @@ class Wish:
 
 
 def order(wish: Wish) -> int:
-    """Carry the wish out and print what happens. Returns 1 if nothing came of it. Raises NotRunningError."""
+    """Carry the wish out and print what happens. Returns 1 if it did not come to its end. Raises NotRunningError."""
     state = running()
     clients = Clients(state.endpoint, state.dynamodb_endpoint)
     shop = Shop(clients.get("dynamodb"), state.outputs)
+    bucket = Bucket(clients.get("s3"), state.outputs["FailuresBucketName"], PARKED)
     with Inbox(clients, state.outputs["TopicArn"]) as inbox:
-        if wish.poison:
-            return _poison(wish, shop, clients, state)
+        follow = Follow(shop, inbox, bucket, News(bucket), partial(put, console(), indent=2, hang=2))
         if changed := wish.cancel or wish.ship or wish.remove:
-            return _change(changed, wish, shop, inbox)
-        return _place(wish, shop, inbox)
+            return _change(changed, wish, shop, follow)
+        return _place(wish, shop, follow)
 
 
-def _place(wish: Wish, shop: Shop, inbox: Inbox) -> int:
-    placed = Order(_new_id(), wish.lines, wish.customer)
+def _place(wish: Wish, shop: Shop, follow: Follow) -> int:
+    lines = [("tea", -1)] if wish.poison else wish.lines
+    placed = Order(uuid.uuid4().hex[:8], lines, wish.customer)
     shop.place(placed)
-    print(f"placed {placed.order_id}: {', '.join(f'{quantity} x {product}' for product, quantity in placed.lines)}")
-    return _follow(placed.order_id, placed.key, shop, inbox, {"order.confirmed", "order.rejected", "order.cancelled"})
+    told = ", which no handler can take" if wish.poison else ""
+    print(f"placed {placed.order_id}{told}: {', '.join(f'{quantity} x {product}' for product, quantity in lines)}")
+    if wish.poison:
+        return 0 if follow(placed.order_id, placed.key, set()) is End.SET_ASIDE else 1
+    ending = {"order.confirmed", "order.rejected", "order.cancelled"}
+    return 0 if follow(placed.order_id, placed.key, ending) is End.ANNOUNCED else 1
 
 
-def _change(order_id: str, wish: Wish, shop: Shop, inbox: Inbox) -> int:
+def _change(order_id: str, wish: Wish, shop: Shop, follow: Follow) -> int:
     key = shop.find(order_id)
     if key is None:
         print(f"there is no order {order_id}")
         return 1
-    if wish.remove:
-        shop.remove(key)
-        return _follow(order_id, key, shop, inbox, {"order.removed"})
-    status = "cancelled" if wish.cancel else "shipped"
+    status = "removed" if wish.remove else "cancelled" if wish.cancel else "shipped"
     if (shop.order(key) or {}).get("status") == status:
         print(f"{order_id} is {status} already")
         return 1
-    shop.set_status(key, status)
-    return _follow(order_id, key, shop, inbox, {f"order.{status}"})
+    if wish.remove:
+        shop.remove(key)
+    else:
+        shop.set_status(key, status)
+    return 0 if follow(order_id, key, {f"order.{status}"}) is End.ANNOUNCED else 1
 
 
-def _follow(order_id: str, key: Item, shop: Shop, inbox: Inbox, ending: set[str]) -> int:
-    seen: set[str] = set()
+class End(Enum):
+    """How the way of an order's change ended."""
 
-    def look() -> bool:
-        for message in inbox.take():
-            if message["orderId"] == order_id:
-                seen.add(message["type"])
-                reason = f": {message['reason']}" if message.get("reason") else ""
-                print(f"  {message['type']}{reason}")
-        return bool(seen & ending)
-
-    done = _wait(look)
-    ledger = shop.ledger_of(key)
-    print(f"  ledger: {ledger['state'] if ledger else 'nothing'}; stock: {_stock(shop)}")
-    return _end(done=done)
+    ANNOUNCED = auto()
+    SET_ASIDE = auto()
+    UNKNOWN = auto()
 
 
-def _poison(wish: Wish, shop: Shop, clients: Clients, state: State) -> int:
-    s3, bucket = clients.get("s3"), state.outputs["FailuresBucketName"]
-    before = {letter.key for letter in letters(s3, bucket, PARKED)}
-    placed = Order(_new_id(), [("tea", -1)], wish.customer)
-    shop.place(placed)
-    print(f"placed {placed.order_id}, which no handler can take: -1 x tea")
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Tells what comes of an order's change, from the inbox and the new dead letters."""
 
-    def look() -> bool:
-        new = [letter for letter in letters(s3, bucket, PARKED) if letter.key not in before]
-        for letter in new:
-            print(f"  dead letter s3://{bucket}/{letter.key}: {letter.body.get('reason')}")
-        return bool(new)
+    shop: Shop
+    inbox: Inbox
+    bucket: Bucket
+    news: News
+    tell: Callable[[str], None]
 
-    return _end(done=_wait(look))
+    def __call__(self, order_id: str, key: Item, ending: AbstractSet[str]) -> End:
+        """Wait for a message of one of the types `ending`, or for a dead letter of the order with this key."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while (end := self._look(order_id, key, ending)) is End.UNKNOWN and time.monotonic() < until:
+            time.sleep(LOOK_SECONDS)
+        ledger = self.shop.ledger_of(key)
+        self.tell(f"ledger: {ledger['state'] if ledger else 'nothing'}; stock: {_stock(self.shop)}")
+        if end is End.UNKNOWN:
+            self.tell(f"nothing more came of it within {PATIENCE_SECONDS:.0f} s: see the other terminal")
+        return end
 
-
-def _wait(look: Callable[[], bool]) -> bool:
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not look():
-        if time.monotonic() > until:
-            return False
-        time.sleep(LOOK_SECONDS)
-    return True
-
-
-def _end(*, done: bool) -> int:
-    if not done:
-        print(f"  nothing came of it within {PATIENCE_SECONDS:.0f} s: see the other terminal")
-    return 0 if done else 1
-
-
-def _new_id() -> str:
-    return uuid.uuid4().hex[:8]
+    def _look(self, order_id: str, key: Item, ending: AbstractSet[str]) -> End:
+        end = End.UNKNOWN
+        for message in self.inbox.take():
+            if message.get("orderId") == order_id:
+                self.tell(f"{message['type']}{f': {reason}' if (reason := message.get('reason')) else ''}")
+                end = End.ANNOUNCED if message["type"] in ending else end
+        for letter in map(self.bucket.read, self.news.take()):
+            if letter.body.get("record", {}).get("dynamodb", {}).get("Keys") == key:
+                self.tell(f"dead letter: {letter.body.get('reason')}")
+                self.tell(f"in {letter.key}")
+                end = End.SET_ASIDE
+        return end
 
 
 def _stock(shop: Shop) -> str:

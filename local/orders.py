@@ -152,6 +152,20 @@ def decode(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
 
 
+def order_of(record: Any) -> str:
+    """The id of the order that a change record is about, by its sort key; empty for what is no order's."""
+    try:
+        kind, _, order_id = str(record["dynamodb"]["Keys"]["sk"]["S"]).partition("#")
+    except (LookupError, TypeError):
+        return ""
+    return order_id if kind == "ORDER" else ""
+
+
+def id_in(message: Mapping[str, Any]) -> str:
+    """The id of what a message is about: orderId, or that of another entity; empty if it names none."""
+    return next((str(value) for name, value in message.items() if name.endswith("Id") and name != "eventId"), "")
+
+
 def seed(dynamodb: Client, outputs: Mapping[str, str], event: Any) -> None:
     """Stock PRODUCTS, and restore the tables for `event`."""
     Shop(dynamodb, outputs).stock()

@@ -1,13 +1,16 @@
-"""`python -m local fault` and `mapping`: ask a running `up` for trouble."""
+"""`python -m local fault`, `mapping` and `status`: what a running `up` is asked from another terminal."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from local.control import ask
 from local.errors import UsageError
 from local.exercises import FUNCTION
+from local.greeting import About, Delivery, describe
 from local.state import running
+from local.terminal import console, put
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,4 +34,20 @@ def fault(kind: str, asked: Mapping[str, Any]) -> int:
 def mapping(name: str | None, *, enabled: bool) -> int:
     """Enable or disable an event source mapping. Raises NotRunningError and UsageError."""
     print(ask(running().control, "mapping", {"name": name, "enabled": enabled}))
+    return 0
+
+
+def status(*, as_json: bool) -> int:
+    """Print what runs and where each shard stands. Raises NotRunningError and UsageError."""
+    told = ask(running().control, "status", {})
+    if as_json:
+        print(json.dumps(told, indent=2))
+        return 0
+    shards = told.pop("status")
+    deliveries = [Delivery(**one) for one in told.pop("deliveries")]
+    output = console()
+    describe(output, About(**told, deliveries=deliveries))
+    output.print("Now:")
+    for line in shards:
+        put(output, line, indent=2)
     return 0

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from local.audit import check, held, order_of
+from local.letters import print_letters
 from local.orders import PRODUCTS
-from local.view import changes, outcome_of, table
+from local.terminal import put, table
+from local.view import changes, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,10 +28,10 @@ def print_report(output: Console, world: World, rows: Sequence[Row]) -> bool:
     output.print(_stock(world))
     output.print(_ledger(world))
     output.print(_notifications(world))
-    output.print(_letters(world))
+    print_letters(output, world.letters)
     checks = check(world)
     for one in checks:
-        output.print(_line(one), soft_wrap=True)
+        put(output, _line(one), indent=2, hang=8)
     return not any(one.problems for one in checks)
 
 
@@ -40,7 +42,7 @@ def _deliveries(rows: Sequence[Row]) -> object:
             changes(ended.invoke.records),
             invoked.attempt + 1,
             outcome_of(step.event, ended)[0],
-            f"{ended.invocation.seconds * 1000:.0f}",
+            round(ended.invocation.seconds * 1000),
         )
         for step, invoked, ended in rows
     ]
@@ -71,12 +73,7 @@ def _notifications(world: World) -> object:
     return table("Notifications published", ["type", "count"], sorted(counts.items()))
 
 
-def _letters(world: World) -> object:
-    rows = [(letter.key, letter.body.get("reason", "")) for letter in world.letters]
-    return table("Failures bucket", ["key", "reason"], rows)
-
-
 def _line(one: Check) -> Text:
     if not one.problems:
-        return Text(f"  holds   {one.name}", "green")
-    return Text(f"  BROKEN  {one.name}: {'; '.join(one.problems)}", "bold red")
+        return Text(f"holds   {one.name}", "green")
+    return Text(f"BROKEN  {one.name}: {'; '.join(one.problems)}", "bold red")

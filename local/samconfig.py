@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import tomllib
 from pathlib import Path
@@ -12,28 +13,51 @@ from local.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-DEFAULT_ENVIRONMENT = "local"
+ENVIRONMENTS = ("local", "default")  # the first that the file has, where none is named; `default` is what SAM writes
 FILE = "samconfig.toml"
 BUILD = ".aws-sam"
+LONGEST_NAME = 40  # characters of a folder's name: what AWS names after a stack may have 64
 
 
 def parameter_overrides(template: Path, environment: str | None = None) -> dict[str, str]:
-    """`parameter_overrides` of an environment in the samconfig.toml beside the template; of `local` if None is named.
+    """`parameter_overrides` of an environment in the samconfig.toml beside the template.
 
-    For a template made by `sam build` that is the file of its project. A command's own section is more specific than
-    `global`, and `deploy` is the command that sets parameters. Raises UsageError for a file that is no TOML, for an
-    environment that was named and is not there, and for overrides in a form that the SAM CLI does not take either.
+    For a template made by `sam build` that is the file of its project. If no environment is named it is `local`, or
+    `default` where there is no `local`. A command's own section is more specific than `global`, and `deploy` is the
+    command that sets parameters. Raises UsageError for a file that is no TOML, for an environment that was named and is
+    not there, and for overrides in a form that the SAM CLI does not take either.
     """
-    path = _project(template.resolve().parent) / FILE
+    overrides: dict[str, str] = {}
+    for parameters in _sections(template, environment):
+        given = parameters.get("parameter_overrides", [])
+        overrides |= dict(_pairs(given, f"{_file(template)}: parameter_overrides"))
+    return overrides
+
+
+def stack_name(template: Path, environment: str | None = None) -> str:
+    """The stack's name in samconfig.toml (see `parameter_overrides`), else the name of the project's folder.
+
+    What CloudFormation does not take in a stack's name becomes a hyphen.
+    """
+    named = [parameters["stack_name"] for parameters in _sections(template, environment) if "stack_name" in parameters]
+    name = str(named[-1]) if named else _file(template).parent.name[:LONGEST_NAME]
+    allowed = re.sub("[^A-Za-z0-9]+", "-", name).strip("-")
+    return allowed if allowed[:1].isalpha() else f"stack-{allowed}".rstrip("-")
+
+
+def _sections(template: Path, environment: str | None) -> list[Mapping[str, Any]]:
+    """The parameters of the chosen environment, the more specific ones later."""
+    path = _file(template)
     environments = _read(path)
     if environment is not None and environment not in environments:
         raise UsageError(f"{path} has no environment {environment!r}: wanted one of {_names(environments)}")
-    chosen = environments.get(environment or DEFAULT_ENVIRONMENT, {})
-    overrides: dict[str, str] = {}
-    for command in ("global", "deploy"):
-        given = _parameters(chosen, command).get("parameter_overrides", [])
-        overrides |= dict(_pairs(given, f"{path}: parameter_overrides"))
-    return overrides
+    known = [name for name in ENVIRONMENTS if name in environments]
+    chosen = environments.get(environment or next(iter(known), ""), {})
+    return [_parameters(chosen, command) for command in ("global", "deploy")]
+
+
+def _file(template: Path) -> Path:
+    return _project(template.resolve().parent) / FILE
 
 
 def _project(folder: Path) -> Path:

@@ -112,15 +112,18 @@ def _batches() -> dict[str, Event]:
 
 def _mixed_batch() -> Event:
     shipped = order("2003", "shipped", version=3, cup=1)
-    dropped = order("2004", "confirmed", version=2, customer="grace", tea=2)
+    dropped = order("2004", "confirmed", version=2, customer="grace", cup=2)
+    refused = order("2007", pot=3)
+    reason = "Not enough in stock: pot (3 ordered, 2 available)."
     return event(
-        inserted(order("2001", tea=2)),
+        inserted(order("2001", tea=4, pot=1)),
         inserted(_user()),
         inserted(order("2002", customer="grace", cup=9)),
         modified(shipped, _then(shipped, status="delivered")),
         inserted({**order("2005", tea=1), "items": "two cups of tea"}),
         modified(dropped, _then(dropped, status="cancelled")),
         removed(order("2006", "delivered", version=4, pot=1)),
+        modified(refused, _then(refused, status="rejected", statusReason=reason)),
     )
 
 

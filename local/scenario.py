@@ -93,7 +93,7 @@ class Scenario:
         """Play all acts, each delivered to its end before the next. Raises ScenarioError."""
         self.shop.stock(PRODUCTS)
         for act in (self._open, self._change, self._poison, self._outage):
-            self.say((act.__doc__ or "").strip())
+            self.say(f"\n{(act.__doc__ or '').strip()}")
             act()
             if not self.running.settle(SETTLE_SECONDS):
                 raise ScenarioError(f"not delivered within {SETTLE_SECONDS} s: {act.__doc__}")

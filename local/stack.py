@@ -27,26 +27,26 @@ if TYPE_CHECKING:
 
     from local.clients import Client
 
-STACK = "tablestream"
-
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What was created. `notes` name what the template asks for and the local trigger does not do."""
+    """What was created. `notes` name what the template asks for and is not done here, `missing` what has a stand-in."""
 
+    name: str
     outputs: Mapping[str, str]
     functions: Mapping[str, FunctionSpec]
     mappings: tuple[StreamMapping, ...]
     notes: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
-def create(translated: Translated, scratch: Path, client: Callable[[str], Client]) -> Stack:
-    """Create the stack and resolve what the trigger needs; inline code is written to a folder in `scratch`.
+def create(translated: Translated, name: str, scratch: Path, client: Callable[[str], Client]) -> Stack:
+    """Create the stack `name` and resolve what the trigger needs; inline code is written to a folder in `scratch`.
 
     Raises TemplateError if a resource cannot be created, or a stream invokes a function that cannot run here.
     """
     _upload_empty_code(client("s3"))
-    stack = _create(translated, client("cloudformation"))
+    stack = _create(translated, name, client("cloudformation"))
     _enable_ttl(translated, stack, client("dynamodb"))
     created = set(stack.resource_map.resources)
     resolve = partial(_resolve, stack=stack)
@@ -61,10 +61,12 @@ def create(translated: Translated, scratch: Path, client: Callable[[str], Client
     wanted = {name: one for name, one in translated.mappings.items() if _holds(one.get("Condition"), stack)}
     mappings, notes = read_mappings(wanted, functions, translated.code, resolve)
     return Stack(
-        outputs=_outputs(client("cloudformation")),
+        name=name,
+        outputs=_outputs(name, client("cloudformation")),
         functions=functions,
         mappings=tuple(replace(one, place=translated.places.get(one.logical_id, "")) for one in mappings),
         notes=(*translated.notes, *notes, *_function_notes(translated.code, {m.function for m in mappings})),
+        missing=translated.missing,
     )
 
 
@@ -86,11 +88,11 @@ def _upload_empty_code(s3: Client) -> None:
     s3.put_object(Bucket=CODE_BUCKET, Key=CODE_KEY, Body=archive.getvalue())
 
 
-def _create(translated: Translated, cloudformation: Client) -> MotoStack:
+def _create(translated: Translated, name: str, cloudformation: Client) -> MotoStack:
     given = [{"ParameterKey": key, "ParameterValue": value} for key, value in translated.parameters.items()]
     try:
         created = cloudformation.create_stack(
-            StackName=STACK,
+            StackName=name,
             TemplateBody=json.dumps(translated.template),
             Parameters=given,
             Capabilities=["CAPABILITY_NAMED_IAM"],
@@ -103,8 +105,8 @@ def _create(translated: Translated, cloudformation: Client) -> MotoStack:
     return stack
 
 
-def _outputs(cloudformation: Client) -> dict[str, str]:
-    stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
+def _outputs(name: str, cloudformation: Client) -> dict[str, str]:
+    stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 

@@ -15,8 +15,11 @@ Json = Any  # what a template holds
 _NEVER = {"AWS::CloudFormation::Stack"}
 
 
-def stand_in(template: dict[str, Any], supported: frozenset[str]) -> list[str]:
-    """Change `template` so that it can be created from the types `supported`; returns a note for each change."""
+def stand_in(template: dict[str, Any], supported: frozenset[str]) -> tuple[list[str], list[str]]:
+    """Change `template` so that it can be created from the types `supported`.
+
+    Returns notes about what invokes no function here, and a line for each type of resource that has a stand-in.
+    """
     notes = [note for name, resource in template["Resources"].items() for note in _other_sources(name, resource)]
     replaced: set[str] = set()
     missing: dict[str, list[str]] = defaultdict(list)
@@ -29,7 +32,7 @@ def stand_in(template: dict[str, Any], supported: frozenset[str]) -> list[str]:
     for section in ("Resources", "Outputs"):
         if section in template:
             template[section] = _without_attributes(template[section], replaced)
-    return notes + [f"{kind} is not emulated: {', '.join(names)}" for kind, names in sorted(missing.items())]
+    return notes, [f"{kind} is not emulated: {', '.join(names)}" for kind, names in sorted(missing.items())]
 
 
 def stand_in_for(name: str, resource: dict[str, Any]) -> dict[str, Any]:

@@ -4,35 +4,49 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.errors import NotRunningError
+from local.program import start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from local.greeting import About
 
 STATE = Path(".local/up.json")
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where the running `up` listens, for AWS calls and for commands (`control`), and what its stack made."""
+    """Where the running `up` listens, for AWS calls and for commands (`control`), and what its stack made.
+
+    `variables` point any AWS SDK at it.
+    """
 
     pid: int
     endpoint: str
     control: str
     dynamodb_endpoint: str | None
+    stack: str
     outputs: Mapping[str, str]
+    variables: Mapping[str, str]
 
     @staticmethod
-    def of_this_process(
-        endpoint: str, control: str, dynamodb_endpoint: str | None, outputs: Mapping[str, str]
-    ) -> State:
+    def of_this_process(told: About, control: str) -> State:
         """The state of an `up` that runs in this process."""
-        return State(os.getpid(), endpoint, control, dynamodb_endpoint, dict(outputs))
+        return State(
+            os.getpid(),
+            told.endpoint,
+            control,
+            told.dynamodb_endpoint,
+            told.stack,
+            dict(told.outputs),
+            dict(told.variables),
+        )
 
 
 @contextmanager
@@ -45,13 +59,15 @@ def announced(state: State) -> Iterator[None]:
     finally:
         if _read() == state:
             STATE.unlink(missing_ok=True)
+            with suppress(OSError):  # something else is kept there
+                STATE.parent.rmdir()
 
 
 def running() -> State:
     """The running `up`. Raises NotRunningError."""
     state = _read()
     if state is None or not _alive(state.pid):
-        raise NotRunningError("nothing is running here: start `make local` in another terminal first")
+        raise NotRunningError(f"nothing is running here: start it in another terminal first, with `{start()}`")
     return state
 
 

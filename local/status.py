@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from local.events import (
@@ -24,9 +23,9 @@ LAST_DIGITS = 8  # of an id or a sequence number: enough to tell them apart on a
 
 @dataclass(slots=True)
 class ShardStatus:
-    """One shard. `lanes` holds what each busy one does. Mutable: it follows the events."""
+    """One shard. `slots` holds what each busy one does. Mutable: it follows the events."""
 
-    lanes: dict[int, str] = field(default_factory=dict)
+    slots: dict[int, str] = field(default_factory=dict)
     waiting_since: dict[int, float] = field(default_factory=dict)
     checkpoint: str = ""
     delivered: int = 0
@@ -39,7 +38,7 @@ class ShardStatus:
         """Take one event."""
         match event:
             case Invoked():
-                self.lanes[event.lane] = f"{event.lane}: {event.count} in flight, attempt {event.attempt + 1}"
+                self.slots[event.lane] = f"{event.count} in flight, attempt {event.attempt + 1}"
                 if event.oldest is not None:
                     self.waiting_since[event.lane] = event.oldest
             case Delivered():
@@ -47,13 +46,13 @@ class ShardStatus:
                 self._rest(event.lane)
             case Advanced():
                 self.delivered += event.done
-                self.lanes[event.lane] = f"{event.lane}: {event.left} come again"
+                self.slots[event.lane] = f"{event.left} come again"
             case Retried():
                 self.attempts_again += 1
-                self.lanes[event.lane] = f"{event.lane}: {event.count} again in {event.wait:.1f} s"
+                self.slots[event.lane] = f"{event.count} again in {event.wait:.1f} s"
             case Split():
                 self.halves += 1
-                self.lanes[event.lane] = f"{event.lane}: halved, {event.first_half} + {event.second_half}"
+                self.slots[event.lane] = f"halved into {event.first_half} + {event.second_half}"
             case Discarded():
                 self.given_up += event.count
                 self._rest(event.lane)
@@ -64,30 +63,28 @@ class ShardStatus:
             case _:
                 return
 
-    def age(self, now: float) -> float:
-        """Seconds since the oldest record that is not done was written."""
-        return max((now - since for since in self.waiting_since.values()), default=0.0)
+    def line(self, now: float) -> str:
+        """What it does, how old the oldest record that is not done is, and what was done."""
+        slots = sorted(self.slots.items())
+        busy = [f"slot {slot}: {what}" if slot else what for slot, what in slots]
+        age = max((now - since for since in self.waiting_since.values()), default=0.0)
+        oldest = [f"the oldest {age:.1f} s old"] if self.waiting_since else []
+        counts = {
+            "filtered": self.filtered,
+            "retried": self.attempts_again,
+            "halved": self.halves,
+            "given up": self.given_up,
+        }
+        counted = [f"{self.delivered} done", *(f"{count} {what}" for what, count in counts.items() if count)]
+        return f"{', '.join([*(busy or ['idle']), *oldest])}; {', '.join(counted)}"
 
     def _rest(self, lane: int) -> None:
-        self.lanes.pop(lane, None)
+        self.slots.pop(lane, None)
         self.waiting_since.pop(lane, None)
 
 
 class Status:
     """All shards of all mappings, and the latency. Mutable: it follows the observations."""
-
-    columns = (
-        "mapping",
-        "shard",
-        "lanes",
-        "iterator age",
-        "checkpoint",
-        "done",
-        "filtered",
-        "retried",
-        "halved",
-        "given up",
-    )
 
     def __init__(self) -> None:
         self._shards: dict[tuple[str, str], ShardStatus] = {}
@@ -105,23 +102,20 @@ class Status:
             return self.latency.add(observation)
         return None
 
-    def rows(self, now: float) -> list[Sequence[object]]:
-        """One row a shard, as `columns` names its cells."""
+    def shards(self, mapping: str) -> int:
+        """How many shards of a mapping's stream have been seen."""
+        return sum(name == mapping for name, _ in self._shards)
+
+    def lines(self, now: float, *, verbose: bool = False) -> list[str]:
+        """A line a shard. Which shard is said where there are several; `verbose` adds that and the checkpoint."""
         return [
-            (
-                mapping,
-                short(shard_id),
-                "; ".join(text for _, text in sorted(shard.lanes.items())) or "idle",
-                f"{shard.age(now):.1f} s",
-                short(shard.checkpoint),
-                shard.delivered,
-                shard.filtered,
-                shard.attempts_again,
-                shard.halves,
-                shard.given_up,
-            )
+            f"{mapping}{self._named(mapping, shard_id, verbose=verbose)}: {shard.line(now)}"
+            + (f"; checkpoint {short(shard.checkpoint) or 'none'}" if verbose else "")
             for (mapping, shard_id), shard in self._shards.items()
         ]
+
+    def _named(self, mapping: str, shard_id: str, *, verbose: bool) -> str:
+        return f" {short(shard_id)}" if verbose or self.shards(mapping) > 1 else ""
 
 
 def short(identifier: str) -> str:

@@ -42,7 +42,8 @@ class Translated:
 
     `template` is plain CloudFormation, to be created with `parameters`; `mappings` are the event source mapping
     resources taken out of it, by logical id, and `qualifiers` its versions and aliases; `places` say where the
-    template has the mappings; `code` is each function's; `notes` say what is not done here.
+    template has the mappings; `code` is each function's; `notes` say what is not done here; `missing` names the
+    resources that have a stand-in, a line for each type.
     """
 
     template: dict[str, Any]
@@ -51,7 +52,8 @@ class Translated:
     parameters: Mapping[str, str] = field(default_factory=dict)
     qualifiers: tuple[Qualifier, ...] = ()
     places: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 def translate(
@@ -73,9 +75,9 @@ def translate(
     plain = _translate(source, values)
     qualifiers = take_qualifiers(plain)
     mappings = _take_mappings(plain)
-    notes = stand_in(plain, supported) if supported is not None else []
+    notes, missing = stand_in(plain, supported) if supported is not None else ([], [])
     places = {name: f"{path.name}, line {line}" for name, line in mapping_lines(text).items()}
-    return Translated(plain, mappings, code, values, tuple(qualifiers.values()), places, tuple(notes))
+    return Translated(plain, mappings, code, values, tuple(qualifiers.values()), places, tuple(notes), tuple(missing))
 
 
 def _read(path: Path) -> str:

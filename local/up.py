@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from local.bystander import SHOP_OUTPUTS, Bystander
 from local.cloud import Cloud
-from local.containers import Unseen
-from local.control import Control
+from local.control import Command, Control
 from local.errors import UsageError
 from local.exercises import exercises
-from local.greeting import greet
+from local.greeting import about, greet, put_item
 from local.lambda_api import LambdaApi
-from local.orders import restore
+from local.program import Hint, command
 from local.recording import Recording, read
 from local.running import Options, Running
-from local.samconfig import parameter_overrides
-from local.samples import samples
+from local.samconfig import parameter_overrides, stack_name
 from local.signals import stop_signals
 from local.state import State, announced
-from local.view import View, changes, console
+from local.terminal import console, put
+from local.view import View, changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from threading import Event
 
     from rich.console import Console
 
+    from local.greeting import About
     from local.observations import Observation
 
     Observe = Callable[[Observation], None]
+
+LOOK_SECONDS = 0.5  # between two looks whether to stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,55 +54,86 @@ class UpOptions:
     replay: Path | None = None
 
 
-def up(options: UpOptions) -> int:
-    """Run until SIGINT or SIGTERM. Returns the exit status."""
+class Watcher(Protocol):
+    """Takes observations from any thread, and looks in the main thread what the deliveries led to."""
+
+    @property
+    def hints(self) -> Sequence[Hint]:
+        """Commands to try in another terminal."""
+        ...
+
+    def __call__(self, observation: Observation) -> None:
+        """Take one observation; must not wait."""
+        ...
+
+    def look_after(self, patience: float = ...) -> None:
+        """Wait at most `patience` seconds for something to see, and print it."""
+        ...
+
+    def place_samples(self) -> None:
+        """Put what the sample events tell of in place, for functions that `sam local` invokes; makes no requests."""
+        ...
+
+
+Watching = Callable[["Cloud", "Console"], AbstractContextManager[Watcher | None]]
+
+
+def up(options: UpOptions, watching: Watching) -> int:
+    """Run until SIGINT or SIGTERM, with the watcher that `watching` gives for this stack. Returns the exit status."""
     output = console()
     with ExitStack() as stack:
         stop = stack.enter_context(stop_signals())
         cloud = stack.enter_context(_cloud(options))
-        view, bystander = View(output, verbose=options.verbose), Bystander(cloud, output)
-        observe = _all([view, bystander, *_recording(stack, options.record)])
+        view, watcher = View(output, verbose=options.verbose), stack.enter_context(watching(cloud, output))
+        watchers: list[Observe] = [] if watcher is None else [watcher]
+        observe = _all([view, *watchers, *_recording(stack, options.record)])
         running = stack.enter_context(Running(cloud, observe, Options(reload=options.reload)))
         runtimes = [running.runtime(name) for name in cloud.functions]
-        api = stack.enter_context(LambdaApi({runtime.function.name: runtime for runtime in runtimes}, options.host))
-        control = stack.enter_context(Control(exercises(cloud.faults, running, view.say)))
-        for_containers = cloud.admit_containers(sample_orders(cloud.outputs))
-        greet(output, cloud, running, api, for_containers)
-        stack.enter_context(
-            announced(State.of_this_process(cloud.endpoint, control.endpoint, options.dynamodb_endpoint, cloud.outputs))
-        )
+        by_name = {runtime.function.name: runtime for runtime in runtimes}
+        api = stack.enter_context(LambdaApi(by_name, options.host, ended=view.invoked))
+        for_containers = cloud.admit_containers(watcher.place_samples if watcher is not None else None)
+        told = about(cloud, running, api.endpoint, for_containers)
+        commands = exercises(cloud.faults, running, view.say)
+        commands["status"] = Command(lambda _asked: told.told() | {"status": view.status()})
+        control = stack.enter_context(Control(commands))
+        greet(output, told, _hints(told, watcher), verbose=options.verbose)
+        stack.enter_context(announced(State.of_this_process(told, control.endpoint)))
         stack.enter_context(view)
         if options.replay is not None:
             _replay(options.replay, cloud, running, output)
         while not stop.is_set():
-            bystander.look_after()
+            _wait(stop, watcher)
     output.print("stopped")
     return 0
+
+
+def _wait(stop: Event, watcher: Watcher | None) -> None:
+    if watcher is None:
+        stop.wait(LOOK_SECONDS)
+    else:
+        watcher.look_after()
+
+
+def _hints(told: About, watcher: Watcher | None) -> list[Hint]:
+    """What to type in another terminal: for a stack that nobody knows, how to write to its tables."""
+    writes = {one.table: Hint(put_item(one), "writes an item") for one in told.deliveries if one.example}
+    return [
+        *(watcher.hints if watcher is not None else writes.values()),
+        Hint(command("status"), "names, addresses, variables for any AWS SDK"),
+        Hint(command("fault", "--help"), "practise an outage"),
+    ]
 
 
 def _cloud(options: UpOptions) -> Cloud:
     return Cloud(
         options.template,
+        stack_name=stack_name(options.template, options.config_env),
         host=options.host,
         port=options.port,
         parameters=options.parameters,
         overrides=parameter_overrides(options.template, options.config_env),
         dynamodb_endpoint=options.dynamodb_endpoint,
     )
-
-
-def sample_orders(outputs: Mapping[str, str]) -> Callable[[], None] | None:
-    """What puts the orders of the sample events in place, for `sam local invoke -e events/...`, if this is the shop.
-
-    An event tells of a change that was made, so its order has to be there; but no stream may tell of it, or the trigger
-    would deliver it first.
-    """
-
-    def put() -> None:
-        for event in samples().values():
-            restore(Unseen(), outputs, event)
-
-    return put if set(outputs) >= SHOP_OUTPUTS else None
 
 
 def _recording(stack: ExitStack, path: Path | None) -> list[Observe]:
@@ -124,6 +158,4 @@ def _replay(path: Path, cloud: Cloud, running: Running, output: Console) -> None
         same = (invocation.payload, invocation.error is None) == (recorded.payload, recorded.error is None)
         what = changes(recorded.event["Records"])
         answer = invocation.error["errorType"] if invocation.error else json.dumps(invocation.payload)
-        output.print(
-            f"replay {number}: {what} -> {answer} ({'as' if same else 'not as'} recorded)", markup=False, soft_wrap=True
-        )
+        put(output, f"replay {number}: {what} -> {answer} ({'as' if same else 'not as'} recorded)", indent=0)

@@ -82,8 +82,8 @@ TABLE: Mapping[str, Expected] = {
         notifications=("order.expired 1007",),
     ),
     "mixed-batch": Expected(
-        ledger_before={"2003": ("RESERVED", {"cup": 1}), "2004": ("RESERVED", {"tea": 2})},
-        taken={"tea": 2 - 2},
+        ledger_before={"2003": ("RESERVED", {"cup": 1}), "2004": ("RESERVED", {"cup": 2})},
+        taken={"tea": 4, "pot": 1, "cup": -2},
         ledger={"2001": "RESERVED", "2002": "REJECTED", "2003": "RESERVED", "2004": "RELEASED"},
         statuses={"2001": "confirmed", "2002": "rejected"},
         notifications=(
@@ -91,6 +91,7 @@ TABLE: Mapping[str, Expected] = {
             "order.received 2002",
             "order.delivered 2003",
             "order.cancelled 2004",
+            "order.rejected 2007",
         ),
         dead_letters=(4,),
     ),

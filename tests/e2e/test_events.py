@@ -10,7 +10,7 @@ import pytest
 from local.clients import Clients
 from local.cloud import Cloud, prepare_for_event
 from local.inbox import Inbox
-from local.letters import letters
+from local.letters import Bucket
 from local.orders import Shop
 from tests.e2e import sam
 from tests.events_table import EVENTS, TABLE, ledger_items
@@ -58,5 +58,5 @@ def announced(inbox: Inbox) -> list[str]:
 def stored(cloud: Cloud, sample: dict[str, Any]) -> list[int]:
     """The places in the event of the records that have become dead letters."""
     records = cloud.addressed(sample)["Records"]
-    found = letters(cloud.client("s3"), cloud.outputs["FailuresBucketName"], "dead-letters/")
+    found = Bucket(cloud.client("s3"), cloud.outputs["FailuresBucketName"], "dead-letters/").letters()
     return sorted(records.index(letter.body["record"]) for letter in found)

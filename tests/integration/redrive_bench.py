@@ -16,7 +16,7 @@ from local.cloud import Cloud
 from local.destinations import FailureContext, failure_object, object_key
 from local.inbox import Inbox
 from local.lambda_api import LambdaApi
-from local.letters import Letter, letters
+from local.letters import Bucket, Letter
 from local.orders import Order, Shop, decode, encode
 from local.runtime import Runtime
 from tablestream.dead_letters import DeadLetter, S3DeadLetters
@@ -96,7 +96,7 @@ class Bench:
         return self.cloud.outputs["TableStreamArn"]
 
     def letters(self, prefix: str = "") -> list[Letter]:
-        return letters(self.cloud.client("s3"), self.bucket, prefix)
+        return Bucket(self.cloud.client("s3"), self.bucket, prefix).letters()
 
     def keys(self, prefix: str = "") -> list[str]:
         return [letter.key for letter in self.letters(prefix)]

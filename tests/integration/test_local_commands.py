@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ["--template", str(ROOT / "template.yaml")]
+ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 PATIENCE = 60  # seconds: a machine under load starts slowly
 
 
@@ -50,7 +55,7 @@ def test_the_demo_ends_with_ok(capsys: pytest.CaptureFixture[str]) -> None:
     assert status == 0, shown
     assert shown.splitlines()[-1].startswith("OK: ")
     assert "partial: " in shown
-    assert "halved into" in shown
+    assert "failed, halved into" in shown
     assert "\x1b" not in shown
 
 
@@ -84,18 +89,98 @@ def test_an_order_is_placed_shipped_and_seen_by_both_terminals(up: Up, capsys: p
     assert main(["order", "--product", "tea", "--quantity", "2", "--product", "cup"]) == 0
     placed = capsys.readouterr().out.splitlines()
     assert placed[1:] == ["  order.received", "  order.confirmed", "  ledger: RESERVED; stock: cup 4, pot 2, tea 18"]
-    assert main(["order", "--ship", placed[0].split()[1].removesuffix(":")]) == 0
+    order = placed[0].split()[1].removesuffix(":")
+    assert main(["order", "--ship", order]) == 0
     assert "order.shipped" in capsys.readouterr().out
     assert main(["order", "--poison"]) == 0
     assert "items[0].quantity" in capsys.readouterr().out
     assert main(["order", "--cancel", "nobody"]) == 1
     assert capsys.readouterr().out == "there is no order nobody\n"
+    assert main(["order", "--product", "hat"]) == 0
+    rejected = capsys.readouterr().out.split()[1].removesuffix(":")
     seen = finish(up.process, signal.SIGTERM)
     assert "stock: cup 5 -> 4, tea 20 -> 18" in seen
-    assert "dead letter: s3://" in seen
+    assert f"message: order.confirmed {order}" in seen
+    assert f"message: order.rejected {rejected}: Unknown product: hat." in seen
     assert seen.splitlines()[-1] == "stopped"
     assert up.process.returncode == 0
-    assert not (up.folder / ".local" / "up.json").exists()
+    assert not (up.folder / ".local").exists()
+
+
+def test_an_order_that_no_handler_can_take_is_told_at_once_by_both_terminals(
+    up: Up, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["order", "--quantity", "0"]) == 1
+    first, *told = capsys.readouterr().out.splitlines()
+    order = first.split()[1].removesuffix(":")
+    reason = "items[0].quantity: wanted a whole number from 1 to 1000000, got int 0"
+    assert told[0] == f"  dead letter: {reason}"
+    assert told[1].startswith("  in dead-letters/")
+    assert told[2] == "  ledger: nothing; stock: cup 5, pot 2, tea 20"
+    seen = finish(up.process, signal.SIGTERM)
+    assert f"dead letter: {order}: {reason}\n" in seen
+    assert told[1].strip() in seen
+
+
+def test_another_terminal_finds_everything_and_runs_programs_there(
+    up: Up, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert up.process.poll() is None
+    assert main(["order"]) == 0
+    capfd.readouterr()
+    assert main(["status"]) == 0
+    shown = capfd.readouterr().out
+    assert "The stack tablestream-local runs on an embedded AWS at http://127.0.0.1:" in shown
+    assert "WorkerStream: idle; 2 done" in shown
+    assert "export AWS_ENDPOINT_URL_LAMBDA=http://127.0.0.1:" in shown
+    assert "AWS::CloudWatch::CompositeAlarm is not emulated: DeliveryAlarm" in shown
+    assert main(["status", "--json"]) == 0
+    about = json.loads(capfd.readouterr().out)
+    assert about["deliveries"][0]["example"] == {"pk": {"S": "1"}, "sk": {"S": "1"}}
+    monkeypatch.setenv("AWS_PROFILE", "a-real-account")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://s3.example")
+    source = "import os, sys; print(sys.argv[1:], {n: v for n, v in os.environ.items() if n.startswith('AWS_')})"
+    assert main(["exec", sys.executable, "-c", source, "{stack}", "s3://{FailuresBucketName}/"]) == 0
+    arguments = [about["stack"], f"s3://{about['outputs']['FailuresBucketName']}/"]
+    assert capfd.readouterr().out == f"{arguments} {about['variables']}\n"
+    assert main(["exec", sys.executable, "-c", "raise SystemExit(3)"]) == 3
+    assert main(["exec", "no-such-program"]) == 2
+    assert main(["exec"]) == 2
+    assert capfd.readouterr().err.splitlines()[-2:] == [
+        "exec: cannot run no-such-program: No such file or directory",
+        "exec: wanted a program to run",
+    ]
+
+
+def test_at_80_columns_the_start_takes_few_lines_and_breaks_no_word(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "local", "up", *TEMPLATE, "--port", "0"]
+    variables = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "COLUMNS": "80",
+        "TERM": "xterm",
+        "MAKELEVEL": "1",
+    }
+    process = subprocess.Popen(command, cwd=tmp_path, env=variables, stdout=theirs)  # noqa: S603 -- our own command line
+    os.close(theirs)
+    with os.fdopen(ours, encoding="utf-8") as screen:
+        lines = [ANSI.sub("", line.rstrip()) for line in iter(screen.readline, "Ctrl-C ends it.\n")]
+        process.send_signal(signal.SIGTERM)
+        with suppress(OSError):  # Linux says so where the other end is closed
+            screen.read()
+    process.wait(timeout=PATIENCE)
+    assert len(lines) <= 15
+    assert max(map(len, lines)) <= 80
+    assert "arn:" not in "".join(lines)
+    commands = [line.split("  ")[1] for line in lines if line.startswith("  make ")]
+    assert commands == [
+        "make order",
+        'make order ARGS="--poison"',
+        'make redrive ARGS="list"',
+        "make status",
+        'make fault ARGS="--help"',
+    ]
 
 
 def test_recorded_deliveries_are_played_again(up: Up) -> None:
@@ -107,7 +192,7 @@ def test_recorded_deliveries_are_played_again(up: Up) -> None:
     (up.folder / "replay.jsonl").write_text(json.dumps(foreign) + "\n")
     again = start(up.folder, "up", *TEMPLATE, "--port", "0", "--replay", "replay.jsonl")
     assert again.stdout is not None
-    line = next(line for line in again.stdout if line.startswith("replay 1: 1 record (INSERT x1)"))
+    line = next(line for line in again.stdout if line.startswith("replay 1: 1 INSERT"))
     assert "not as recorded" in line
     finish(again, signal.SIGTERM)
 
@@ -145,9 +230,15 @@ def test_what_cannot_be_practised_is_said(up: Up, capsys: pytest.CaptureFixture[
         assert complaint in capsys.readouterr().err
 
 
-def test_without_a_running_up_order_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_running_up_order_says_what_to_do(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MAKELEVEL", raising=False)
     assert main(["order"]) == 2
-    assert "make local" in capsys.readouterr().err
+    assert "local up`" in capsys.readouterr().err
+    monkeypatch.setenv("MAKELEVEL", "1")
+    assert main(["order"]) == 2
+    assert "`make local`" in capsys.readouterr().err
 
 
 def test_a_sample_event_is_invoked_and_its_effects_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,8 +252,8 @@ def test_a_sample_event_is_invoked_and_its_effects_shown(folder: Path, capsys: p
     assert '"batchItemFailures": []' in shown
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in shown.splitlines()]
     assert ["tea", "20", "17"] in cells
-    assert ["1", "confirmed", ""] in cells
-    assert ["order.received", "1"] in cells
+    assert ["1", "confirmed", "RESERVED", ""] in cells
+    assert ["order.received", "1", ""] in cells
 
 
 def test_an_event_of_another_service_fails_the_invocation(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.actions import Answered, FunctionError, Throttled, TimedOut
+from local.child import words_of
 from local.functions import FunctionSpec
 from local.runtime import Runtime
 
@@ -229,8 +230,27 @@ def test_above_its_reserved_concurrency_a_function_is_throttled(tmp_path: Path) 
     runtime.close()
 
 
-def test_an_exception_is_logged_in_a_line_with_its_place(start: Start, logs: list[str]) -> None:
+def test_an_error_is_told_in_a_line_with_its_place(start: Start) -> None:
     runtime = start("def handler(event, context):\n    return event['missing']")
-    runtime.invoke({})
-    runtime.close()
-    assert logs == ["[ERROR] KeyError: 'missing' (task.py, line 2)"]
+    assert words_of(runtime.invoke({}).error) == "KeyError: 'missing' (task.py, line 2)"
+    assert words_of({"errorType": "Sandbox.Timedout"}) == "Sandbox.Timedout"
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (
+            "import leaves",
+            "ModuleNotFoundError: No module named 'leaves' (task.py, line 1). What it imports must lie in",
+        ),
+        ("x = 1", "AttributeError: module 'task' has no attribute 'handler'"),
+        ("def handler(", "SyntaxError: '(' was never closed (task.py, line 1)"),
+        ("import os; os._exit(1)", "the process ended"),
+    ],
+)
+def test_a_handler_that_cannot_be_imported_is_told_before_the_first_invocation(
+    start: Start, logs: list[str], source: str, told: str
+) -> None:
+    start(source).warm()
+    until(lambda: logs)
+    assert logs[0].startswith(f"[ERROR] the handler cannot be imported: {told}")

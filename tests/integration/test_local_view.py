@@ -10,11 +10,15 @@ import pytest
 from rich.console import Console
 
 from local.actions import Answered, Condition, Discard, FunctionError, Invoke, Outcome, Throttled
+from local.bystander import messages_told
+from local.child import BOOTSTRAP
 from local.delivery import ShardDelivery
+from local.events import Filtered
 from local.log_lines import readable
 from local.observations import Ended, GivenUp, Logged, Read, Step
 from local.runtime import Invocation
 from local.settings import MappingSettings
+from local.terminal import INDENT, put
 from local.view import View
 from tablestream.testing import CREATED, inserted
 
@@ -23,12 +27,26 @@ SHARD = "shardId-00000001700000000000-abcdef01"
 WRITTEN = CREATED + 0.25
 
 
+ERROR = {
+    "errorMessage": "'celsius'",
+    "stackTrace": [
+        f'File "{BOOTSTRAP}", line 9, in x',
+        'File "/code/main.py", line 10, in y',
+        'File "<frozen x>", line 1',
+    ],
+}
+
+
+def terminal(file: io.StringIO, width: int, *, terminal: bool = True) -> Console:
+    return Console(file=file, width=width, highlight=False, force_terminal=terminal, color_system=None)
+
+
 class Screen:
     """A view on one shard whose function comes to the given outcomes."""
 
-    def __init__(self, *, verbose: bool = False, **settings: Any) -> None:
+    def __init__(self, *, verbose: bool = False, width: int = 0, **settings: Any) -> None:
         self.written = io.StringIO()
-        self.view = View(Console(file=self.written, width=200, highlight=False), verbose=verbose)
+        self.view = View(terminal(self.written, width or 200, terminal=width > 0), verbose=verbose)
         self.delivery = ShardDelivery(MappingSettings(**settings), SHARD, "arn:aws:dynamodb:r:1:table/T/stream/x")
 
     def offer(self, *numbers: int) -> None:
@@ -48,7 +66,7 @@ class Screen:
         self._tell()
 
     def _end(self, invoke: Invoke, outcome: Outcome, now: float) -> None:
-        error = {"errorType": outcome.kind} if isinstance(outcome, FunctionError) else None
+        error = ERROR | {"errorType": outcome.kind} if isinstance(outcome, FunctionError) else None
         began = None if isinstance(outcome, Throttled) else now
         self.view(Ended("M", invoke, Invocation("id", outcome, error, 0.012, began), now))
         self.delivery.answered(invoke.id, outcome, now)
@@ -60,6 +78,10 @@ class Screen:
     def lines(self) -> list[str]:
         """Without the time of day."""
         return [line[9:] for line in self.written.getvalue().splitlines()]
+
+    def give_up(self, condition: Condition, invoke_id: int | None = None, destination: str | None = None) -> None:
+        discard = Discard(0, [{}, {}], condition, 4, invoke_id, None, SHARD, "arn")
+        self.view(GivenUp("M", discard, destination, CREATED))
 
     def status(self) -> str:
         self.written.seek(0)
@@ -76,36 +98,106 @@ def test_one_line_a_delivery() -> None:
     screen.deliver(
         second, FunctionError("KeyError"), Throttled(), FunctionError("KeyError"), Answered(None), Answered(None)
     )
+    words = "KeyError: 'celsius' (main.py, line 10)"
     assert screen.lines() == [
-        "M abcdef01/0 #1: 3 records (INSERT x3) -> partial: 1 done, 2 come again (12 ms, 100 ms after the write)",
-        "M abcdef01/0 #2: 2 records (INSERT x2) -> halved into 1 + 1 after KeyError (12 ms, age 0.1 s)",
-        "M abcdef01/0 #3: 1 record (INSERT x1) -> throttled, again in 0.5 s (12 ms, age 0.1 s)",
-        "M abcdef01/0 #4: 1 record (INSERT x1) -> failed after KeyError, again in 0.5 s (12 ms, age 0.6 s)",
-        "M abcdef01/0 #5 attempt 2: 1 record (INSERT x1) -> ok (12 ms, age 1.1 s)",
-        "M abcdef01/0 #6: 1 record (INSERT x1) -> ok (12 ms, age 1.1 s)",
+        "M #1: 3 INSERT -> partial: 1 done, 2 come again (12 ms, 100 ms after the write)",
+        f"M #2: 2 INSERT -> failed, halved into 1 + 1: {words} (12 ms, age 0.1 s)",
+        "M #3: 1 INSERT -> throttled, again in 0.5 s (12 ms, age 0.1 s)",
+        f"M #4: 1 INSERT -> failed, again in 0.5 s: {words} (12 ms, age 0.6 s)",
+        "M #5 attempt 2: 1 INSERT -> ok (12 ms, age 1.1 s)",
+        "M #6: 1 INSERT -> ok (12 ms, age 1.1 s)",
     ]
+
+
+def test_an_answer_that_cannot_be_read_is_named() -> None:
+    screen = Screen(report_failures=True)
+    screen.offer(1)
+    screen.deliver(Answered({"batchItemFailures": [{"itemIdentifier": "9"}]}))
+    assert "-> failed, again in 0.5 s: InvalidItemIdentifier (12 ms" in screen.lines()[0]
+
+
+def test_the_attempt_after_which_records_are_given_up_has_its_line_too() -> None:
+    screen = Screen(max_retries=0)
+    screen.offer(1)
+    screen.deliver(FunctionError("KeyError"))
+    screen.give_up(Condition.RETRY_ATTEMPTS_EXHAUSTED, invoke_id=1, destination="arn:q")
+    assert screen.lines() == [
+        "M #1: 1 INSERT -> failed: KeyError: 'celsius' (main.py, line 10) (12 ms, 100 ms after the write)",
+        "M: 2 records given up after 4 attempts (RetryAttemptsExhausted), told to arn:q",
+    ]
+
+
+def bad_day(screen: Screen) -> str:
+    """What a screen shows of failures, with long words in them."""
+    screen.offer(1, 2)
+    screen.deliver(FunctionError("KeyError"), FunctionError("KeyError"))
+    screen.give_up(Condition.RETRY_ATTEMPTS_EXHAUSTED, destination=f"arn:aws:s3:::{'b' * 40}")
+    entry = {**ENTRY, "event_id": "e" * 32, "key_hash": "f" * 12, "error_class": "InvalidRecord"}
+    screen.view(Logged("Worker", json.dumps(entry)))
+    return screen.written.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_in_a_terminal_lines_break_between_words_only(width: int) -> None:
+    wrapped, whole = bad_day(Screen(width=width, bisect=True)), bad_day(Screen(bisect=True))
+    assert max(map(len, wrapped.splitlines())) <= width < max(map(len, whole.splitlines()))
+    assert wrapped.split() == whole.split()
+    assert all(line.startswith(" " * INDENT) or line[2] == ":" for line in wrapped.splitlines())
+
+
+def test_a_word_that_is_longer_than_a_line_stays_whole() -> None:
+    file = io.StringIO()
+    put(terminal(file, 20), "in " + "k" * 30 + " it is", hang=2)
+    assert file.getvalue().splitlines() == [" " * 9 + "in", " " * 11 + "k" * 30, " " * 11 + "it is"]
+
+
+def test_elsewhere_than_in_a_terminal_a_line_stays_a_line() -> None:
+    file = io.StringIO()
+    put(terminal(file, 20, terminal=False), "word " * 30, indent=2)
+    assert file.getvalue() == "  " + "word " * 30 + "\n"
 
 
 def test_the_status_shows_each_shard_and_the_latency() -> None:
     screen = Screen(bisect=True, max_retries=0)
     screen.offer(1, 2)
     screen.deliver(FunctionError("KeyError"), FunctionError("KeyError"), Answered(None))
-    shown = screen.status()
-    assert cells(shown) == ["M", "abcdef01", "idle", "0.0 s", "2", "1", "0", "0", "1", "1"]
-    assert "write to handler: median 100 ms (2 records)" in shown
+    assert screen.status().splitlines() == [
+        "M: idle; 1 done, 1 halved, 1 given up",
+        "write to handler: median 100 ms (2 records)",
+    ]
 
 
-def test_a_lane_that_waits_says_for_what() -> None:
+def test_several_shards_are_told_apart_and_verbose_tells_the_checkpoint() -> None:
+    screen = Screen(verbose=True)
+    screen.offer(1)
+    screen.deliver(Answered(None))
+    assert "M abcdef01 #1: 1 INSERT -> ok" in screen.lines()[0]
+    assert screen.status().splitlines()[0] == "M abcdef01: idle; 1 done; checkpoint 1"
+    two = Screen()
+    two.view(Step("M", SHARD[:-1] + "2", Filtered(3, 0.0)))
+    two.offer(1)
+    two.deliver(Answered(None))
+    assert "M abcdef01 #1: 1 INSERT -> ok" in two.lines()[0]
+    assert two.status().splitlines()[:2] == ["M abcdef02: idle; 0 done, 3 filtered", "M abcdef01: idle; 1 done"]
+
+
+def test_a_shard_that_waits_says_for_what() -> None:
     screen = Screen()
     screen.offer(1)
     screen.deliver(FunctionError("KeyError"))
-    assert "0: 1 again in 0.5 s" in cells(screen.status())
+    (line, _) = screen.status().splitlines()
+    assert line.startswith("M: 1 again in 0.5 s, the oldest ")
+    assert line.endswith(" s old; 0 done, 1 retried")
 
 
-def cells(shown: str) -> list[str]:
-    """Of the table's only row."""
-    (row,) = [line for line in shown.splitlines() if "abcdef01" in line]
-    return [cell.strip() for cell in row.replace("│", "|").strip("|").split("|")]
+def test_an_invocation_from_outside_has_a_line() -> None:
+    screen = Screen()
+    screen.view.invoked("Task", Invocation("id", Answered(1), None, 0.012))
+    screen.view.invoked("Task", Invocation("id", FunctionError("KeyError"), ERROR | {"errorType": "KeyError"}, 0.012))
+    assert screen.lines() == [
+        "Task invoked from outside -> ok (12 ms)",
+        "Task invoked from outside -> failed: KeyError: 'celsius' (main.py, line 10) (12 ms)",
+    ]
 
 
 def test_a_stream_that_tells_whole_seconds_only_is_not_measured() -> None:
@@ -129,8 +221,7 @@ def test_a_stream_that_tells_whole_seconds_only_is_not_measured() -> None:
 )
 def test_what_is_given_up_is_said_with_where_it_went(condition: Condition, destination: str | None, text: str) -> None:
     screen = Screen()
-    discard = Discard(0, [{}, {}], condition, 4, 7, None, SHARD, "arn")
-    screen.view(GivenUp("M", discard, destination, CREATED))
+    screen.give_up(condition, 7, destination)
     assert f"M: 2 records given up {text}" in screen.lines()[0]
 
 
@@ -166,3 +257,20 @@ def test_verbose_shows_every_line_as_it_was_written() -> None:
     screen.view(Logged("Task", json.dumps({**ENTRY, "level": "INFO"})))
     assert "dead letter stored" in screen.written.getvalue()
     assert '"location"' in screen.written.getvalue()
+
+
+def test_messages_are_told_by_type_id_and_reason_and_many_are_counted() -> None:
+    sent = [
+        {
+            "type": "order.rejected",
+            "eventId": "e",
+            "orderId": "1",
+            "reason": "Unknown product: hat.",
+            "customerId": "c",
+        },
+        {"type": "lead.created", "eventId": "e", "leadId": "7"},
+        {"type": "ping"},
+    ]
+    told = ["order.rejected 1: Unknown product: hat.", "lead.created 7", "ping"]
+    assert list(messages_told(sent)) == [f"message: {one}" for one in told]
+    assert list(messages_told(sent * 4)) == ["messages: 4 order.rejected, 4 lead.created, 4 ping"]

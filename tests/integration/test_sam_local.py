@@ -7,15 +7,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 
+from local.bystander import place_samples
 from local.clients import Clients
 from local.cloud import Cloud
 from local.inbox import Inbox
 from local.orders import Shop
-from local.up import sample_orders
 from tests.cloudformation import TEMPLATE
 from tests.events_table import EVENTS
 
@@ -64,7 +65,7 @@ def cloud() -> Iterator[Cloud]:
     """The stack as `make local` has it before any container has come."""
     with Cloud(TEMPLATE) as made:
         Shop(made.client("dynamodb"), made.outputs).stock()
-        made.admit_containers(sample_orders(made.outputs))
+        made.admit_containers(partial(place_samples, made.outputs))
         yield made
 
 
