@@ -19,8 +19,9 @@ from ops.settling import Settler
 from tablestream._version import __version__
 from tablestream.change import RawRecord
 from tablestream.chunks import chunks
-from tablestream.dead_letters import DeadLetter, S3DeadLetters
+from tablestream.dead_letters import DeadLetter
 from tablestream.run import Clock
+from tablestream.sinks import S3DeadLetters
 
 DEFAULT_BATCH = 100
 _TOGETHER = 4

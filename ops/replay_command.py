@@ -25,9 +25,10 @@ from ops.sources import Export, Query, Scan, Source, Table
 from ops.state import State
 from ops.view import progress, say
 from tablestream._version import __version__
-from tablestream.dead_letters import DeadLetter, S3DeadLetters
+from tablestream.dead_letters import DeadLetter
 from tablestream.run import Deadline, Run, SystemClock
 from tablestream.sink import Done
+from tablestream.sinks import S3DeadLetters
 
 INCOMPLETE = 1
 _PUT_SECONDS = 60.0

@@ -52,9 +52,8 @@ def worker(
     read_order: Callable[[Any], object] | None = None, read_notification: Callable[[Any], object] | None = None
 ) -> Worker:
     """Put the worker together; the stubs of its sinks read each effect, if they are told how."""
-    return Worker(
-        routes(),
-        [
+    made = Worker(
+        sinks=[
             _Sink("inventory", (Reserve, Release), idempotent=True, reads=read_order),
             _Sink("notifications", (Notification,), idempotent=False, reads=read_notification),
         ],
@@ -62,6 +61,8 @@ def worker(
         dead_letters=_Nowhere(),
         table="orders",
     )
+    made.include(routes())
+    return made
 
 
 handler = worker()

@@ -8,7 +8,7 @@ import boto3
 from botocore.config import Config
 
 from examples.leads.handlers import Message, router
-from tablestream import DynamoDBJournal, S3DeadLetters, ThreadParallel, Worker, each
+from tablestream import Worker, each
 
 # One attempt a call, and a short one: the worker itself tries again, and ends in time.
 CALLS = Config(connect_timeout=0.5, read_timeout=1.5, retries={"total_max_attempts": 1})
@@ -20,11 +20,6 @@ def send(message: Message) -> None:
     topic.publish(TopicArn=os.environ["TOPIC_ARN"], Message=message.text)
 
 
-handler = Worker(
-    router,
-    [each(Message, send, name="messages")],
-    journal=DynamoDBJournal(boto3.client("dynamodb", config=CALLS), os.environ["JOURNAL_TABLE"]),
-    dead_letters=S3DeadLetters(boto3.client("s3", config=CALLS), os.environ["FAILURES_BUCKET"]),
-    name=os.environ["AWS_LAMBDA_FUNCTION_NAME"],
-    parallel=ThreadParallel(8),
-)
+worker = Worker(sinks=[each(Message, send, name="messages")])
+worker.include(router)
+handler = worker.handler()  # JOURNAL_TABLE and FAILURES_BUCKET come from the environment

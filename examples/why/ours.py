@@ -28,4 +28,6 @@ def tell(change: Change) -> Mail:
 def ours(send: Callable[[str, str], None], journal: Journal, dead_letters: DeadLetters) -> Worker:
     """Return a Lambda handler that sends its mails with `send`; the mapping has ReportBatchItemFailures."""
     mails = each(Mail, lambda mail: send(mail.address, mail.words), name="mails")
-    return Worker(router, [mails], journal=journal, dead_letters=dead_letters)
+    worker = Worker(sinks=[mails], journal=journal, dead_letters=dead_letters)
+    worker.include(router)
+    return worker

@@ -24,7 +24,8 @@ from tablestream.run import SystemClock
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from tablestream.worker import Response, Worker
+    from tablestream._invocation import Response
+    from tablestream.worker import Worker
 
 _dry_run = None
 if is_unresolved(os.environ):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+from tablestream.dynamodb.journal import DEFAULT_TTL_DAYS
 from tablestream.errors import ConfigurationError, describe
-from tablestream.journal import DEFAULT_TTL_DAYS
-from tablestream.worker import DEFAULT_MARGIN_SECONDS
+from tablestream.run import DEFAULT_MARGIN_SECONDS
 
 N = TypeVar("N", int, float)
 

@@ -8,7 +8,6 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from shop.aws_errors import ErrorKind, Failed
 from shop.cases import Cases, InventoryCounts
 from shop.effects import Release, Request, Reserve
 from shop.ledger import Item, ItemKey, Stock
@@ -18,6 +17,7 @@ from shop.releases import Releases
 from shop.reservations import Reservations
 from shop.steps import Step, Tables
 from shop.transactions import Committed, Outcome, Refusal, Transactor
+from tablestream.dynamodb.errors import ErrorKind, Failed
 from tablestream.run import Run
 from tablestream.sink import Answer, Effect, answer_to
 

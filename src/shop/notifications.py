@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from shop.aws_errors import ErrorKind, Failed, attempt, kind_of_code
 from shop.effects import Notification
 from shop.messages import MAX_BYTES, Message, compose
-from tablestream.batches import UnreadableAnswerError
+from tablestream.dynamodb.errors import ErrorKind, Failed, UnreadableAnswerError, attempt, kind_of_code
 from tablestream.run import Run
 from tablestream.sink import DONE, Answer, Effect, Permanent, Transient, answer_to
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from shop.aws_errors import ErrorKind, Failed, attempt
 from shop.ledger import Item, ItemKey
-from tablestream.batches import READ_LIMIT, get_batch
 from tablestream.chunks import chunks
+from tablestream.dynamodb.batches import READ_LIMIT, get_batch
+from tablestream.dynamodb.errors import ErrorKind, Failed, attempt
 from tablestream.run import Run
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from shop.aws_errors import ErrorKind, Failed, attempt, code_of, kind_of_code
 from shop.ledger import Item
 from shop.packing import Chain, Transaction
 from shop.steps import Actions, Tables, Target
+from tablestream.dynamodb.errors import ErrorKind, Failed, attempt, code_of, kind_of_code
 from tablestream.run import Run
 
 if TYPE_CHECKING:

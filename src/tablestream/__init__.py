@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tablestream._version import __version__
 from tablestream.change import Change, Kind
-from tablestream.dead_letters import DeadLetter, DeadLetters, S3DeadLetters
+from tablestream.dead_letters import DeadLetter, DeadLetters
 from tablestream.errors import (
     ConfigurationError,
     InvalidEvent,
@@ -16,7 +16,7 @@ from tablestream.errors import (
     TablestreamError,
 )
 from tablestream.image import Image
-from tablestream.journal import DynamoDBJournal, Journal
+from tablestream.journal import Journal
 from tablestream.report import Outcome, Report, Verdict
 from tablestream.router import Router
 from tablestream.run import Backoff, Clock, Deadline, Parallel, Run, Sequential, SystemClock, ThreadParallel
@@ -34,7 +34,6 @@ __all__ = [
     "DeadLetters",
     "Deadline",
     "Done",
-    "DynamoDBJournal",
     "Effect",
     "Image",
     "InvalidEvent",
@@ -51,7 +50,6 @@ __all__ = [
     "Report",
     "Router",
     "Run",
-    "S3DeadLetters",
     "Sequential",
     "Sink",
     "SystemClock",

@@ -46,6 +46,8 @@ class Poison(NamedTuple):
     """The handler that raised, or the sink that gave up; None when no handler was called."""
     unexpected: bool = False
     """Whether a handler raised something that does not say that the record is bad."""
+    error: BaseException | None = None
+    """The exception of the handler."""
 
 
 class Task:
@@ -352,7 +354,7 @@ def _poisoned(
     if isinstance(error, (InvalidRecord, *bad_record)) or _is_validation(error):
         task.poison = Poison(str(error), type(error).__name__, name)
     else:
-        task.poison = Poison(_reason_of(error), type(error).__name__, name, unexpected=True)
+        task.poison = Poison(_reason_of(error), type(error).__name__, name, unexpected=True, error=error)
     return task
 
 

@@ -6,10 +6,12 @@ import hashlib
 import re
 from collections.abc import Hashable, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from tablestream.errors import InvalidRecord, describe
 from tablestream.image import Image, same_value
+
+T = TypeVar("T")
 
 RawRecord = Mapping[str, Any]
 RawImage = Mapping[str, Any]
@@ -101,6 +103,14 @@ class Change:
         if self._old is None:
             self._old = Image(self.record["dynamodb"]["OldImage"])
         return self._old
+
+    def new_as(self, kind: type[T]) -> T:
+        """Return the item after the change as an object of a class: see `Image.read_as`."""
+        return self.new.read_as(kind)
+
+    def old_as(self, kind: type[T]) -> T:
+        """Return the item before the change as an object of a class: see `Image.read_as`."""
+        return self.old.read_as(kind)
 
     @property
     def raw_keys(self) -> Mapping[str, Any]:

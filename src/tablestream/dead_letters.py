@@ -7,16 +7,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from tablestream.batches import UnreadableAnswerError
-from tablestream.change import RawRecord, creation_of
+from tablestream.change import RawRecord
 from tablestream.run import Run
-from tablestream.sink import DONE, Answer, Transient
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+from tablestream.sink import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,44 +45,6 @@ class DeadLetters(Protocol):
     def key(self, letter: DeadLetter) -> str:
         """Return the name under which a letter is stored."""
         ...
-
-
-class S3DeadLetters:
-    """One JSON object a record, `dead-letters/YYYY/MM/DD/<eventID>-<sequence number>.json`.
-
-    The day is that of the change, so that a letter stored again on redelivery replaces the first; where the record
-    does not tell it, the day of storing.
-    """
-
-    def __init__(self, client: S3Client, bucket: str, *, prefix: str = "dead-letters/") -> None:
-        """Take a boto3 S3 client and the bucket's name."""
-        self._client = client
-        self._bucket = bucket
-        self._prefix = prefix
-
-    def store(self, letters: Sequence[DeadLetter], run: Run) -> Sequence[Answer]:
-        """Put one object a letter; a put that fails, or is answered by something that is not S3, is transient."""
-        return run.parallel.run([partial(self._store_one, letter, run) for letter in letters])
-
-    def _store_one(self, letter: DeadLetter, run: Run) -> Answer:
-        if run.deadline.expired:
-            return Transient(TimeoutError("the deadline came before this dead letter was stored"))
-        try:
-            answer = self._client.put_object(
-                Bucket=self._bucket, Key=self.key(letter), Body=body_of(letter), ContentType="application/json"
-            )
-            if not answer.get("ETag"):
-                return Transient(
-                    UnreadableAnswerError("wanted S3's ETag of the dead letter, got an answer without one")
-                )
-        except Exception as error:  # noqa: BLE001 -- a letter that cannot be written as JSON must not hold up the others
-            return Transient(error)
-        return DONE
-
-    def key(self, letter: DeadLetter) -> str:
-        """Return the key of a letter's object."""
-        day = datetime.fromtimestamp(creation_of(letter.record) or letter.time, UTC)
-        return f"{self._prefix}{day:%Y/%m/%d}/{letter.event_id}-{letter.sequence_number}.json"
 
 
 def body_of(letter: DeadLetter) -> bytes:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tablestream._invocation import Response, answer_of
 from tablestream.dead_letters import DeadLetter
 from tablestream.report import Outcome, Report
 from tablestream.router import Router
-from tablestream.run import LambdaContext, Run
+from tablestream.run import LambdaContext, Run, Sequential
 from tablestream.sink import DONE, Answer, Effect, answer_to
-from tablestream.worker import Response, Worker, answer_of
+from tablestream.worker import Worker
 
 Say = Callable[[str], object]
 """Takes a line."""
@@ -85,7 +86,8 @@ class DryRun:
 
     def __init__(self, router: Router, sinks: Sequence[DryRunSink], *, because: str, say: Say = say) -> None:
         """Take the handlers, and what stands for the sinks; `because` says why nothing is carried out."""
-        self._worker = Worker(router, sinks, journal=_Journal(say), dead_letters=_DeadLetters(say))
+        self._worker = Worker(sinks=sinks, journal=_Journal(say), dead_letters=_DeadLetters(say), parallel=Sequential())
+        self._worker.include(router)
         self._because = because
         self._say = say
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import dataclasses
 import decimal
 import re
+import types
+import typing
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -90,6 +93,32 @@ class Image(Mapping[str, Value]):
             raise InvalidRecord(f"attribute {name}: {error}") from None
         return value
 
+    def read_as(self, kind: type[T]) -> T:
+        """Return the item as an object of a class that the writer of the table may use as well.
+
+        A class with a class method `from_item` gets the image; a pydantic model is validated; a dataclass gets the
+        attributes that its fields name, each checked against a plain type such as `str`, `int | None` or `list[str]`.
+        Attributes that the class does not know are left out. Raises `InvalidRecord` for what does not fit.
+        """
+        reader: Any = kind
+        if hasattr(reader, "from_item"):
+            made: T = reader.from_item(self)
+            return made
+        if hasattr(reader, "model_validate"):
+            validated: T = reader.model_validate(dict(self))
+            return validated
+        if not dataclasses.is_dataclass(kind):
+            raise TypeError(f"wanted a dataclass, a pydantic model or a class with from_item, got {kind.__name__}")
+        hints = typing.get_type_hints(kind)
+        wanted = [field for field in dataclasses.fields(kind) if field.init]
+        known = {
+            field.name: _fitting(self, field.name, hints[field.name]) for field in wanted if field.name in self.raw
+        }
+        missing = [field.name for field in wanted if field.name not in known and not _has_default(field)]
+        if missing:
+            raise MissingAttribute(missing[0])
+        return kind(**known)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.raw)
 
@@ -112,6 +141,28 @@ class Image(Mapping[str, Value]):
             made[parser] = parsed
         result: T = made[parser]
         return result
+
+
+def _has_default(field: dataclasses.Field[Any]) -> bool:
+    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+
+
+def _fitting(image: Image, name: str, hint: Any) -> Value:
+    """Return an attribute whose value is of a plain type; what lists, sets and maps hold is not looked at."""
+    value = image[name]
+    options = typing.get_args(hint) if typing.get_origin(hint) in {typing.Union, types.UnionType} else (hint,)
+    kinds = [typing.get_origin(option) or option for option in options]
+    if Any in kinds or any(isinstance(kind, type) and _is_of(value, kind) for kind in kinds):
+        return value
+    wanted = " or ".join(getattr(kind, "__name__", str(kind)) for kind in kinds)
+    raise InvalidRecord(f"{name}: wanted {wanted}, got {describe(value)}")
+
+
+def _is_of(value: Value, kind: type) -> bool:
+    """Tell whether a value is of a type; a whole number is a Decimal as well, and a boolean is no number."""
+    if isinstance(value, bool) and kind is not bool:
+        return kind is object
+    return isinstance(value, kind) or (kind is Decimal and isinstance(value, int))
 
 
 def same_value(one: Any, other: Any) -> bool:

@@ -8,23 +8,9 @@ redelivery. It does the same for dead letters and for records that an operator s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
-from tablestream.batches import READ_LIMIT, WRITE_LIMIT, get_batch, write_batch
-from tablestream.chunks import chunks
-from tablestream.errors import JournalUnavailable
 from tablestream.run import Run
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
-DEFAULT_TTL_DAYS = 14
-"""Longer than anything can come back by itself: a stream keeps records for 24 hours, a queue messages for 14 days at
-most."""
-
-_SECONDS_A_DAY = 86_400
 
 
 class Journal(Protocol):
@@ -40,63 +26,3 @@ class Journal(Protocol):
     def record(self, done: Mapping[str, frozenset[str]], run: Run) -> None:
         """Remember all effects done so far for each key. Raises `JournalUnavailable`."""
         ...
-
-
-class DynamoDBJournal:
-    """A journal in a table of its own: key `pk` (the key of a record), `done` (a string set), `ttl`."""
-
-    def __init__(self, client: DynamoDBClient, table_name: str, *, ttl_days: int = DEFAULT_TTL_DAYS) -> None:
-        """Take a boto3 DynamoDB client and the name of a table whose TTL attribute is `ttl`."""
-        self._client = client
-        self._table = table_name
-        self._ttl_seconds = ttl_days * _SECONDS_A_DAY
-
-    def read(self, keys: Sequence[str], run: Run) -> Mapping[str, frozenset[str]]:
-        """Read the entries by hundreds, strongly consistent: a redelivery can follow within milliseconds."""
-        asked = list(dict.fromkeys(keys))
-        parts = run.parallel.run([partial(self._read_part, part, run) for part in chunks(asked, READ_LIMIT)])
-        return {key: done for part in parts for key, done in part.items()}
-
-    def _read_part(self, asked: Sequence[str], run: Run) -> dict[str, frozenset[str]]:
-        entries: dict[str, Any] = {}
-        wanted = list(asked)
-        for _ in run.attempts():
-            with suppress(Exception):  # botocore raises more than its own errors, and odd answers anything
-                found, left = get_batch(self._client, self._table, [{"pk": {"S": key}} for key in wanted])
-                entries |= {item["pk"]["S"]: item for item in found}
-                wanted = [key["pk"]["S"] for key in left]
-            if not wanted:
-                break
-        unread = {*wanted}
-        read = {key: _done_in(entries.get(key)) for key in asked if key not in unread}
-        return {key: done for key, done in read.items() if done is not None}
-
-    def record(self, done: Mapping[str, frozenset[str]], run: Run) -> None:
-        """Write the entries by twenty-fives."""
-        expires = str(int(run.clock.now()) + self._ttl_seconds)
-        items = [
-            {"pk": {"S": key}, "done": {"SS": sorted(effects)}, "ttl": {"N": expires}} for key, effects in done.items()
-        ]
-        run.parallel.run([partial(self._write_part, part, run) for part in chunks(items, WRITE_LIMIT)])
-
-    def _write_part(self, items: Sequence[Any], run: Run) -> None:
-        wanted = {item["pk"]["S"]: item for item in items}
-        cause: Exception | None = None
-        for _ in run.attempts():
-            try:
-                left = write_batch(self._client, self._table, list(wanted.values()))
-                wanted = {item["pk"]["S"]: wanted[item["pk"]["S"]] for item in left}
-            except Exception as error:  # noqa: BLE001 -- as above: nobody knows whether they are written, so write again
-                cause = error
-                continue
-            if not wanted:
-                return
-        raise JournalUnavailable("the journal could not be written") from cause
-
-
-def _done_in(entry: Any) -> frozenset[str] | None:
-    """Return the effects that an entry names, none without an entry; None for one that nobody can read."""
-    if entry is None:
-        return frozenset()
-    names = entry.get("done", {}).get("SS")
-    return frozenset(names) if isinstance(names, list) else None

@@ -71,6 +71,18 @@ class Deadline:
         return Deadline(lambda: remaining() - kept) if 0 < kept < float("inf") else self
 
 
+DEFAULT_MARGIN_SECONDS = 5.0
+"""The part of Lambda's timeout that is kept back for the journal, the answer and the call that is under way."""
+_MARGIN_SHARE = 0.3
+
+
+def margin_of(context: LambdaContext, margin_seconds: float | None) -> float:
+    """Return the margin in seconds of an invocation that begins; where none is set, one that fits the timeout."""
+    if margin_seconds is not None:
+        return margin_seconds
+    return min(DEFAULT_MARGIN_SECONDS, context.get_remaining_time_in_millis() / 1000 * _MARGIN_SHARE)
+
+
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """Exponential backoff with full jitter: each delay is drawn between zero and a bound that doubles up to a cap.

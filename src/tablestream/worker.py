@@ -1,45 +1,55 @@
-"""`Worker`: one invocation, from the event to the partial batch response.
+"""`Worker`: the one object that a user makes; handlers and sinks are registered on it, and it makes the Lambda handler.
 
-event → records checked, routed, handled → lanes and waves → sinks in declared order → journal → answer
+from tablestream import Change, Worker
+from tablestream.sinks import Message, Topic
+
+worker = Worker(table="leads", sinks=[Topic("sales")])
+
+@worker.on_insert()
+def created(change: Change) -> Message:
+    return Message({"lead": change.new["id"]})
+
+handler = worker.handler()
 """
 
 from __future__ import annotations
 
-import logging
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from tablestream._intake import Batch, Consumer, Task, records_of
-from tablestream._systemic import SystemicCheck
-from tablestream._waves import Waves
-from tablestream.change import RawRecord, creation_of, is_quiet_replay, is_sent_again
+from tablestream._intake import Consumer
+from tablestream._invocation import Invocations, Response
+from tablestream.change import Change, RawRecord
 from tablestream.dead_letters import DeadLetters
-from tablestream.errors import ConfigurationError, JournalUnavailable, NoProgress, TablestreamError
+from tablestream.errors import ConfigurationError, TablestreamError
 from tablestream.journal import Journal
-from tablestream.report import Outcome, Report, Verdict
-from tablestream.router import Router
-from tablestream.run import Backoff, Clock, Deadline, LambdaContext, Parallel, Run, Sequential, SystemClock
-from tablestream.sink import Sink
+from tablestream.report import Report
+from tablestream.router import Decorator, Router
+from tablestream.run import Backoff, Clock, LambdaContext, Parallel, Run, SystemClock, ThreadParallel
+from tablestream.sink import Sink, each
 
-logger = logging.getLogger("tablestream")
+if TYPE_CHECKING:
+    from tablestream.testing.tested import TestedWorker
 
-Response = dict[str, Any]
-"""`batchItemFailures`; for an event that has them, also `state` (a tumbling window) and `deadLetters` (a report)."""
+E = TypeVar("E")
+F = TypeVar("F", bound=Callable[..., object])
 
-DEFAULT_MARGIN_SECONDS = 5.0
-"""The part of Lambda's timeout that is kept back for the journal, the answer and the call that is under way."""
-_MARGIN_SHARE = 0.3
-"""The share of a small timeout that is kept back instead, where no margin is set."""
-_LEAST_SECONDS = 0.5
-"""The least time that the worker must have for its work, besides the margin."""
+DEFAULT_THREADS = 8
+"""Calls to AWS that an invocation makes at once."""
 
-_JOURNAL_SHARE = 0.25
-"""The part of the margin that is kept for the answer alone: the journal must be written before."""
-_SEVERAL = 2
+LambdaHandler = Callable[[object, Any], Response]
+"""A function of an event and Lambda's context."""
 
-REPORT_MARKER = "tablestream"
-"""The key of an event that asks for more in the answer: `{"Records": […], "tablestream": {"report": true}}`."""
+
+@dataclass(frozen=True, slots=True)
+class WholeRecord:
+    """A record that a function of `Worker.per_record` handles by itself."""
+
+    record: RawRecord
+    key: str = "record"
 
 
 def _ignore(_report: Report) -> None:
@@ -47,71 +57,183 @@ def _ignore(_report: Report) -> None:
 
 
 class Worker:
-    """Delivers the changes of a batch: in order for each item, stopping for nothing but a failure of that item.
+    """Delivers the changes of a table: in order for each item, each effect once, past bad records.
 
-    Call it with Lambda's event and context; the event source mapping must have `ReportBatchItemFailures`.
+    The event source mapping must have `ReportBatchItemFailures`.
     """
 
     def __init__(
         self,
-        router: Router,
-        sinks: Sequence[Sink],
         *,
-        journal: Journal,
-        dead_letters: DeadLetters,
-        name: str = "worker",
         table: str | None = None,
-        margin_seconds: float | None = None,
+        sinks: Sequence[Sink] = (),
+        name: str | None = None,
+        entity_attribute: str = "entityType",
+        key_prefixes: Mapping[str, tuple[str, str]] | None = None,
         bad_record: Sequence[type[Exception]] = (),
         ignore_before: float | None = None,
         local_changes_only: bool = False,
+        margin_seconds: float | None = None,
+        journal: Journal | None = None,
+        dead_letters: DeadLetters | None = None,
         clock: Clock | None = None,
         parallel: Parallel | None = None,
         backoff: Backoff | None = None,
         observe: Callable[[Report], None] = _ignore,
     ) -> None:
-        """Put a worker together.
+        """Put a worker together; `handler()` connects it with AWS.
 
         Args:
-            router: the handlers.
-            sinks: what carries out their effects, in this order.
-            journal: remembers what is done of records that come again.
-            dead_letters: stores records that can never be processed.
-            name: the name of this consumer of the stream. Two functions on one stream need different ones: it is part
-                of the ids of effects and of the journal's keys. It must not change between deployments.
-            table: the name or the ARN of the only table whose records are taken; None for any.
-            margin_seconds: so long before Lambda's timeout the worker stops and answers. By default five seconds, or
-                three tenths of a timeout below 17 seconds.
+            table: the only table whose records are taken, by its name or its ARN; None for any. Where the environment
+                has a variable for it, `LEADS_TABLE` for "leads", that has the name.
+            sinks: carry out the effects of the handlers, in this order.
+            name: the name of this consumer of the stream; by default that of the Lambda function. Two functions on one
+                stream need different ones: it is part of the ids of effects and of the journal's keys. It must not
+                change between deployments.
+            entity_attribute: the attribute that tells an item's entity type, in a table of several entities.
+            key_prefixes: how the keys of an entity begin, `{"Order": ("sk", "ORDER#")}`: an item with such a key that
+                has no entity type is a bad record.
             bad_record: exceptions of handlers which mean that a record can never be processed, besides `InvalidRecord`
                 and pydantic's `ValidationError`.
             ignore_before: changes made before this time, in seconds since the epoch, are skipped: a new event source
                 mapping that begins at TRIM_HORIZON delivers those of the last 24 hours.
             local_changes_only: whether changes that were made in another region of a global table are skipped.
+            margin_seconds: so long before Lambda's timeout the worker stops and answers. By default five seconds, or
+                three tenths of a timeout below 17 seconds.
+            journal: remembers what is done of records that come again; by default the table `JOURNAL_TABLE`.
+            dead_letters: stores records that can never be processed; by default the bucket `FAILURES_BUCKET`.
             clock: gives the time, by default the system's.
-            parallel: runs calls side by side, by default one after the other.
+            parallel: runs calls side by side, by default on eight threads.
             backoff: the delays between tries.
             observe: gets the report of each invocation, also of one that raises; it must not raise itself.
 
         Raises `ConfigurationError`.
         """
-        self._sinks = tuple(sinks)
-        self._consumer = Consumer(
-            name=name,
-            router=router,
-            sinks=self._sinks,
-            sink_of=_sink_of(self._sinks),
-            table=table,
-            bad_record=tuple(bad_record),
-            ignore_before=ignore_before,
-            local_changes_only=local_changes_only,
-        )
-        self._systemic = SystemicCheck()
-        self._journalled = frozenset([index for index, sink in enumerate(self._sinks) if not sink.idempotent])
-        self._journal = journal
-        self._waves = Waves(self._sinks, dead_letters)
+        self._table = table
+        self._sinks = list(sinks)
+        self._name = name
+        self._router = Router(entity_attribute, key_prefixes)
+        self._bad_record = tuple(bad_record)
+        self._ignore_before = ignore_before
+        self._local_changes_only = local_changes_only
         self._margin_seconds = margin_seconds
-        self._run = Run(clock=clock or SystemClock(), parallel=parallel or Sequential(), backoff=backoff or Backoff())
+        self._journal = journal
+        self._dead_letters = dead_letters
+        self._run = Run(
+            clock=clock or SystemClock(),
+            parallel=parallel or ThreadParallel(DEFAULT_THREADS),
+            backoff=backoff or Backoff(),
+        )
         self._observe = observe
+        self._connected = False
+        self._started: Invocations | None = None
+        _sink_of(self._sinks)
+
+    # --- handlers ----------------------------------------------------------------------------------------------------
+
+    def on_insert(self, entity: str | None = None) -> Decorator:
+        """Register the decorated handler for new items of an entity type; without one, for all new items."""
+        return self._router.on_insert(entity)
+
+    def on_modify(self, entity: str | None = None, *, changed: Sequence[str] = ()) -> Decorator:
+        """Register the decorated handler for modified items of an entity type; without one, for all modified items.
+
+        `changed` names attributes: the handler gets the change when at least one of them differs.
+        """
+        return self._router.on_modify(entity, changed=changed)
+
+    def on_remove(self, entity: str | None = None) -> Decorator:
+        """Register the decorated handler for removed items of an entity type; without one, for all removed items."""
+        return self._router.on_remove(entity)
+
+    def include(self, router: Router) -> None:
+        """Add the handlers of a router, as one that another file has made."""
+        self._router.include(router)
+
+    def per_record(
+        self, function: Callable[[Any], object] | None = None, *, record_class: Callable[[RawRecord], Any] | None = None
+    ) -> Any:
+        """Register a function that handles a whole record itself, with its own calls, as Powertools' batch utility has.
+
+        Order, journal and dead letters are kept: changes of one item come one after the other, a record that is done is
+        not handed over again because of a neighbour, and `InvalidRecord` or `PermanentFailure` sends it to the dead
+        letters. `record_class` makes of the raw record what the function wants, such as Powertools' `DynamoDBRecord`;
+        by default it gets the raw record. Works with and without parentheses, as a decorator.
+        """
+
+        def register(wanted: Callable[[Any], object]) -> Callable[[Any], object]:
+            made = record_class or (lambda record: record)
+            name = getattr(wanted, "__name__", "per_record")
+
+            def whole(change: Change) -> WholeRecord:
+                return WholeRecord(change.record)
+
+            self.sink(WholeRecord, name=name)(lambda effect: wanted(made(effect.record)))
+            for decorate in (self.on_insert(), self.on_modify(), self.on_remove()):
+                decorate(whole)
+            return wanted
+
+        return register if function is None else register(function)
+
+    # --- sinks -------------------------------------------------------------------------------------------------------
+
+    def add_sink(self, sink: Sink) -> None:
+        """Add a sink behind those that the worker has. Raises `ConfigurationError`."""
+        if self._connected or self._started is not None:
+            raise ConfigurationError(f"sink {sink.name} comes too late: register it before worker.handler()")
+        _sink_of([*self._sinks, sink])
+        self._sinks.append(sink)
+
+    def sink(
+        self, effect: type[E], *, name: str | None = None, idempotent: bool = False, parallel: bool = True
+    ) -> Callable[[Callable[[E], object]], Callable[[E], object]]:
+        """Register the decorated function as the sink of a class of effects; see `each`.
+
+        `name` is in the journal and must not change between deployments; by default it is the function's.
+        """
+
+        def decorate(function: Callable[[E], object]) -> Callable[[E], object]:
+            called = name or getattr(function, "__name__", None)
+            if called is None:
+                raise ConfigurationError(f"sink(…, name=…): {type(function).__name__} has no name of its own")
+            self.add_sink(each(effect, function, name=called, idempotent=idempotent, parallel=parallel))
+            return function
+
+        return decorate
+
+    # --- running -----------------------------------------------------------------------------------------------------
+
+    def handler(self, environ: Mapping[str, str] | None = None) -> LambdaHandler:
+        """Return the Lambda handler; names come from the environment, clients are made when they are first used.
+
+        The environment has `JOURNAL_TABLE`, `FAILURES_BUCKET`, and what the sinks need. With `margin_seconds` set the
+        clients are made at once. Register all sinks before. Raises `ConfigurationError` that names all variables that
+        are missing.
+        """
+        # With them come boto's parts, which a test of handlers need not have.
+        from tablestream.aws import BUCKET, TABLE, Aws, NeedsAws, variable_of  # noqa: PLC0415
+        from tablestream.dynamodb import DynamoDBJournal  # noqa: PLC0415
+        from tablestream.sinks import S3DeadLetters  # noqa: PLC0415
+
+        aws = Aws(os.environ if environ is None else environ, self._margin_seconds, DEFAULT_THREADS)
+        sinks = [sink.connect(aws) if isinstance(sink, NeedsAws) else sink for sink in self._sinks]
+        if self._table is not None:
+            self._table = aws.optional(variable_of(self._table, "TABLE")) or self._table
+        if self._journal is None:
+            self._journal = DynamoDBJournal(aws.dynamodb, aws.named("JOURNAL_TABLE", TABLE, "a table's name"))
+        if self._dead_letters is None:
+            self._dead_letters = S3DeadLetters(aws.s3, aws.named("FAILURES_BUCKET", BUCKET, "a bucket's name"))
+        aws.check()
+        aws.start()
+        self._name = self._name or aws.function_name
+        self._sinks = sinks
+        self._connected = True
+
+        def handle(event: object, context: LambdaContext | None = None) -> Response:
+            aws.fit(context)
+            return self(event, context)
+
+        return handle
 
     def __call__(self, event: object, context: LambdaContext | None = None) -> Response:
         """Process an event and return the partial batch response.
@@ -119,85 +241,48 @@ class Worker:
         Raises `InvalidEvent` and `SystemicFailure` before any effect, `ConfigurationError` for a mistake in the wiring,
         and `NoProgress` when the first record of a batch of several failed.
         """
-        report, error = self.process(event, context)
-        self._observe(report)
-        _log(report)
-        if error is not None:
-            raise error
-        return answer_of(event, report)
+        return self._invocations().answer(event, context)
 
     def process(self, event: object, context: LambdaContext | None = None) -> tuple[Report, TablestreamError | None]:
         """Process an event and return what became of it, with the error that the invocation ends with, if any."""
-        try:
-            margin = self._margin_of(context)
-            records = records_of(event)
-            batch = self._consumer.take(records, self._systemic)
-        except TablestreamError as refused:
-            return Report(records=_length_of(event), counts={}, error_class=type(refused).__name__), refused
-        tasks = batch.tasks
-        run = self._run.until(Deadline.of(context, margin))
-        self._drop_notifications(batch.sent_by_hand)
-        self._recall(tasks, run)
-        self._waves.run(batch.heads, batch.queues, run)
-        unsettled = [task for task in tasks if task.outcome is not Outcome.APPLIED]
-        failed = [task for task in unsettled if task.outcome is not Outcome.POISONED]
-        # Where nothing failed, only what is parked or was sent by hand can come again: spare the others the question.
-        asked = tasks if failed else {*unsettled, *batch.sent_by_hand}
-        journalled = self._remember(asked, failed, run.until(Deadline.of(context, margin * _JOURNAL_SHARE)))
-        error = _miswired(failed) or _no_progress(records, failed)
-        return _report(records, batch, tasks, unsettled, journalled, error), error
+        return self._invocations().process(event, context)
 
-    def _margin_of(self, context: LambdaContext | None) -> float:
-        """Return the margin in seconds; raises `ConfigurationError` when it leaves no time to work."""
-        if context is None:
-            return 0.0
-        left = context.get_remaining_time_in_millis() / 1000
-        margin = self._margin_seconds
-        if margin is None:
-            margin = min(DEFAULT_MARGIN_SECONDS, left * _MARGIN_SHARE)
-        if left < margin + _LEAST_SECONDS:
-            raise ConfigurationError(
-                f"wanted at least {_LEAST_SECONDS} s of work before the margin of {margin:.3g} s, got {left:.3g} s at "
-                "the beginning of the invocation: set a longer Timeout of the function, or a smaller margin"
+    def tested(self) -> TestedWorker:
+        """Return the worker for a test: the same handlers on sinks, journal and dead letters in memory.
+
+        An exception of a handler is raised as it is, but for those that mean a bad record.
+        """
+        from tablestream.testing.tested import TestedWorker  # noqa: PLC0415 -- not part of what is deployed
+
+        return TestedWorker(self._consumer([]), self._sinks)
+
+    def _consumer(self, sinks: Sequence[Sink]) -> Consumer:
+        return Consumer(
+            name=self._name or "worker",
+            router=self._router,
+            sinks=tuple(sinks),
+            sink_of=_sink_of(sinks),
+            table=self._table,
+            bad_record=self._bad_record,
+            ignore_before=self._ignore_before,
+            local_changes_only=self._local_changes_only,
+        )
+
+    def _invocations(self) -> Invocations:
+        if self._started is None:
+            if self._router.is_empty:
+                raise ConfigurationError("the worker has no handlers: register some, as with @worker.on_insert()")
+            if self._journal is None or self._dead_letters is None:
+                raise ConfigurationError("the worker has no journal and dead letters: call what worker.handler() gives")
+            self._started = Invocations(
+                self._consumer(self._sinks),
+                journal=self._journal,
+                dead_letters=self._dead_letters,
+                run=self._run,
+                margin_seconds=self._margin_seconds,
+                observe=self._observe,
             )
-        return margin
-
-    def _drop_notifications(self, tasks: Sequence[Task]) -> None:
-        """Drop the effects of replayed records that are not idempotent, unless the record asks for them."""
-        for task in tasks:
-            if is_quiet_replay(task.record):
-                task.keep([at for at, sink in enumerate(task.sinks) if self._sinks[sink].idempotent])
-
-    def _recall(self, tasks: Sequence[Task], run: Run) -> None:
-        """Ask the journal, in one batched read, which effects that must not be repeated are done already."""
-        journalled = self._journalled
-        asked = {task.key: task for task in tasks if not journalled.isdisjoint(task.sinks)}
-        if not asked:
-            return
-        found = self._journal.read(list(asked), run)
-        if len(found) == len(asked) and not any(found.values()):
-            return
-        for task in tasks:
-            task.remembered = found.get(task.key)
-
-    def _remember(self, tasks: Iterable[Task], failed: Sequence[Task], run: Run) -> int:
-        """Journal the done effects of records that may come again; return how many, -1 when the journal was down."""
-        checkpoint = min((task.sequence for task in failed), default=None)
-        done = {
-            task.key: names | (task.remembered or frozenset())
-            for task in tasks
-            if task.done > task.known and _may_come_again(task, checkpoint) and (names := task.done_names())
-        }
-        if not done:
-            return 0
-        try:
-            self._journal.record(done, run)
-        except JournalUnavailable as error:
-            # The answer still has to be given: redelivery may then repeat these effects, which is better than losing
-            # others.
-            logger.error("journal unavailable", extra={"error_class": type(error.__cause__ or error).__name__})  # noqa: TRY400 -- a traceback could quote personal data
-            return -1
-        return len(done)
+        return self._started
 
 
 def _sink_of(sinks: Sequence[Sink]) -> Mapping[type, int]:
@@ -215,109 +300,3 @@ def _sink_of(sinks: Sequence[Sink]) -> Mapping[type, int]:
                 )
             found[effect] = index
     return found
-
-
-def _may_come_again(task: Task, checkpoint: int | None) -> bool:
-    """Tell whether a record that has had effects may be delivered again.
-
-    Lambda does so above the checkpoint. An operator's tool may end before it could note what it has sent, and redrives
-    a dead letter one of whose effects could be carried out and another could not.
-    """
-    above = checkpoint is not None and task.sequence >= checkpoint
-    return above or task.outcome is Outcome.POISONED or is_sent_again(task.record)
-
-
-def _length_of(event: object) -> int:
-    records = event.get("Records") if isinstance(event, dict) else None
-    return len(records) if isinstance(records, list) else 0
-
-
-def answer_of(event: object, report: Report) -> Response:
-    """Return the partial batch response, with what else the event asks for."""
-    failures = [] if report.checkpoint is None else [{"itemIdentifier": report.checkpoint}]
-    answer: Response = {"batchItemFailures": failures}
-    if isinstance(event, dict):
-        if "window" in event:
-            # A tumbling window: without a state Lambda takes the invocation for a failed one. It is handed on as it is.
-            answer["state"] = event.get("state") or {}
-        asked = event.get(REPORT_MARKER)
-        if isinstance(asked, dict) and asked.get("report") is True:
-            answer["deadLetters"] = [
-                {
-                    "eventID": verdict.event_id,
-                    "sequenceNumber": verdict.sequence_number,
-                    "errorClass": verdict.error_class,
-                    "key": verdict.dead_letter,
-                }
-                for verdict in report.verdicts
-                if verdict.outcome is Outcome.POISONED
-            ]
-    return answer
-
-
-def _miswired(failed: Sequence[Task]) -> ConfigurationError | None:
-    """Return the mistake in the wiring that a sink has met, if one has."""
-    return next((task.error for task in failed if isinstance(task.error, ConfigurationError)), None)
-
-
-def _no_progress(records: Sequence[RawRecord], failed: Sequence[Task]) -> NoProgress | None:
-    """Return the error to raise when the first record of a batch of several failed.
-
-    Lambda halves a batch after a function error by documented rules; what it does after a partial response that names
-    the first record is not documented.
-    """
-    if len(records) < _SEVERAL or not failed:
-        return None
-    first = min(int(record["dynamodb"]["SequenceNumber"]) for record in records)
-    if min(task.sequence for task in failed) > first:
-        return None
-    causes = Counter(type(task.error).__name__ for task in failed if task.error is not None)
-    named = ", ".join(f"{count} x {name}" for name, count in causes.most_common(5)) or "the deadline came"
-    return NoProgress(f"the first of {len(records)} records failed, with {len(failed) - 1} others: {named}")
-
-
-def _report(
-    records: Sequence[RawRecord],
-    batch: Batch,
-    tasks: Sequence[Task],
-    unsettled: Sequence[Task],
-    journalled: int,
-    error: TablestreamError | None,
-) -> Report:
-    verdicts = tuple([task.verdict() for task in unsettled])
-    counts = Counter([verdict.outcome for verdict in verdicts])
-    counts[Outcome.APPLIED] = len(tasks) - len(verdicts)
-    counts[Outcome.SKIPPED] = batch.skipped
-    counts[Outcome.DUPLICATE] = batch.duplicates
-    failed = [verdict.sequence_number for verdict in verdicts if verdict.outcome is not Outcome.POISONED]
-    return Report(
-        records=len(records),
-        counts=counts,
-        verdicts=verdicts,
-        remembered=sum([task.known for task in tasks]),
-        journalled=max(journalled, 0),
-        checkpoint=min(failed, key=int, default=None),
-        # The first that tells: records come in the order in which their changes were made.
-        oldest_creation=next((at for record in records if (at := creation_of(record)) is not None), None),
-        error_class=type(error).__name__ if error is not None else None,
-    )
-
-
-def _log(report: Report) -> None:
-    """Write a line for each dead letter, for each cause of failure, for the batch; never a value of a record."""
-    causes: dict[str, list[Verdict]] = {}
-    for verdict in report.verdicts:
-        if verdict.outcome is Outcome.POISONED:
-            logger.warning("dead letter stored", extra=_fields(verdict))
-        elif verdict.outcome is Outcome.FAILED:
-            causes.setdefault(verdict.error_class, []).append(verdict)
-    for verdicts in causes.values():
-        logger.warning("records failed", extra={**_fields(verdicts[0]), "records": len(verdicts)})
-    level = logging.INFO if report.error_class is None else logging.ERROR
-    counts = {outcome.value.replace(" ", "_"): count for outcome, count in report.counts.items() if count}
-    fields = {"records": report.records, "checkpoint": report.checkpoint, "error_class": report.error_class, **counts}
-    logger.log(level, "batch processed", extra=fields)
-
-
-def _fields(verdict: Verdict) -> dict[str, str]:
-    return {"event_id": verdict.event_id, "key_hash": verdict.key_hash, "error_class": verdict.error_class}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shop.config import Config
-from tablestream.worker import DEFAULT_MARGIN_SECONDS
+from tablestream.run import DEFAULT_MARGIN_SECONDS
 from tests.cloudformation import translated
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -9,7 +9,8 @@ from tablestream.testing import FakeContext, MemoryDeadLetters, MemoryJournal, R
 
 def test_of_two_regions_that_see_a_change_one_tells_of_it() -> None:
     sink = RecordingSink((Notice,))
-    worker = Worker(router, [sink], journal=MemoryJournal(), dead_letters=MemoryDeadLetters())
+    worker = Worker(sinks=[sink], journal=MemoryJournal(), dead_letters=MemoryDeadLetters())
+    worker.include(router)
     account = {"pk": "ACCOUNT#1", "sk": "A", "email": "ann@example.com", "plan": "free", "writtenIn": "us-east-1"}
     change = modified(account, account | {"plan": "paid"})
     for region in ("us-east-1", "eu-central-1"):

@@ -23,7 +23,8 @@ def test_its_route_stands_beside_those_of_the_orders() -> None:
     router = routes()
     router.on_insert("Lead")(lead_created)
     sink = RecordingSink((Notification,))
-    worker = Worker(router, [sink], journal=MemoryJournal(), dead_letters=MemoryDeadLetters())
+    worker = Worker(sinks=[sink], journal=MemoryJournal(), dead_letters=MemoryDeadLetters())
+    worker.include(router)
     worker(event(inserted(LEAD)), FakeContext())
     (told,) = sink.done
     assert json.loads(compose(told).body)["leadId"] == "1"

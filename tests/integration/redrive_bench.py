@@ -19,8 +19,9 @@ from local.lambda_api import LambdaApi
 from local.letters import Bucket, Letter
 from local.orders import Order, Shop, decode, encode
 from local.runtime import Runtime
-from tablestream.dead_letters import DeadLetter, S3DeadLetters
+from tablestream.dead_letters import DeadLetter
 from tablestream.run import Run
+from tablestream.sinks import S3DeadLetters
 from tablestream.testing import CREATED, Record, inserted, modified
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"

@@ -58,7 +58,7 @@ def python() -> str:
     """A Python of the runtime's version."""
     found = Toolchain.find().python
     script = f"import sys; sys.exit(sys.version_info[:2] != {LAMBDA_PYTHON})"
-    if subprocess.run([found, "-c", script], check=False).returncode:  # noqa: S603 -- a Python found here
+    if subprocess.run([found, "-c", script], check=False).returncode:
         pytest.skip(f"no Python {'.'.join(map(str, LAMBDA_PYTHON))} here")
     return found
 
@@ -68,7 +68,7 @@ def package(python: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package, as `sam build` has it made."""
     folder = tmp_path_factory.mktemp("byte-code") / "package"
     build = ["make", "-s", "-C", str(ROOT / "src"), "build-Worker", f"ARTIFACTS_DIR={folder}"]
-    subprocess.run([*build, f"PYTHON={sys.executable}", f"PYTHON313={python}"], check=True)  # noqa: S603 -- our make
+    subprocess.run([*build, f"PYTHON={sys.executable}", f"PYTHON313={python}"], check=True)
     return folder
 
 
@@ -103,7 +103,7 @@ def test_what_has_no_byte_code_would_be_noticed(python: str, package: Path, tmp_
 
 def start(python: str, package: Path) -> dict[str, Any]:
     """Import the handler; -B, because a start must not need to write what the next start needs."""
-    answer = subprocess.run(  # noqa: S603 -- that Python, with the text above
+    answer = subprocess.run(
         [python, "-B", "-c", START, str(package)],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(package), **VARIABLES},
         cwd="/",

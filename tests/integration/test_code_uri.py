@@ -26,7 +26,7 @@ def test_the_package_is_built_of_a_copy_of_the_folder_with_nothing_around_it(tmp
     mounted, artifacts = tmp_path / "alone" / "source", tmp_path / "artifacts"
     shutil.copytree(ROOT / "src", mounted, ignore=shutil.ignore_patterns("__pycache__"))
     make = ["make", "-s", "-C", str(mounted), "build-Worker", f"ARTIFACTS_DIR={artifacts}", f"PYTHON={sys.executable}"]
-    done = subprocess.run(make, capture_output=True, text=True, check=False)  # noqa: S603 -- our own makefile
+    done = subprocess.run(make, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
     assert {"shop", "tablestream", "botocore", "aws_lambda_powertools"} <= {path.name for path in artifacts.iterdir()}

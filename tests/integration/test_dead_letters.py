@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from tablestream import DONE, DeadLetter, Deadline, Run, S3DeadLetters, Transient
+from tablestream import DONE, DeadLetter, Deadline, Run, Transient
+from tablestream.sinks import S3DeadLetters
 from tablestream.testing import CREATED, Record, inserted
 from tests.integration.shop_aws import BUCKET, ShopAws, shop_aws
 

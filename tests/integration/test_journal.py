@@ -8,7 +8,8 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
-from tablestream import Backoff, Deadline, DynamoDBJournal, JournalUnavailable, Run
+from tablestream import Backoff, Deadline, JournalUnavailable, Run
+from tablestream.dynamodb import DynamoDBJournal
 from tablestream.testing import CREATED, FakeClock, FakeContext
 from tests.integration.shop_aws import JOURNAL, ShopAws, shop_aws
 

@@ -33,7 +33,7 @@ PATIENCE = 60  # seconds: a machine under load starts slowly
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "local", *arguments]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)  # noqa: S603 -- our own command line
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
 
 
 def finish(process: subprocess.Popen[str], ending: signal.Signals) -> str:
@@ -162,7 +162,7 @@ def test_at_80_columns_the_start_takes_few_lines_and_breaks_no_word(tmp_path: Pa
         "TERM": "xterm",
         "MAKELEVEL": "1",
     }
-    process = subprocess.Popen(command, cwd=tmp_path, env=variables, stdout=theirs)  # noqa: S603 -- our own command line
+    process = subprocess.Popen(command, cwd=tmp_path, env=variables, stdout=theirs)
     os.close(theirs)
     with os.fdopen(ours, encoding="utf-8") as screen:
         lines = [ANSI.sub("", line.rstrip()) for line in iter(screen.readline, "Ctrl-C ends it.\n")]

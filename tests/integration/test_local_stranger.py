@@ -128,7 +128,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
     (tmp_path / "samconfig.toml").write_text('[local.deploy.parameters]\nparameter_overrides = "Attempts=1"')
     command = [sys.executable, "-m", "local", "up", "--template", "template.yaml", "--port", "0", "--reload"]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603 -- our own command line
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
     state = tmp_path / ".local" / "up.json"
     wait_for(lambda: state.exists() or process.poll() is not None)
     assert process.poll() is None

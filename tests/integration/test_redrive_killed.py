@@ -58,7 +58,7 @@ COMMAND = ["redrive", "run", "--stack", "tablestream", "--batch-size", "3", "--r
 
 
 def kill(point: Point) -> None:
-    killed = subprocess.run(  # noqa: S603 -- this interpreter and a module of ours
+    killed = subprocess.run(
         [sys.executable, "-m", "tests.integration.killed_ops", *map(str, point), *COMMAND],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"},

@@ -166,7 +166,7 @@ def test_a_killed_replay_goes_on_and_doubles_nothing(fresh: Bench, replay: Ops, 
     for number in range(12):
         fresh.placed(f"o-{number:02d}", number)
     command = [*SCAN, "--batch-size", "2", "--rate", "0", "--notify", *LEASE]
-    killed = subprocess.run(  # noqa: S603 -- this interpreter and a module of ours
+    killed = subprocess.run(
         [sys.executable, "-m", "tests.integration.killed_ops", *map(str, point), "replay", *command, *STACK],
         env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"},
         check=False,

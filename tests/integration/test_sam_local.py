@@ -50,7 +50,7 @@ def sample(name: str) -> Any:
 
 def started(environment: Mapping[str, str], event: object) -> subprocess.CompletedProcess[str]:
     """Start the function in a process of its own and send it an event."""
-    return subprocess.run(  # noqa: S603 -- this Python, with a text from above
+    return subprocess.run(
         [sys.executable, "-c", INVOKE],
         input=json.dumps(event),
         env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), **environment},

@@ -202,7 +202,7 @@ print(collections() - before, gc.isenabled(), gc.get_threshold()[0] == YOUNG_CON
 
 def answered(program: str, environment: dict[str, str]) -> str:
     """Run a program in a fresh process; return what it prints."""
-    done = subprocess.run(  # noqa: S603 -- this Python, with a text from above
+    done = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,

@@ -15,7 +15,8 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shop.wire import DYNAMODB_OPERATIONS, quoted, write_form, write_json
+from tablestream.dynamodb.client import DYNAMODB_OPERATIONS, write_json
+from tablestream.sinks._sns_form import quoted, write_form
 
 KEY = {"pk": {"S": "USER#é\u2028"}, "sk": {"S": "ORDER#1"}}
 REQUESTS: dict[str, dict[str, Any]] = {

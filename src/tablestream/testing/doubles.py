@@ -112,6 +112,8 @@ class RecordingSink:
     name: str = "recording"
     idempotent: bool = False
     answer: Callable[[Any], Answer] = lambda _effect: DONE
+    log: Callable[[Any], object] = lambda _effect: None
+    """Gets each effect that was answered with done."""
     waves: list[list[Any]] = field(default_factory=list)
     """The values of the effects of each call."""
     done: list[Any] = field(default_factory=list)
@@ -126,6 +128,8 @@ class RecordingSink:
         done = [effect for effect, answer in zip(effects, answers, strict=True) if isinstance(answer, Done)]
         self.done += [effect.value for effect in done]
         self.ids += [effect.id for effect in done]
+        for effect in done:
+            self.log(effect.value)
         return answers
 
     def __iter__(self) -> Iterator[Any]:

@@ -15,10 +15,10 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from shop.aws_errors import ErrorKind, kind_of
 from shop.orders import OrderKey
 from shop.steps import Target
 from shop.transactions import Cancelled, Refusal, iso_time, parse_cancellation
+from tablestream.dynamodb.errors import ErrorKind, kind_of
 from tests.unit.shop.fake_dynamodb import failure
 
 ORDER = OrderKey("USER#1", "ORDER#1")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tablestream import Change, InvalidRecord, Report, Router, Worker
+from tablestream import Change, InvalidRecord, Report, Router, Sequential, Worker
 from tablestream.sink import DONE, Answer, Permanent, Transient
 from tablestream.testing import (
     FakeClock,
@@ -87,23 +87,26 @@ class Bench:
     letters: MemoryDeadLetters = field(default_factory=MemoryDeadLetters)
     clock: FakeClock = field(default_factory=FakeClock)
     reports: list[Report] = field(default_factory=list)
+    routes: Router = field(default_factory=router)
     margin: float | None = 3.0
     name: str = "worker"
     table: str | None = None
 
     @property
     def worker(self) -> Worker:
-        return Worker(
-            router(),
-            [self.stock, self.mail],
+        worker = Worker(
+            sinks=[self.stock, self.mail],
             journal=self.journal,
             dead_letters=self.letters,
             name=self.name,
             table=self.table,
             margin_seconds=self.margin,
             clock=self.clock,
+            parallel=Sequential(),
             observe=self.reports.append,
         )
+        worker.include(self.routes)
+        return worker
 
     def run(self, *records: Record, timeout: float = 60.0) -> str | None:
         """Process records; return the sequence number that the answer names."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tablestream import Image, InvalidRecord
+from tablestream import Change, Image, InvalidRecord
 from tablestream.image import MAX_DEPTH, same_value
-from tablestream.testing import Raw, image
+from tablestream.testing import Raw, image, modified
 
 NUMBERS = st.one_of(
     st.integers(-(10**38) + 1, 10**38 - 1),
@@ -222,3 +225,67 @@ def test_an_attribute_that_is_missing_makes_a_bad_record_also_within_a_map() -> 
     assert image.get("email") is None
     assert image["address"].get("email") is None
     assert image["address"]["city"] == "Rome"
+
+
+# --- typed items -----------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    product: str
+    quantity: int
+    price: Decimal = Decimal(0)
+    note: str | None = None
+    tags: list[str] = dataclasses.field(default_factory=list)
+    anything: Any = None
+
+
+def image_of(**attributes: Any) -> Image:
+    return Image(image(attributes))
+
+
+def test_an_item_is_read_as_a_dataclass() -> None:
+    read = image_of(product="tea", quantity=2, price=3, tags=["a"], note=None, anything=True, other=1).read_as(Line)
+    assert read == Line("tea", 2, 3, None, ["a"], anything=True)  # type: ignore[arg-type]  # a whole Decimal is an int
+    assert image_of(product="tea", quantity=2).read_as(Line) == Line("tea", 2)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "told"),
+    [
+        ({"product": "tea"}, "^quantity: wanted a value, got none$"),
+        ({"product": "tea", "quantity": "2"}, "^quantity: wanted int, got str '2'$"),
+        ({"product": "tea", "quantity": True}, "^quantity: wanted int, got bool True$"),
+        ({"product": "tea", "quantity": 1, "note": 7}, "^note: wanted str or NoneType, got int 7$"),
+        ({"product": "tea", "quantity": 1, "tags": "a"}, "^tags: wanted list, got str 'a'$"),
+        ({"product": "tea", "quantity": Raw({"N": "x"})}, "^attribute quantity: wanted a number"),
+    ],
+)
+def test_what_does_not_fit_is_a_bad_record(attributes: dict[str, Any], told: str) -> None:
+    with pytest.raises(InvalidRecord, match=told):
+        image_of(**attributes).read_as(Line)
+
+
+def test_an_item_is_read_as_a_pydantic_model_or_by_a_codec_of_the_class() -> None:
+    class Model(pydantic.BaseModel):
+        quantity: int
+
+    class Codec:
+        def __init__(self, quantity: int) -> None:
+            self.quantity = quantity
+
+        @classmethod
+        def from_item(cls, item: Mapping[str, Any]) -> Codec:
+            return cls(item["quantity"])
+
+    assert image_of(quantity=2).read_as(Model).quantity == image_of(quantity=2).read_as(Codec).quantity == 2
+    with pytest.raises(pydantic.ValidationError):
+        image_of(quantity="x").read_as(Model)
+    with pytest.raises(TypeError, match="wanted a dataclass, a pydantic model or a class with from_item, got int"):
+        image_of(quantity=2).read_as(int)
+
+
+def test_a_change_reads_both_of_its_images() -> None:
+    old, new = ({"pk": "1", "sk": "A", "product": "tea", "quantity": quantity} for quantity in (1, 2))
+    change = Change.from_record(modified(old, new))
+    assert (change.old_as(Line).quantity, change.new_as(Line).quantity) == (1, 2)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 
 import pytest
 
 import tablestream
 
 ENGINE = """
-DONE Answer Backoff Change Clock ConfigurationError DeadLetter DeadLetters Deadline Done DynamoDBJournal Effect Image
+DONE Answer Backoff Change Clock ConfigurationError DeadLetter DeadLetters Deadline Done Effect Image
 InvalidEvent InvalidRecord Journal JournalUnavailable Kind MissingAttribute NoProgress Outcome Parallel Permanent
-PermanentFailure Report Router Run S3DeadLetters Sequential Sink SystemClock SystemicFailure TablestreamError
+PermanentFailure Report Router Run Sequential Sink SystemClock SystemicFailure TablestreamError
 ThreadParallel Transient Verdict Worker __version__ each
 """
 TESTING = """
@@ -40,3 +42,9 @@ def test_every_error_is_one_of_ours() -> None:
         "SystemicFailure",
     ]
     assert all(issubclass(getattr(tablestream, name), tablestream.TablestreamError) for name in errors)
+
+
+def test_importing_the_library_does_not_bring_boto() -> None:
+    ask = "import sys, tablestream; print('botocore' in sys.modules, 'tablestream.testing' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["False", "False"]

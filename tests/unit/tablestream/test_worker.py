@@ -14,7 +14,6 @@ from tablestream import (
     InvalidEvent,
     NoProgress,
     Outcome,
-    Router,
     SystemicFailure,
     TablestreamError,
     Transient,
@@ -622,7 +621,7 @@ def test_a_direct_call_can_ask_which_records_became_dead_letters() -> None:
 
 
 def worker_of(*sinks: RecordingSink) -> Worker:
-    return Worker(Router(), sinks, journal=MemoryJournal(), dead_letters=MemoryDeadLetters())
+    return Worker(sinks=sinks, journal=MemoryJournal(), dead_letters=MemoryDeadLetters())
 
 
 def test_two_sinks_of_one_name_would_share_a_journal_and_are_refused() -> None:

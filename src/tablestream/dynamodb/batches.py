@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tablestream.dynamodb.errors import UnreadableAnswerError
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -17,10 +19,6 @@ READ_LIMIT = 100
 WRITE_LIMIT = 25
 """Items that BatchWriteItem takes."""
 _NO_KEYS: Mapping[str, Any] = {"Keys": []}
-
-
-class UnreadableAnswerError(Exception):
-    """An answer that the service would not give: nobody knows what became of the call."""
 
 
 def get_batch(client: DynamoDBClient, table: str, keys: Sequence[Any]) -> tuple[list[Any], list[Any]]:

@@ -1,4 +1,4 @@
-"""What an error of AWS means for the call that met it: one table from error codes to kinds."""
+"""Errors of AWS by what they mean for the call that met them: one table from error codes to kinds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class ErrorKind(Enum):
-    """What to do about an error."""
+    """The kinds of error, by what to do about them."""
 
     CONFLICT = "conflict"
     """Somebody else is changing the same item: wait and try again."""
@@ -112,6 +112,10 @@ def kind_of(error: Exception) -> ErrorKind:
     if isinstance(error, BotoCoreError) and not isinstance(error, _ON_THE_WAY):
         return ErrorKind.CONFIGURATION
     return ErrorKind.AMBIGUOUS
+
+
+class UnreadableAnswerError(Exception):
+    """An answer that the service would not give: nobody knows what became of the call."""
 
 
 class Failed(NamedTuple):

@@ -1,0 +1,247 @@
+"""One invocation, from the event to the partial batch response.
+
+event → records checked, routed, handled → lanes and waves → sinks in declared order → journal → answer
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from tablestream._intake import Batch, Consumer, Task, records_of
+from tablestream._systemic import SystemicCheck
+from tablestream._waves import Waves
+from tablestream.change import RawRecord, creation_of, is_quiet_replay, is_sent_again
+from tablestream.dead_letters import DeadLetters
+from tablestream.errors import ConfigurationError, JournalUnavailable, NoProgress, TablestreamError
+from tablestream.journal import Journal
+from tablestream.report import Outcome, Report, Verdict
+from tablestream.run import Deadline, LambdaContext, Run, margin_of
+
+logger = logging.getLogger("tablestream")
+
+Response = dict[str, Any]
+"""`batchItemFailures`; for an event that has them, also `state` (a tumbling window) and `deadLetters` (a report)."""
+
+_LEAST_SECONDS = 0.5
+"""The least time that the worker must have for its work, besides the margin."""
+
+_JOURNAL_SHARE = 0.25
+"""The part of the margin that is kept for the answer alone: the journal must be written before."""
+_SEVERAL = 2
+
+REPORT_MARKER = "tablestream"
+"""The key of an event that asks for more in the answer: `{"Records": […], "tablestream": {"report": true}}`."""
+
+
+class Invocations:
+    """Processes the events of a consumer, one after the other, for the life of an execution environment."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        *,
+        journal: Journal,
+        dead_letters: DeadLetters,
+        run: Run,
+        margin_seconds: float | None,
+        observe: Callable[[Report], None],
+    ) -> None:
+        """Take what `Worker` has put together."""
+        self._consumer = consumer
+        self._sinks = consumer.sinks
+        self._systemic = SystemicCheck()
+        self._journalled = frozenset([index for index, sink in enumerate(self._sinks) if not sink.idempotent])
+        self._journal = journal
+        self._waves = Waves(self._sinks, dead_letters)
+        self._margin_seconds = margin_seconds
+        self._run = run
+        self._observe = observe
+
+    def answer(self, event: object, context: LambdaContext | None) -> Response:
+        """Process an event and return the partial batch response, or raise the error that the invocation ends with."""
+        report, error = self.process(event, context)
+        self._observe(report)
+        _log(report)
+        if error is not None:
+            raise error
+        return answer_of(event, report)
+
+    def process(self, event: object, context: LambdaContext | None = None) -> tuple[Report, TablestreamError | None]:
+        """Process an event and return what became of it, with the error that the invocation ends with, if any."""
+        try:
+            margin = self._margin_of(context)
+            records = records_of(event)
+            batch = self._consumer.take(records, self._systemic)
+        except TablestreamError as refused:
+            return Report(records=_length_of(event), counts={}, error_class=type(refused).__name__), refused
+        tasks = batch.tasks
+        run = self._run.until(Deadline.of(context, margin))
+        self._drop_notifications(batch.sent_by_hand)
+        self._recall(tasks, run)
+        self._waves.run(batch.heads, batch.queues, run)
+        unsettled = [task for task in tasks if task.outcome is not Outcome.APPLIED]
+        failed = [task for task in unsettled if task.outcome is not Outcome.POISONED]
+        # Where nothing failed, only what is parked or was sent by hand can come again: spare the others the question.
+        asked = tasks if failed else {*unsettled, *batch.sent_by_hand}
+        journalled = self._remember(asked, failed, run.until(Deadline.of(context, margin * _JOURNAL_SHARE)))
+        error = _miswired(failed) or _no_progress(records, failed)
+        return _report(records, batch, tasks, unsettled, journalled, error), error
+
+    def _margin_of(self, context: LambdaContext | None) -> float:
+        """Return the margin in seconds; raises `ConfigurationError` when it leaves no time to work."""
+        if context is None:
+            return 0.0
+        left = context.get_remaining_time_in_millis() / 1000
+        margin = margin_of(context, self._margin_seconds)
+        if left < margin + _LEAST_SECONDS:
+            raise ConfigurationError(
+                f"wanted at least {_LEAST_SECONDS} s of work before the margin of {margin:.3g} s, got {left:.3g} s at "
+                "the beginning of the invocation: set a longer Timeout of the function, or a smaller margin"
+            )
+        return margin
+
+    def _drop_notifications(self, tasks: Sequence[Task]) -> None:
+        """Drop the effects of replayed records that are not idempotent, unless the record asks for them."""
+        for task in tasks:
+            if is_quiet_replay(task.record):
+                task.keep([at for at, sink in enumerate(task.sinks) if self._sinks[sink].idempotent])
+
+    def _recall(self, tasks: Sequence[Task], run: Run) -> None:
+        """Ask the journal, in one batched read, which effects that must not be repeated are done already."""
+        journalled = self._journalled
+        asked = {task.key: task for task in tasks if not journalled.isdisjoint(task.sinks)}
+        if not asked:
+            return
+        found = self._journal.read(list(asked), run)
+        if len(found) == len(asked) and not any(found.values()):
+            return
+        for task in tasks:
+            task.remembered = found.get(task.key)
+
+    def _remember(self, tasks: Iterable[Task], failed: Sequence[Task], run: Run) -> int:
+        """Journal the done effects of records that may come again; return how many, -1 when the journal was down."""
+        checkpoint = min((task.sequence for task in failed), default=None)
+        done = {
+            task.key: names | (task.remembered or frozenset())
+            for task in tasks
+            if task.done > task.known and _may_come_again(task, checkpoint) and (names := task.done_names())
+        }
+        if not done:
+            return 0
+        try:
+            self._journal.record(done, run)
+        except JournalUnavailable as error:
+            # The answer still has to be given: redelivery may then repeat these effects, which is better than losing
+            # others.
+            logger.error("journal unavailable", extra={"error_class": type(error.__cause__ or error).__name__})  # noqa: TRY400 -- a traceback could quote personal data
+            return -1
+        return len(done)
+
+
+def _may_come_again(task: Task, checkpoint: int | None) -> bool:
+    """Tell whether a record that has had effects may be delivered again.
+
+    Lambda does so above the checkpoint. An operator's tool may end before it could note what it has sent, and redrives
+    a dead letter one of whose effects could be carried out and another could not.
+    """
+    above = checkpoint is not None and task.sequence >= checkpoint
+    return above or task.outcome is Outcome.POISONED or is_sent_again(task.record)
+
+
+def _length_of(event: object) -> int:
+    records = event.get("Records") if isinstance(event, dict) else None
+    return len(records) if isinstance(records, list) else 0
+
+
+def answer_of(event: object, report: Report) -> Response:
+    """Return the partial batch response, with what else the event asks for."""
+    failures = [] if report.checkpoint is None else [{"itemIdentifier": report.checkpoint}]
+    answer: Response = {"batchItemFailures": failures}
+    if isinstance(event, dict):
+        if "window" in event:
+            # A tumbling window: without a state Lambda takes the invocation for a failed one. It is handed on as it is.
+            answer["state"] = event.get("state") or {}
+        asked = event.get(REPORT_MARKER)
+        if isinstance(asked, dict) and asked.get("report") is True:
+            answer["deadLetters"] = [
+                {
+                    "eventID": verdict.event_id,
+                    "sequenceNumber": verdict.sequence_number,
+                    "errorClass": verdict.error_class,
+                    "key": verdict.dead_letter,
+                }
+                for verdict in report.verdicts
+                if verdict.outcome is Outcome.POISONED
+            ]
+    return answer
+
+
+def _miswired(failed: Sequence[Task]) -> ConfigurationError | None:
+    """Return the mistake in the wiring that a sink has met, if one has."""
+    return next((task.error for task in failed if isinstance(task.error, ConfigurationError)), None)
+
+
+def _no_progress(records: Sequence[RawRecord], failed: Sequence[Task]) -> NoProgress | None:
+    """Return the error to raise when the first record of a batch of several failed.
+
+    Lambda halves a batch after a function error by documented rules; what it does after a partial response that names
+    the first record is not documented.
+    """
+    if len(records) < _SEVERAL or not failed:
+        return None
+    first = min(int(record["dynamodb"]["SequenceNumber"]) for record in records)
+    if min(task.sequence for task in failed) > first:
+        return None
+    causes = Counter(type(task.error).__name__ for task in failed if task.error is not None)
+    named = ", ".join(f"{count} x {name}" for name, count in causes.most_common(5)) or "the deadline came"
+    return NoProgress(f"the first of {len(records)} records failed, with {len(failed) - 1} others: {named}")
+
+
+def _report(
+    records: Sequence[RawRecord],
+    batch: Batch,
+    tasks: Sequence[Task],
+    unsettled: Sequence[Task],
+    journalled: int,
+    error: TablestreamError | None,
+) -> Report:
+    verdicts = tuple([task.verdict() for task in unsettled])
+    counts = Counter([verdict.outcome for verdict in verdicts])
+    counts[Outcome.APPLIED] = len(tasks) - len(verdicts)
+    counts[Outcome.SKIPPED] = batch.skipped
+    counts[Outcome.DUPLICATE] = batch.duplicates
+    failed = [verdict.sequence_number for verdict in verdicts if verdict.outcome is not Outcome.POISONED]
+    return Report(
+        records=len(records),
+        counts=counts,
+        verdicts=verdicts,
+        remembered=sum([task.known for task in tasks]),
+        journalled=max(journalled, 0),
+        checkpoint=min(failed, key=int, default=None),
+        # The first that tells: records come in the order in which their changes were made.
+        oldest_creation=next((at for record in records if (at := creation_of(record)) is not None), None),
+        error_class=type(error).__name__ if error is not None else None,
+    )
+
+
+def _log(report: Report) -> None:
+    """Write a line for each dead letter, for each cause of failure, for the batch; never a value of a record."""
+    causes: dict[str, list[Verdict]] = {}
+    for verdict in report.verdicts:
+        if verdict.outcome is Outcome.POISONED:
+            logger.warning("dead letter stored", extra=_fields(verdict))
+        elif verdict.outcome is Outcome.FAILED:
+            causes.setdefault(verdict.error_class, []).append(verdict)
+    for verdicts in causes.values():
+        logger.warning("records failed", extra={**_fields(verdicts[0]), "records": len(verdicts)})
+    level = logging.INFO if report.error_class is None else logging.ERROR
+    counts = {outcome.value.replace(" ", "_"): count for outcome, count in report.counts.items() if count}
+    fields = {"records": report.records, "checkpoint": report.checkpoint, "error_class": report.error_class, **counts}
+    logger.log(level, "batch processed", extra=fields)
+
+
+def _fields(verdict: Verdict) -> dict[str, str]:
+    return {"event_id": verdict.event_id, "key_hash": verdict.key_hash, "error_class": verdict.error_class}

@@ -1,0 +1,109 @@
+"""`Aws`: names that the environment gives, and clients that are made when they are first used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from botocore.session import Session
+
+from tablestream.dynamodb.client import DEFAULT_CONNECTIONS, LazyClient, dynamodb_client, session, settings
+from tablestream.errors import ConfigurationError, describe
+from tablestream.run import DEFAULT_MARGIN_SECONDS, LambdaContext, margin_of
+from tablestream.sink import Sink
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+
+TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}|arn:[a-z0-9-]+:dynamodb:[a-z0-9-]+:\d{12}:table/[A-Za-z0-9_.-]{3,255}")
+BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+@runtime_checkable
+class NeedsAws(Protocol):
+    """A sink that has to be connected before it can be used, as those of `tablestream.sinks`."""
+
+    def connect(self, aws: Aws) -> Sink:
+        """Return the sink with its client; ask `aws` for what the environment has to name."""
+        ...
+
+
+class Aws:
+    """AWS as the environment of a function describes it.
+
+    Names that are missing or wrong are gathered, so that one error tells them all. The calls of clients are fitted to
+    the margin before Lambda's timeout, of which nothing is known before the first invocation: so clients are made then,
+    unless the margin is given.
+    """
+
+    def __init__(
+        self, environ: Mapping[str, str], margin_seconds: float | None = None, connections: int = DEFAULT_CONNECTIONS
+    ) -> None:
+        """Take the environment's variables, the margin if it is set, and how many calls can be made at once."""
+        self._environ = environ
+        self._problems: list[str] = []
+        self._margin_seconds = margin_seconds
+        self._connections = connections
+        self._clients: dict[str, Any] = {}
+
+    @property
+    def function_name(self) -> str | None:
+        """The name of the Lambda function, None outside of Lambda."""
+        return self._environ.get("AWS_LAMBDA_FUNCTION_NAME") or None
+
+    def named(self, variable: str, pattern: re.Pattern[str], wanted: str) -> str:
+        """Return the value of a variable that has to be there; a missing or wrong one is told by `check`."""
+        value = self._environ.get(variable, "")
+        if not pattern.fullmatch(value):
+            self._problems.append(f"{variable}: wanted {wanted}, got {describe(value) if value else 'nothing'}")
+        return value
+
+    def optional(self, variable: str) -> str | None:
+        """Return the value of a variable, None when it is not set or empty."""
+        return self._environ.get(variable) or None
+
+    def check(self) -> None:
+        """Raise `ConfigurationError` with everything that is missing or wrong."""
+        if self._problems:
+            raise ConfigurationError("; ".join(self._problems))
+
+    def fit(self, context: LambdaContext | None) -> None:
+        """Learn the timeout at the first invocation, before any client is made."""
+        if self._margin_seconds is None and context is not None:
+            self._margin_seconds = margin_of(context, None)
+
+    def start(self) -> None:
+        """Make the clients of every invocation now, where the margin is known: Lambda gives a start a whole core."""
+        if self._margin_seconds is not None:
+            for service, client in self._clients.items():
+                if service != "s3":
+                    client.start()
+
+    @property
+    def dynamodb(self) -> DynamoDBClient:
+        """A client of DynamoDB, one for all who ask."""
+        made: DynamoDBClient = self.client("dynamodb", lambda config: dynamodb_client(session(), config))
+        return made
+
+    @property
+    def s3(self) -> S3Client:
+        """A client of S3, one for all who ask; made only when a dead letter has to be stored."""
+        made: S3Client = self.client("s3", lambda config: Session().create_client("s3", config=config))
+        return made
+
+    def client(self, service: str, make: Callable[[Any], object]) -> Any:
+        """Return the client of a service, one for all who ask; `make` gets botocore's settings at the first use."""
+        if service not in self._clients:
+            self._clients[service] = LazyClient(lambda: make(self._settings()))
+        return self._clients[service]
+
+    def _settings(self) -> Any:
+        margin = self._margin_seconds
+        return settings(DEFAULT_MARGIN_SECONDS if margin is None else margin, self._connections)
+
+
+def variable_of(name: str, ending: str) -> str:
+    """Return the variable that a name is looked up by: `LEAD_COUNTS_TABLE` for lead-counts."""
+    return f"{re.sub(r'[^A-Za-z0-9]+', '_', name).strip('_').upper()}_{ending}"

@@ -1,0 +1,167 @@
+"""Clients of AWS as a worker needs them: fitted to a deadline, with little work for each call and each cold start.
+
+Everything about a call stays botocore's: endpoint, signature, connections, reading the answer. The hooks are its
+extension points (`provide-client-params`, `before-call`, `before-parse`; botocore's topic guide "Extensibility").
+"""
+
+from __future__ import annotations
+
+import json
+from binascii import crc32
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config as ClientConfig
+from botocore.handlers import BUILTIN_HANDLERS
+from botocore.session import Session
+
+from tablestream._version import __version__
+from tablestream.dynamodb.errors import UnreadableAnswerError
+
+if TYPE_CHECKING:
+    from botocore.model import OperationModel
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+DEFAULT_CONNECTIONS = 8
+"""Calls that can be under way at once; as many as the worker has threads."""
+_CONNECT_SECONDS = 0.5
+_CALL_SHARE = 0.45
+"""The part of the margin that a call may take: there is time for one of a sink and for one of the journal."""
+
+
+def settings(margin_seconds: float, connections: int = DEFAULT_CONNECTIONS) -> ClientConfig:
+    """Return the settings of a client whose calls end in time, with an answer or without.
+
+    A call that is sent just before the deadline ends when 0.45 of the margin is used up. The journal's call takes no
+    longer, and leaves a tenth of the margin for the answer. boto3 tries nothing twice: who calls does. Its defaults, a
+    minute for an answer and retries inside the call, would run into Lambda's timeout.
+    """
+    connect_seconds = min(_CONNECT_SECONDS, margin_seconds * _CALL_SHARE / 2)
+    return ClientConfig(
+        max_pool_connections=connections,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        connect_timeout=connect_seconds,
+        read_timeout=margin_seconds * _CALL_SHARE - connect_seconds,
+        # What is sent is built here, from checked values; checking it again takes longer than sending it.
+        parameter_validation=False,
+        # botocore's own is put together anew for each call, twice.
+        user_agent=f"tablestream/{__version__}",
+    )
+
+
+def session() -> Session:
+    """Return a session for the clients that every start makes: of services that botocore has no handlers for.
+
+    Of botocore's handlers it has those for all services. The others, some hundred, are for services by name (S3 among
+    them) and for writing documentation; to register them takes a thirtieth of a cold start.
+    """
+    made = Session(include_builtin_handlers=False)
+    for event, handler in (entry for entry in BUILTIN_HANDLERS if "." not in entry[0]):
+        made.register(event, handler)
+    return made
+
+
+def dynamodb_client(general: Session, config: ClientConfig) -> DynamoDBClient:
+    """Return a client of DynamoDB that sends parameters as they are, and takes no other server's answers for its."""
+    made: Any = general.create_client("dynamodb", config=config)
+    return check_answers(write_json(made))
+
+
+class LazyClient:
+    """Stands for a client until it is used: most environments never use all, and each takes a part of a cold start."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        """Take what makes the client."""
+        self._make = make
+        self._lock = Lock()
+        self._made: object = None
+
+    def start(self) -> object:
+        """Make the client if that has not happened yet, and return it; several threads may be the first to ask."""
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+        return self._made
+
+    def __getattr__(self, name: str) -> object:
+        """Return what the client has under this name."""
+        return getattr(self.start(), name)
+
+
+# --- request bodies --------------------------------------------------------------------------------------------------
+#
+# What is sent is built by this package, in the shape of the wire already, and checking and copying it value by value
+# says nothing new: botocore's serializers take most of the CPU of a large call.
+
+_PAYLOAD = "tablestream_payload"
+# What is sent was built here and holds no cycles: looking for some takes a third of the time.
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+DYNAMODB_OPERATIONS = ("BatchGetItem", "BatchWriteItem", "TransactWriteItems")
+"""The calls of the worker. Its requests hold no binary values, which would have to be base64 text on the wire."""
+
+
+def write_json(client: DynamoDBClient) -> DynamoDBClient:
+    """Let a client send the parameters of these operations as they are; return the client."""
+    events: Any = client.meta.events  # its type says that no handler returns anything; this one's answer is used
+    for operation in DYNAMODB_OPERATIONS:
+        events.register(f"provide-client-params.dynamodb.{operation}", set_aside)
+        events.register(f"before-call.dynamodb.{operation}", _send_what_was_set_aside)
+    return client
+
+
+def set_aside(params: Mapping[str, Any], context: dict[str, Any], **_: object) -> dict[str, Any]:
+    """Leave botocore parameters of the same kind with nothing in them: it would look through all for table ARNs."""
+    context[_PAYLOAD] = params
+    return {name: type(value)() for name, value in params.items()}
+
+
+def payload_of(context: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the parameters that were set aside for a call."""
+    payload: Mapping[str, Any] = context[_PAYLOAD]
+    return payload
+
+
+def _send_what_was_set_aside(params: dict[str, Any], context: Mapping[str, Any], **_: object) -> None:
+    params["body"] = _encode(payload_of(context)).encode()
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+_CONTENT_TYPE = "application/x-amz-json-1.0"
+_CONTENT_TYPES_OF_ERRORS = frozenset({_CONTENT_TYPE, "application/json"})  # moto's errors have the second
+
+
+def check_answers(client: DynamoDBClient) -> DynamoDBClient:
+    """Let the calls of a client raise `UnreadableAnswerError` for answers that are not DynamoDB's; return the client.
+
+    DynamoDB names the request (`x-amzn-RequestId`), answers `application/x-amz-json-1.0` and gives the CRC-32 of the
+    body (`x-amz-crc32`; DynamoDB developer guide, "HTTP API"). A transaction's answer is a JSON object; that of a batch
+    is checked by `tablestream.dynamodb.batches`, as botocore reads broken JSON as an object without members.
+    """
+    events: Any = client.meta.events
+    events.register("before-parse.dynamodb", _check)
+    return client
+
+
+def _check(response_dict: Mapping[str, Any], operation_model: OperationModel, **_: object) -> None:
+    headers, body, status = response_dict["headers"], response_dict["body"], response_dict["status_code"]
+    if not headers.get("x-amzn-RequestId"):
+        raise UnreadableAnswerError(f"wanted the answer of DynamoDB with its request id, got {status} without one")
+    kind = headers.get("Content-Type", "").partition(";")[0].strip()
+    if kind != _CONTENT_TYPE and (status < HTTPStatus.BAD_REQUEST or kind not in _CONTENT_TYPES_OF_ERRORS):
+        raise UnreadableAnswerError(f"wanted an answer of type {_CONTENT_TYPE}, got {status} with {kind or 'none'}")
+    told = headers.get("x-amz-crc32")
+    if told is not None and told != str(crc32(body)):
+        raise UnreadableAnswerError(f"wanted a body with the CRC-32 {told}, got {crc32(body)}")
+    if operation_model.name == "TransactWriteItems" and not _is_object(body):
+        raise UnreadableAnswerError(f"wanted a JSON object, got {len(body)} bytes that are none")
+
+
+def _is_object(body: bytes) -> bool:
+    try:
+        return isinstance(json.loads(body), dict)
+    except ValueError:
+        return False
