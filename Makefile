@@ -10,7 +10,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 SAM := .venv-sam/bin/sam
 ARGS ?=
-CODE := $(wildcard src local ops examples tests benchmarks requirements/install.py)
+CODE := $(wildcard src ops examples tests benchmarks requirements/install.py)
 
 # Each asks a script of the standard library whether the layer is in place (some 50 ms) and installs it if not.
 INSTALL := $(PYTHON) requirements/install.py
@@ -30,40 +30,40 @@ help: ## This list
 
 run: ## Play a day of the shop on an embedded AWS and check it
 	@$(NEED_LOCAL)
-	@$(PY) -m local demo $(ARGS)
+	@$(PY) -m tablestream.local demo $(ARGS)
 
 local: ## Keep an embedded AWS and the stream trigger running
 	@$(NEED_LOCAL)
-	@$(PY) -m local up $(ARGS)
+	@$(PY) -m tablestream.local up $(ARGS)
 
 order: ## Place an order in `make local` (ARGS=--help for more)
 	@$(NEED_LOCAL)
-	@$(PY) -m local order $(ARGS)
+	@$(PY) -m tablestream.local order $(ARGS)
 
 status: ## Names, addresses and state of a running `make local`
 	@$(NEED_LOCAL)
-	@$(PY) -m local status $(ARGS)
+	@$(PY) -m tablestream.local status $(ARGS)
 
 redrive: ## Its dead letters: ARGS=list, show, run or discard
 	@$(NEED_LOCAL)
-	@$(PY) -m local exec $(PY) -m ops redrive $(or $(ARGS),list) --stack {stack}
+	@$(PY) -m tablestream.local exec $(PY) -m ops redrive $(or $(ARGS),list) --stack {stack}
 
 replay: ## Send items of its table again, as if just inserted
 	@$(NEED_LOCAL)
-	@$(PY) -m local exec $(PY) -m ops replay $(ARGS) --stack {stack}
+	@$(PY) -m tablestream.local exec $(PY) -m ops replay $(ARGS) --stack {stack}
 
 fault: ## Make its AWS fail, to practise (ARGS=--help for more)
 	@$(NEED_LOCAL)
-	@$(PY) -m local fault $(or $(ARGS),--help)
+	@$(PY) -m tablestream.local fault $(or $(ARGS),--help)
 
 mapping: ## Stop or start its deliveries: ARGS=disable or enable
 	@$(NEED_LOCAL)
-	@$(PY) -m local mapping $(or $(ARGS),--help)
+	@$(PY) -m tablestream.local mapping $(or $(ARGS),--help)
 
 invoke: ## The handler on one event: EVENT=events/insert-order.json
 	@$(if $(EVENT),,$(error Say which event: make invoke EVENT=events/insert-order.json))
 	@$(NEED_LOCAL)
-	@$(PY) -m local invoke $(EVENT) $(ARGS)
+	@$(PY) -m tablestream.local invoke $(EVENT) $(ARGS)
 
 invoke-docker: ## The same by `sam local invoke`, in Docker
 	@$(if $(EVENT),,$(error Say which event: make invoke-docker EVENT=events/insert-order.json))
@@ -73,7 +73,7 @@ invoke-docker: ## The same by `sam local invoke`, in Docker
 
 events: ## Write the sample events anew from their builders
 	@$(NEED_LOCAL)
-	@$(PY) -m local events
+	@$(PY) -m tablestream.local events
 
 test: ## Unit, integration and rule tests, and some simulation
 	@$(NEED_DEV)
@@ -139,4 +139,4 @@ requirements: ## Compile requirements/*.in to hashed files
 
 clean: ## Remove what was built, and the virtual environments
 	@rm -rf .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov .local .bench .venv .venv-sam .venv-checkov .venv-ministack .venv-compile
-	@find $(wildcard src local ops tests benchmarks requirements) -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find $(wildcard src ops tests benchmarks requirements) -name __pycache__ -type d -prune -exec rm -rf {} +

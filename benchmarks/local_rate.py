@@ -63,7 +63,7 @@ def _up() -> Iterator[tuple[str, dict[str, str]]]:
     shutil.rmtree(_HOME, ignore_errors=True)
     _HOME.mkdir(parents=True)
     settings = ["--port", "0", "--parameter", "BatchWindow=0", "--record", str(_HOME / "deliveries")]
-    command = [sys.executable, "-m", "local", "up", "--template", str(ROOT / "template.yaml"), *settings]
+    command = [sys.executable, "-m", "tablestream.local", "up", "--template", str(ROOT / "template.yaml"), *settings]
     variables = {**clean_environment(), "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
     with subprocess.Popen(command, cwd=_HOME, env=variables, stdout=subprocess.DEVNULL) as process:
         try:

@@ -1,6 +1,6 @@
 """`sam local`: the template's references are not resolved there, so a function asks the stack on this machine for them.
 
-That stack is the one that `python -m local up` runs. It says under `AWS_ENDPOINT_URL`, by plain HTTP, what a function's
+That stack is the one that `make local` runs. It says under `AWS_ENDPOINT_URL`, by plain HTTP, what a function's
 environment variables are; nothing here is used where `AWS_SAM_LOCAL` is not set, as it is not in AWS.
 """
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from local.actions import Answered, Condition, Discard, FunctionError, Invoke, Outcome, Throttled, TimedOut
-from local.events import Advanced, Delivered, Retried, Split
+from tablestream.local.actions import Answered, Condition, Discard, FunctionError, Invoke, Outcome, Throttled, TimedOut
+from tablestream.local.events import Advanced, Delivered, Retried, Split
 from tablestream.testing import CREATED
 from tests.conformance.driver import ERROR, SUCCESS, Shard, failing, in_turn, numbers, record, records
 

@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from local.actions import Invoke, Outcome
-from local.batches import PAYLOAD_LIMIT
-from local.delivery import ShardDelivery
-from local.events import Checkpointed, Filtered, Invoked
-from local.settings import MappingSettings
+from tablestream.local.actions import Invoke, Outcome
+from tablestream.local.batches import PAYLOAD_LIMIT
+from tablestream.local.delivery import ShardDelivery
+from tablestream.local.events import Checkpointed, Filtered, Invoked
+from tablestream.local.settings import MappingSettings
 from tablestream.testing import CREATED, inserted, modified, removed
 from tests.conformance.driver import ERROR, SHARD, STREAM, SUCCESS, Shard, failing, numbers, record, records
 

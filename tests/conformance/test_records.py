@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from local.records import to_lambda_record, written_at
 from tablestream.change import Change
+from tablestream.local.records import to_lambda_record, written_at
 from tests.conformance.driver import STREAM
 
 READ: dict[str, Any] = {

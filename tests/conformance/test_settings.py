@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from local.settings import Backoff, Destination, DestinationKind, InvalidSettings, MappingSettings, read_mapping
+from tablestream.local.settings import (
+    Backoff,
+    Destination,
+    DestinationKind,
+    InvalidSettings,
+    MappingSettings,
+    read_mapping,
+)
 
 STREAM = {"Stream": "arn:aws:dynamodb:eu-west-1:111122223333:table/T/stream/x", "StartingPosition": "LATEST"}
 EVERY_ITEM = '{"eventName": ["INSERT"]}'

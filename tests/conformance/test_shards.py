@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from local.actions import Invoke
-from local.delivery import ShardDelivery
-from local.settings import MappingSettings, StartingPosition
-from local.shards import Begin, Progress, ShardPlan
-from local.source import After, Position, Shard, TrimHorizon
-from local.synthetic import SyntheticSource
+from tablestream.local.actions import Invoke
+from tablestream.local.delivery import ShardDelivery
+from tablestream.local.settings import MappingSettings, StartingPosition
+from tablestream.local.shards import Begin, Progress, ShardPlan
+from tablestream.local.source import After, Position, Shard, TrimHorizon
+from tablestream.local.synthetic import SyntheticSource
 from tests.conformance.driver import SUCCESS, numbers, records
 
 GRANDPARENT = Shard("grandparent", closed=True)

@@ -19,8 +19,8 @@ from boto3.dynamodb.types import TypeSerializer
 from botocore.config import Config
 from moto import mock_aws
 
-from local.actions import Record
-from local.source import (
+from tablestream.local.actions import Record
+from tablestream.local.source import (
     After,
     BotoSource,
     IteratorExpired,
@@ -30,7 +30,7 @@ from local.source import (
     StreamSource,
     TrimHorizon,
 )
-from local.synthetic import SyntheticSource
+from tablestream.local.synthetic import SyntheticSource
 from tablestream.sizes import record_bytes
 from tablestream.testing import inserted, modified, removed
 from tests.conformance.driver import record, records

@@ -14,10 +14,10 @@ FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | 
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 # tests/aws is of the repository whose recordings the delivery rules quote.
 INLINE = re.compile(
-    r"`(?!tests/aws/)(?P<path>(?:src|tests|local|ops|docs|events|examples|benchmarks|requirements)/[^`\s*:]+)"
+    r"`(?!tests/aws/)(?P<path>(?:src|tests|ops|docs|events|examples|benchmarks|requirements)/[^`\s*:]+)"
 )
 MODULE = re.compile(r"`(?:[\w/]+/)?(?P<name>\w+\.py)`")
-FOLDERS = ("src", "tests", "local", "ops", "examples", "benchmarks", "requirements")
+FOLDERS = ("src", "tests", "ops", "examples", "benchmarks", "requirements")
 TARGET = re.compile(r"^([a-z0-9-]+):", re.MULTILINE)
 MAKE = re.compile(r"(?:^ {4}|^|`)make ([a-z][a-z0-9-]*)", re.MULTILINE)
 

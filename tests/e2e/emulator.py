@@ -1,7 +1,7 @@
 """ministack: an emulator that `sam deploy` deploys into, started for a test and ended after it.
 
 It proves the wiring: what the stack is made of, that a change of the table invokes the function, and that the function
-reaches what it is given. How a failed delivery is repeated it does not imitate; `local/` and the simulation do.
+reaches what it is given. How a failed delivery is repeated it does not imitate; `local` and the simulation do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib.error import URLError
 
 from samtranslator.yaml_helper import yaml_parse
 
-from local.clients import REGION
+from tablestream.local.clients import REGION
 from tests.cloudformation import ROOT
 from tests.e2e.sam import free_port
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from local import demo
-from local.cloud import Cloud
-from local.runtime import Runtime
+from tablestream.local import demo
+from tablestream.local.cloud import Cloud
+from tablestream.local.runtime import Runtime
 from tests.cloudformation import TEMPLATE, translated
 from tests.e2e import sam
 from tests.e2e.package import package as zipped

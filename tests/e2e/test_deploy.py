@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.clients import Clients
-from local.inbox import Inbox
-from local.orders import Order, Shop
+from tablestream.local.clients import Clients
+from tablestream.local.inbox import Inbox
+from tablestream.local.orders import Order, Shop
 from tablestream.testing import event, inserted
 from tests.e2e import sam
 from tests.e2e.emulator import MINISTACK, Emulator, deployable, emulator

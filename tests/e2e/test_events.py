@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local.clients import Clients
-from local.cloud import Cloud, prepare_for_event
-from local.inbox import Inbox
-from local.letters import Bucket
-from local.orders import Shop
+from tablestream.local.clients import Clients
+from tablestream.local.cloud import Cloud, prepare_for_event
+from tablestream.local.inbox import Inbox
+from tablestream.local.letters import Bucket
+from tablestream.local.orders import Shop
 from tests.e2e import sam
 from tests.events_table import EVENTS, TABLE, ledger_items
 

@@ -6,7 +6,7 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
-from local.cloud import prepare_for_event
+from tablestream.local.cloud import prepare_for_event
 from tablestream.testing import event, inserted
 from tests.cloudformation import ROOT
 from tests.e2e import sam

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from local.cloud import prepare_for_event
-from local.orders import Shop
+from tablestream.local.cloud import prepare_for_event
+from tablestream.local.orders import Shop
 from tests.e2e import sam
 from tests.events_table import EVENTS, TABLE
 

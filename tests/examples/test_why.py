@@ -9,9 +9,9 @@ from typing import Any
 from examples.why.collecting import collecting
 from examples.why.ours import ours
 from examples.why.raising import raising
-from local.actions import Answered, FunctionError, Invoke, Outcome
-from local.destinations import FailureContext, failure_message
 from tablestream import TablestreamError
+from tablestream.local.actions import Answered, FunctionError, Invoke, Outcome
+from tablestream.local.destinations import FailureContext, failure_message
 from tablestream.testing import FakeContext, MemoryDeadLetters, MemoryJournal, Record, event, inserted, modified
 from tests.conformance.driver import Shard
 

@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from local.actions import Condition, Discard
-from local.clients import Clients
-from local.cloud import Cloud
-from local.destinations import FailureContext, failure_object, object_key
-from local.inbox import Inbox
-from local.lambda_api import LambdaApi
-from local.letters import Bucket, Letter
-from local.orders import Order, Shop, decode, encode
-from local.runtime import Runtime
 from tablestream.dead_letters import DeadLetter
+from tablestream.local.actions import Condition, Discard
+from tablestream.local.clients import Clients
+from tablestream.local.cloud import Cloud
+from tablestream.local.destinations import FailureContext, failure_object, object_key
+from tablestream.local.inbox import Inbox
+from tablestream.local.lambda_api import LambdaApi
+from tablestream.local.letters import Bucket, Letter
+from tablestream.local.orders import Order, Shop, decode, encode
+from tablestream.local.runtime import Runtime
 from tablestream.run import Run
 from tablestream.sinks import S3DeadLetters
 from tablestream.testing import CREATED, Record, inserted, modified

@@ -21,10 +21,10 @@ from typing import Any
 
 import pytest
 
-from local import samples
 from shop.messages import MAX_BYTES
 from shop.orders import OrderKey
 from tablestream import InvalidEvent
+from tablestream.local import samples
 from tablestream.testing import Raw, Record, event, expired, inserted, modified, record, removed
 from tests.integration.shop_app import App, shop_app
 from tests.integration.shop_aws import ORDERS

@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from local import samples
 from shop.assembly import Clients, assemble
 from tablestream import NoProgress, Sequential, Worker
+from tablestream.local import samples
 from tablestream.testing import FakeClock, FakeContext, Record, event, inserted, modified
 from tests.integration.shop_app import App, shop_app
 from tests.integration.shop_aws import ORDERS

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local.audit import World, check
-from local.letters import Letter
-from local.orders import PRODUCTS
-from local.scenario import EXPECTED, ORDERS, STOCK_AFTER
+from tablestream.local.audit import World, check
+from tablestream.local.letters import Letter
+from tablestream.local.orders import PRODUCTS
+from tablestream.local.scenario import EXPECTED, ORDERS, STOCK_AFTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable

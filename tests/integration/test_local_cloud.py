@@ -13,21 +13,21 @@ from botocore.exceptions import ClientError
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodbstreams.models import dynamodbstreams_backends
 
-from local.clients import REGION
-from local.cloud import Cloud
-from local.errors import TemplateError, UsageError
-from local.faults import Fault
-from local.orders import PRODUCTS, Order, Shop, encode
-from local.parameters import parameter_values
-from local.samconfig import parameter_overrides
-from local.server import MOST_ITERATORS
-from local.settings import read_mapping
-from local.translate import translate
+from tablestream.local.clients import REGION
+from tablestream.local.cloud import Cloud
+from tablestream.local.errors import TemplateError, UsageError
+from tablestream.local.faults import Fault
+from tablestream.local.orders import PRODUCTS, Order, Shop, encode
+from tablestream.local.parameters import parameter_values
+from tablestream.local.samconfig import parameter_overrides
+from tablestream.local.server import MOST_ITERATORS
+from tablestream.local.settings import read_mapping
+from tablestream.local.translate import translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from local.clients import Client
+    from tablestream.local.clients import Client
 
 pytestmark = pytest.mark.integration
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"

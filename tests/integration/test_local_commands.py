@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.__main__ import main
-from local.orders import Order
+from tablestream.local.__main__ import main
+from tablestream.local.orders import Order
 from tablestream.testing import event, inserted
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ PATIENCE = 60  # seconds: a machine under load starts slowly
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "local", *arguments]
+    command = [sys.executable, "-m", "tablestream.local", *arguments]
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
 
 
@@ -154,7 +154,7 @@ def test_another_terminal_finds_everything_and_runs_programs_there(
 
 def test_at_80_columns_the_start_takes_few_lines_and_breaks_no_word(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "local", "up", *TEMPLATE, "--port", "0"]
+    command = [sys.executable, "-m", "tablestream.local", "up", *TEMPLATE, "--port", "0"]
     variables = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from local import cloud as clouds
-from local.cloud import Cloud
-from local.containers import PREFIX, Reception, Unseen, bridge_address
-from local.orders import Shop, restore
-from local.samples import samples
-from local.source import BotoSource, TrimHorizon
+from tablestream.local import cloud as clouds
+from tablestream.local.cloud import Cloud
+from tablestream.local.containers import PREFIX, Reception, Unseen, bridge_address
+from tablestream.local.orders import Shop, restore
+from tablestream.local.samples import samples
+from tablestream.local.source import BotoSource, TrimHorizon
 from tests.cloudformation import TEMPLATE
 
 pytestmark = pytest.mark.integration

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local.cloud import Cloud
-from local.code import mention_of_failures
-from local.errors import TemplateError
-from local.observations import Ended, Observation, Trouble
-from local.running import Options, Running
-from local.settings import InvalidSettings
+from tablestream.local.cloud import Cloud
+from tablestream.local.code import mention_of_failures
+from tablestream.local.errors import TemplateError
+from tablestream.local.observations import Ended, Observation, Trouble
+from tablestream.local.running import Options, Running
+from tablestream.local.settings import InvalidSettings
 
 if TYPE_CHECKING:
     from pathlib import Path

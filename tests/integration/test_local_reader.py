@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.actions import Answered, Discard, Invoke
-from local.reader import RELIST_SECONDS, StreamReader
-from local.settings import MappingSettings
-from local.synthetic import SyntheticSource
+from tablestream.local.actions import Answered, Discard, Invoke
+from tablestream.local.reader import RELIST_SECONDS, StreamReader
+from tablestream.local.settings import MappingSettings
+from tablestream.local.synthetic import SyntheticSource
 from tablestream.testing import event, inserted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from local.settings import StartingPosition
-    from local.shards import Progress
+    from tablestream.local.settings import StartingPosition
+    from tablestream.local.shards import Progress
 
 pytestmark = pytest.mark.integration
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.actions import Answered, FunctionError, Throttled, TimedOut
-from local.child import words_of
-from local.functions import FunctionSpec
-from local.runtime import Runtime
+from tablestream.local.actions import Answered, FunctionError, Throttled, TimedOut
+from tablestream.local.child import words_of
+from tablestream.local.functions import FunctionSpec
+from tablestream.local.runtime import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

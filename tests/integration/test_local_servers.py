@@ -11,16 +11,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from local.control import Control
-from local.exercises import exercises
-from local.faults import Faults
-from local.functions import FunctionSpec
-from local.lambda_api import LambdaApi
-from local.runtime import Runtime
-from local.server import Server
+from tablestream.local.control import Control
+from tablestream.local.exercises import exercises
+from tablestream.local.faults import Faults
+from tablestream.local.functions import FunctionSpec
+from tablestream.local.lambda_api import LambdaApi
+from tablestream.local.runtime import Runtime
+from tablestream.local.server import Server
 
 if TYPE_CHECKING:
-    from local.running import Running
+    from tablestream.local.running import Running
 
 pytestmark = pytest.mark.integration
 JSON = {"Content-Type": "application/json"}

@@ -1,4 +1,4 @@
-"""A stranger's SAM project, which knows nothing of ours, under `python -m local up --template`."""
+"""A stranger's SAM project, which knows nothing of ours, under `python -m tablestream.local up --template`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local.clients import Clients
+from tablestream.local.clients import Clients
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,7 +126,17 @@ def project(tmp_path: Path) -> Iterator[Project]:
     (code / "units.py").write_text(UNITS)
     (tmp_path / "template.yaml").write_text(TEMPLATE)
     (tmp_path / "samconfig.toml").write_text('[local.deploy.parameters]\nparameter_overrides = "Attempts=1"')
-    command = [sys.executable, "-m", "local", "up", "--template", "template.yaml", "--port", "0", "--reload"]
+    command = [
+        sys.executable,
+        "-m",
+        "tablestream.local",
+        "up",
+        "--template",
+        "template.yaml",
+        "--port",
+        "0",
+        "--reload",
+    ]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
     state = tmp_path / ".local" / "up.json"

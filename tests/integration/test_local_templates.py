@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from local.cloud import Cloud
-from local.errors import TemplateError
-from local.observations import Ended, Observation
-from local.orders import Shop
-from local.running import Options, Running, hurried
+from tablestream.local.cloud import Cloud
+from tablestream.local.errors import TemplateError
+from tablestream.local.observations import Ended, Observation
+from tablestream.local.orders import Shop
+from tablestream.local.running import Options, Running, hurried
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]

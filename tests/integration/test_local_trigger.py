@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local.actions import Answered, Throttled
-from local.cloud import Cloud
-from local.corrections import ConfirmedSource
-from local.observations import Ended, GivenUp, Logged, Observation, Read, Trouble
-from local.running import Options, Running, hurried
-from local.source import BotoSource, TrimHorizon
+from tablestream.local.actions import Answered, Throttled
+from tablestream.local.cloud import Cloud
+from tablestream.local.corrections import ConfirmedSource
+from tablestream.local.observations import Ended, GivenUp, Logged, Observation, Read, Trouble
+from tablestream.local.running import Options, Running, hurried
+from tablestream.local.source import BotoSource, TrimHorizon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from local.clients import Client
-    from local.settings import MappingSettings
-    from local.source import Page
+    from tablestream.local.clients import Client
+    from tablestream.local.settings import MappingSettings
+    from tablestream.local.source import Page
 
 pytestmark = pytest.mark.integration
 SOON = 20  # seconds no condition here ever needs; only a failing test waits for so long

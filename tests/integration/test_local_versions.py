@@ -9,11 +9,11 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from local.cloud import Cloud
-from local.errors import TemplateError
-from local.lambda_api import LambdaApi
-from local.observations import Ended, Observation
-from local.running import Options, Running, hurried
+from tablestream.local.cloud import Cloud
+from tablestream.local.errors import TemplateError
+from tablestream.local.lambda_api import LambdaApi
+from tablestream.local.observations import Ended, Observation
+from tablestream.local.running import Options, Running, hurried
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from local.actions import Answered, Condition, Discard, FunctionError, Invoke, Outcome, Throttled
-from local.bystander import messages_told
-from local.child import BOOTSTRAP
-from local.delivery import ShardDelivery
-from local.events import Filtered
-from local.log_lines import readable
-from local.observations import Ended, GivenUp, Logged, Read, Step
-from local.runtime import Invocation
-from local.settings import MappingSettings
-from local.terminal import INDENT, put
-from local.view import View
+from tablestream.local.actions import Answered, Condition, Discard, FunctionError, Invoke, Outcome, Throttled
+from tablestream.local.bystander import messages_told
+from tablestream.local.child import BOOTSTRAP
+from tablestream.local.delivery import ShardDelivery
+from tablestream.local.events import Filtered
+from tablestream.local.log_lines import readable
+from tablestream.local.observations import Ended, GivenUp, Logged, Read, Step
+from tablestream.local.runtime import Invocation
+from tablestream.local.settings import MappingSettings
+from tablestream.local.terminal import INDENT, put
+from tablestream.local.view import View
 from tablestream.testing import CREATED, inserted
 
 pytestmark = pytest.mark.integration

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from local.faults import Fault
 from ops.__main__ import main
+from tablestream.local.faults import Fault
 from tablestream.testing import CREATED
 from tests.integration.redrive_bench import STOCK, Bench, bench
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from local.faults import Fault
 from ops.__main__ import main
+from tablestream.local.faults import Fault
 from tests.integration.redrive_bench import STOCK, Bench, bench
 
 pytestmark = pytest.mark.slow

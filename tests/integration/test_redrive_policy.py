@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
-from local.faults import Fault
 from ops.__main__ import main
+from tablestream.local.faults import Fault
 from tests.integration.redrive_bench import Bench, bench
 
 DOCS = Path(__file__).parents[2] / "docs" / "redrive.md"

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from local.faults import Fault
-from local.orders import Order
 from ops.__main__ import main
+from tablestream.local.faults import Fault
+from tablestream.local.orders import Order
 from tests.integration.redrive_bench import STOCK, Bench, bench
 
 ROOT = Path(__file__).parents[2]

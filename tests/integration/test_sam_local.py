@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from local.bystander import place_samples
-from local.clients import Clients
-from local.cloud import Cloud
-from local.inbox import Inbox
-from local.orders import Shop
+from tablestream.local.bystander import place_samples
+from tablestream.local.clients import Clients
+from tablestream.local.cloud import Cloud
+from tablestream.local.inbox import Inbox
+from tablestream.local.orders import Shop
 from tests.cloudformation import TEMPLATE
 from tests.events_table import EVENTS
 

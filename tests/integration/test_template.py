@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from local.filters import FilterSet
-from local.translate import translate
+from tablestream.local.filters import FilterSet
+from tablestream.local.translate import translate
 from tablestream.testing import event, inserted, modified, removed
 from tests.actions import role_statements
 

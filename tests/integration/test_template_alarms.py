@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from local.translate import translate
 from shop.metrics import Metric
+from tablestream.local.translate import translate
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "Tablestream"

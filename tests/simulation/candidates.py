@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 from samtranslator.yaml_helper import yaml_parse
 
-from local.settings import Destination, DestinationKind, MappingSettings
 from shop.assembly import Clients, assemble
 from shop.config import Config
+from tablestream.local.settings import Destination, DestinationKind, MappingSettings
 from tests.simulation.aws import BUCKET, INVENTORY, JOURNAL, TOPIC
 from tests.simulation.invocation import Handler
 from tests.simulation.network import Client, Network

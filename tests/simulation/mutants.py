@@ -76,7 +76,7 @@ def seek(regime: str) -> str:
 
 def copy_tree(root: Path) -> None:
     """Copy what a schedule needs."""
-    for name in ("src", "local", "tests/simulation"):
+    for name in ("src", "tests/simulation"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("template.yaml", "pyproject.toml"):
         shutil.copy(ROOT / name, root / name)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from local.actions import Answered, Discard, FunctionError, Invoke, Outcome, Throttled
-from local.delivery import ShardDelivery
-from local.settings import DestinationKind, MappingSettings
+from tablestream.local.actions import Answered, Discard, FunctionError, Invoke, Outcome, Throttled
+from tablestream.local.delivery import ShardDelivery
+from tablestream.local.settings import DestinationKind, MappingSettings
 from tests.simulation.aws import Aws
 from tests.simulation.faults import OF_INVOCATION, Fault, Plan
 from tests.simulation.invocation import Handler, Invocation, Record

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from local.places import mapping_lines
+from tablestream.local.places import mapping_lines
 
 YAML = """\
 Transform: AWS::Serverless-2016-10-31

@@ -1,0 +1,135 @@
+"""Shows what deliveries led to in the shop: messages, stock that moved, dead letters and their reasons."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tablestream.local.clients import Clients
+from tablestream.local.containers import Unseen
+from tablestream.local.events import Advanced, Delivered
+from tablestream.local.inbox import Inbox
+from tablestream.local.letters import PARKED, Bucket, News, put_letter
+from tablestream.local.observations import GivenUp, Step
+from tablestream.local.orders import Shop, id_in, restore
+from tablestream.local.program import Hint, command
+from tablestream.local.samples import samples
+from tablestream.local.terminal import put
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from rich.console import Console
+
+    from tablestream.local.cloud import Cloud
+    from tablestream.local.observations import Observation
+
+SHOP_OUTPUTS = {"TableName", "InventoryTableName", "FailuresBucketName", "TopicArn"}
+GATHER_SECONDS = 0.2  # one look for several deliveries: the embedded AWS takes one request at a time
+MOST_TOLD = 10  # messages or dead letters one by one; more are counted
+
+
+@contextmanager
+def shop_watcher(cloud: Cloud, output: Console) -> Iterator[Bystander | None]:
+    """A bystander while the with block runs, in a shop with something in stock; None if the stack is no shop's."""
+    if not set(cloud.outputs) >= SHOP_OUTPUTS:
+        yield None
+        return
+    shop = Shop(cloud.client("dynamodb"), cloud.outputs)
+    if not shop.available():
+        shop.stock()
+    with Inbox(Clients(cloud.endpoint), cloud.outputs["TopicArn"]) as inbox:
+        yield Bystander(cloud, shop, inbox, output)
+
+
+class Bystander:
+    """Call it with observations from any thread; `look_after` is for the main thread."""
+
+    def __init__(self, cloud: Cloud, shop: Shop, inbox: Inbox, output: Console) -> None:
+        self._outputs = cloud.outputs
+        self._shop = shop
+        self._inbox = inbox
+        self._output = output
+        self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._stock = shop.available()
+        self._bucket = Bucket(cloud.client("s3"), cloud.outputs["FailuresBucketName"], PARKED)
+        self._letters = News(self._bucket)
+
+    @property
+    def hints(self) -> Sequence[Hint]:
+        """Commands to try in another terminal."""
+        return (
+            Hint(command("order"), "place an order and see what comes of it"),
+            Hint(command("order", "--poison"), "one that no handler can take"),
+            Hint(command("redrive", "list"), "what was set aside, and why"),
+        )
+
+    def __call__(self, observation: Observation) -> None:
+        """Remember that there may be something to see."""
+        led_somewhere = isinstance(observation, Step) and isinstance(observation.event, Delivered | Advanced)
+        if led_somewhere or isinstance(observation, GivenUp):
+            self._news.put(None)
+
+    def look_after(self, patience: float = 0.5) -> None:
+        """Wait at most `patience` seconds for news, then look what has changed."""
+        try:
+            self._news.get(timeout=patience)
+        except queue.Empty:
+            return
+        time.sleep(GATHER_SECONDS)
+        while not self._news.empty():
+            self._news.get()
+        self._look()
+
+    def place_samples(self) -> None:
+        """Put the orders of the sample events in place."""
+        place_samples(self._outputs)
+
+    def _look(self) -> None:
+        for line in messages_told(self._inbox.take()):
+            put(self._output, line, style="cyan")
+        stock = self._shop.available()
+        moved = [
+            f"{name} {self._stock.get(name, 0)} -> {units}"
+            for name, units in stock.items()
+            if units != self._stock.get(name)
+        ]
+        if moved:
+            put(self._output, f"stock: {', '.join(moved)}", style="cyan")
+        self._stock = stock
+        self._look_at_letters()
+
+    def _look_at_letters(self) -> None:
+        """Say of each record that was set aside why, of which order it is, and where it lies."""
+        new = self._letters.take()
+        for key in new[:MOST_TOLD]:
+            put_letter(self._output, self._bucket.read(key))
+        if len(new) > MOST_TOLD:
+            put(self._output, f"dead letters: {len(new) - MOST_TOLD} more", style="bold red")
+
+
+def place_samples(outputs: Mapping[str, str]) -> None:
+    """Put the orders of the sample events in place, for `sam local invoke -e events/...`.
+
+    An event tells of a change that was made, so its order has to be there; but no stream may tell of it, or the trigger
+    would deliver it first.
+    """
+    for event in samples().values():
+        restore(Unseen(), outputs, event)
+
+
+def messages_told(messages: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    """A line for each message that went out: type, id, and the reason if it gives one. Many are counted."""
+    if len(messages) > MOST_TOLD:
+        counts = Counter(str(message.get("type")) for message in messages)
+        return [f"messages: {', '.join(f'{count} {kind}' for kind, count in counts.items())}"]
+    return [f"message: {message_told(message)}" for message in messages]
+
+
+def message_told(message: Mapping[str, Any]) -> str:
+    """Type, id and reason of one message; of the rest nothing, as it is about a customer."""
+    reason = f": {message['reason']}" if message.get("reason") else ""
+    return f"{message.get('type')} {id_in(message)}".rstrip() + reason

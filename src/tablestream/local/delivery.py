@@ -1,0 +1,138 @@
+"""How Lambda delivers one shard of a DynamoDB stream, as a pure state machine: no I/O, no threads, time is a parameter.
+
+The driver reads records and offers them, carries out what `due` returns, and reports outcomes to `answered`. The rules
+are listed in docs/delivery-rules.md with their sources; code comments mark what is documented (D), recorded against AWS
+by others (R), one practitioner's experiment (P) or inferred (I).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from itertools import count
+from zlib import crc32
+
+from tablestream.local.actions import Action, Outcome, Record
+from tablestream.local.batches import PAYLOAD_LIMIT
+from tablestream.local.events import Checkpointed, DeliveryEvent, Filtered
+from tablestream.local.filters import FilterSet
+from tablestream.local.lanes import Lane, LaneContext
+from tablestream.local.positions import Positions
+from tablestream.local.settings import MappingSettings
+
+FEWEST_READ_AHEAD = 1000
+"""Records that may always be held: GetRecords returns up to 1000 at once (rule 6)."""
+
+
+class ShardDelivery:
+    """Delivers the records of one shard. One instance per shard; all times are unix seconds.
+
+    `checkpoint` is where an earlier delivery of the shard stopped (rule 4): offer what comes after it.
+    """
+
+    def __init__(
+        self, settings: MappingSettings, shard_id: str, stream_arn: str, *, checkpoint: str | None = None
+    ) -> None:
+        self._settings = settings
+        self._filters = FilterSet.compile(settings.filters)
+        self._positions = Positions(checkpoint)
+        self._events: list[DeliveryEvent] = []
+        self._flights: dict[int, Lane] = {}
+        self._closed = False
+        context = LaneContext(settings, shard_id, stream_arn, self._positions, self._emit, count(1).__next__)
+        self._lanes = tuple(Lane(number, context) for number in range(settings.parallelization))
+
+    def offer(self, records: Iterable[Record], now: float) -> None:
+        """Take raw Lambda-shaped records in stream order; filters are applied here, before gathering (rule 9).
+
+        Records are kept, not copied. Raises ValueError for a record out of order, without a sequence number, or offered
+        after `close`.
+        """
+        if self._closed:
+            raise ValueError("records offered after the shard was closed")
+        filtered = 0
+        for record in records:
+            passed = self._filters.matches(record)
+            entry = self._positions.enter(record, now, passed=passed)
+            if passed:
+                self._lanes[self._lane_of(record)].gathering.add(entry)
+            filtered += not passed
+        if filtered:
+            self._emit(Filtered(filtered, now))
+            self._checkpoint(now)
+
+    def close(self, now: float) -> None:  # noqa: ARG002  part of the drivers' interface: every input carries its time
+        """The shard is closed and read to its end: what is gathered goes out without waiting for its window."""
+        self._closed = True
+        for lane in self._lanes:
+            lane.gathering.closed = True
+
+    def due(self, now: float) -> list[Action]:
+        """What must be carried out now, in this order. A Discard counts as done once it is returned."""
+        actions: list[Action] = []
+        for lane in self._lanes:
+            actions += lane.due(now)
+            if lane.flying is not None:
+                self._flights[lane.flying] = lane
+        if actions:
+            self._checkpoint(now)
+        return actions
+
+    def answered(self, invoke_id: int, outcome: Outcome, now: float) -> None:
+        """Report what an invocation came to. Raises ValueError for an id that is not in flight."""
+        lane = self._flights.pop(invoke_id, None)
+        if lane is None:
+            raise ValueError(f"invocation {invoke_id} is not in flight")
+        lane.answered(outcome, now)
+        self._checkpoint(now)
+
+    @property
+    def checkpoint(self) -> str | None:
+        """The highest sequence number below and at which everything is finished, in all lanes."""
+        return self._positions.checkpoint
+
+    def next_due(self, now: float) -> float | None:
+        """When `due` must be asked again; None if only an answer or new records can bring something."""
+        times = [time for lane in self._lanes if (time := lane.next_due(now)) is not None]
+        return min(times, default=None)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing gathered, in flight or to retry, and no tumbling window open."""
+        return all(lane.idle for lane in self._lanes)
+
+    @property
+    def finished(self) -> bool:
+        """The shard was closed and everything of it is done: its children may begin (rule 5)."""
+        return self._closed and self.idle
+
+    @property
+    def room(self) -> bool:
+        """Whether more records should be polled. How far AWS reads ahead of a blocked lane is not documented (I)."""
+        lanes = self._settings.parallelization
+        records = max(FEWEST_READ_AHEAD, 2 * self._settings.batch_size * lanes)
+        return (
+            not self._closed
+            and self._positions.unfinished < records
+            and self._positions.unfinished_bytes < 2 * PAYLOAD_LIMIT * lanes
+        )
+
+    def events(self) -> list[DeliveryEvent]:
+        """What has happened since the last call, in order."""
+        drained = list(self._events)
+        self._events.clear()
+        return drained
+
+    def _emit(self, event: DeliveryEvent) -> None:
+        self._events.append(event)
+
+    def _checkpoint(self, now: float) -> None:
+        if self._positions.advance() and self._positions.checkpoint is not None:
+            self._emit(Checkpointed(self._positions.checkpoint, now))
+
+    def _lane_of(self, record: Record) -> int:
+        """Order holds per item (D); that the lane is a hash of the full key is inferred (I)."""
+        if len(self._lanes) == 1:
+            return 0
+        key = json.dumps(record["dynamodb"]["Keys"], sort_keys=True)
+        return crc32(key.encode()) % len(self._lanes)

@@ -1,0 +1,93 @@
+"""The on-failure destination: what Lambda tells about records it gave up (rules 24 to 26).
+
+Shapes recorded against AWS (R); the age message against Kinesis. Pure: the driver sends what is built here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tablestream.local.actions import Condition, Discard, Record, iso_seconds
+from tablestream.local.settings import DestinationKind
+
+
+@dataclass(frozen=True, slots=True)
+class FailureContext:
+    """What a message says beyond the discarded batch: `request_id` of its last invocation, and who was invoked.
+
+    That with an alias `function_arn` carries it, and `executed_version` is the version behind it, is inferred (I).
+    """
+
+    request_id: str
+    function_arn: str
+    executed_version: str = "$LATEST"
+
+
+def failure_message(discard: Discard, context: FailureContext, now: float) -> dict[str, Any]:
+    """The metadata SQS and SNS receive (rules 24, 25). `now` in unix seconds."""
+    message: dict[str, Any] = {
+        "requestContext": {
+            "requestId": context.request_id,
+            "functionArn": context.function_arn,
+            "condition": str(discard.condition),
+            "approximateInvokeCount": _invoke_count(discard),
+        }
+    }
+    if discard.condition is Condition.RETRY_ATTEMPTS_EXHAUSTED:
+        message["responseContext"] = {
+            "statusCode": 200,
+            "executedVersion": context.executed_version,
+            "functionError": discard.function_error,
+        }
+    return message | {
+        "version": "1.0",
+        "timestamp": _iso_milliseconds(now),
+        "DDBStreamBatchInfo": _batch_info(discard),
+    }
+
+
+def failure_object(discard: Discard, context: FailureContext, now: float) -> dict[str, Any]:
+    """What S3 receives: the same, and the records themselves as an object (rule 26)."""
+    return failure_message(discard, context, now) | {"payload": {"Records": list(discard.records)}}
+
+
+def failure_body(kind: DestinationKind, discard: Discard, context: FailureContext, now: float) -> dict[str, Any]:
+    """What a destination of this kind receives."""
+    build = failure_object if kind is DestinationKind.S3 else failure_message
+    return build(discard, context, now)
+
+
+def object_key(mapping_uuid: str, shard_id: str, now: float, object_uuid: str) -> str:
+    """The S3 key of a failure object (rule 26). `now` in unix seconds."""
+    time = datetime.fromtimestamp(now, UTC)
+    return f"aws/lambda/{mapping_uuid}/{shard_id}/{time:%Y/%m/%d/%Y-%m-%dT%H.%M.%S}-{object_uuid}"
+
+
+def _invoke_count(discard: Discard) -> int:
+    """Invocations so far; of records that grew too old one more, so 1 for those that never came to the function (R)."""
+    return discard.invoke_count + (discard.condition is Condition.RECORD_AGE_EXCEEDED)
+
+
+def _batch_info(discard: Discard) -> dict[str, Any]:
+    records: Sequence[Record] = discard.records
+    return {
+        "shardId": discard.shard_id,
+        "startSequenceNumber": records[0]["dynamodb"]["SequenceNumber"],
+        "endSequenceNumber": records[-1]["dynamodb"]["SequenceNumber"],
+        "approximateArrivalOfFirstRecord": _arrival(records[0]),
+        "approximateArrivalOfLastRecord": _arrival(records[-1]),
+        "batchSize": len(records),
+        "streamArn": discard.stream_arn,
+    }
+
+
+def _arrival(record: Record) -> str | None:
+    created = record["dynamodb"].get("ApproximateCreationDateTime")
+    return iso_seconds(created) if isinstance(created, int | float) else None
+
+
+def _iso_milliseconds(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,69 @@
+"""Gathering records into batches: batch size, batching window, payload size, window boundaries (rule 8, D)."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from tablestream.local.batches import PAYLOAD_LIMIT, Batch, Entry
+from tablestream.local.settings import MappingSettings
+from tablestream.local.windows import Window
+
+
+class Gathering:
+    """The records of one lane that are not in a batch yet. Mutable: a queue."""
+
+    __slots__ = ("_bytes", "_settings", "_waiting", "closed")
+
+    def __init__(self, settings: MappingSettings) -> None:
+        self._settings = settings
+        self._waiting: deque[Entry] = deque()
+        self._bytes = 0
+        self.closed = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def head(self) -> Entry | None:
+        """The oldest record."""
+        return self._waiting[0] if self._waiting else None
+
+    def add(self, entry: Entry) -> None:
+        """Add the next record of the lane."""
+        self._waiting.append(entry)
+        self._bytes += entry.size
+
+    def ready_at(self, window: Window | None) -> float | None:
+        """When a batch can be cut: a time in the past or now if it can be, None if there is nothing.
+
+        That the batching window begins when the oldest record was read, also while the lane was busy, is inferred (I).
+        """
+        if not self._waiting:
+            return None
+        if self.closed or self._full() or self._reaches_past(window):
+            return self._waiting[0].offered
+        return self._waiting[0].offered + self._settings.batching_window
+
+    def cut(self, window: Window | None) -> Batch:
+        """Take the next batch: at most batch size records and 6 MB, within one window."""
+        entries: list[Entry] = []
+        size = 0
+        while self._waiting and len(entries) < self._settings.batch_size:
+            entry = self._waiting[0]
+            size += entry.size
+            if entries and (size > PAYLOAD_LIMIT or not _within(window, entry)):
+                break
+            entries.append(self._waiting.popleft())
+            self._bytes -= entry.size
+        return Batch(tuple(entries))
+
+    def _full(self) -> bool:
+        return len(self._waiting) >= self._settings.batch_size or self._bytes >= PAYLOAD_LIMIT
+
+    def _reaches_past(self, window: Window | None) -> bool:
+        """Whether a later window's record is here already: then the open window gets no more."""
+        return not _within(window, self._waiting[-1])
+
+
+def _within(window: Window | None, entry: Entry) -> bool:
+    return window is None or window.holds(entry.created)

@@ -1,0 +1,74 @@
+"""What the trigger tells whoever watches it: the view, a recording, the scenario, a test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tablestream.local.actions import Discard, Invoke
+    from tablestream.local.events import DeliveryEvent
+    from tablestream.local.runtime import Invocation
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The delivery of a shard did something."""
+
+    mapping: str
+    shard_id: str
+    event: DeliveryEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Records were read from a shard; `written` are the times (unix seconds) of their writes by sequence number.
+
+    Only for records of which the source knows the fraction of the second: the records themselves do not carry it.
+    """
+
+    mapping: str
+    shard_id: str
+    written: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An invocation ended. `at` in unix seconds."""
+
+    mapping: str
+    invoke: Invoke
+    invocation: Invocation
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Records were given up; `destination` says where the message went, None if there is no destination."""
+
+    mapping: str
+    discard: Discard
+    destination: str | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """The trigger could not read the stream or reach a destination; it goes on. `message` is for a person."""
+
+    mapping: str
+    message: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A function wrote a line."""
+
+    function: str
+    line: str
+
+
+Observation = Step | Read | Ended | GivenUp | Trouble | Logged

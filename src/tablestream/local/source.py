@@ -1,0 +1,172 @@
+"""Where stream records come from: the protocol, an in-memory stream, and DynamoDB Streams through boto3.
+
+Sources: shards, iterators, page limits and retention as documented (rules 5, 6, 36).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tablestream.local.records import to_lambda_record, written_at
+
+PAGE_LIMIT = 1000
+"""Records GetRecords returns at most (rule 6, D)."""
+
+
+class IteratorExpired(Exception):
+    """The iterator is older than 15 minutes: read again from the same position."""
+
+
+class RecordsTrimmed(Exception):
+    """The position is older than the stream keeps records: what was there is lost, go on from the oldest record."""
+
+
+class StreamGone(Exception):
+    """The stream or the shard does not exist, or no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A shard of a stream. `closed` says that no more records will be written to it."""
+
+    shard_id: str
+    parent: str | None = None
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """Just behind a record."""
+
+    sequence_number: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrimHorizon:
+    """At the oldest record that is still there."""
+
+
+Position = After | TrimHorizon
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Lambda-shaped records in stream order; `at_end` says that the shard is closed and read to its end.
+
+    `written` are the times (unix seconds) of the writes by sequence number, where the source knows fractions of a
+    second. The records carry whole seconds, as in AWS.
+    """
+
+    records: Sequence[Mapping[str, Any]]
+    at_end: bool = False
+    written: Mapping[str, float] = field(default_factory=dict)
+
+
+class StreamSource(Protocol):
+    """A DynamoDB stream. Positions are values, so there is no iterator to keep alive between two reads."""
+
+    @property
+    def stream_arn(self) -> str:
+        """The stream's ARN."""
+        ...
+
+    def shards(self) -> Sequence[Shard]:
+        """All shards that are still listed, parents included. Raises StreamGone."""
+        ...
+
+    def latest(self, shard_id: str) -> Position:
+        """The position behind everything the shard holds now (for StartingPosition LATEST)."""
+        ...
+
+    def read(self, shard_id: str, position: Position, limit: int = PAGE_LIMIT) -> Page:
+        """The next records behind a position. Raises IteratorExpired, RecordsTrimmed, StreamGone."""
+        ...
+
+
+class BotoSource:
+    """A stream behind a boto3 `dynamodbstreams` client: moto, DynamoDB Local or AWS.
+
+    With `follow`, the iterator of an empty page is used for the next read of that position: on AWS a page can be empty
+    although more follows, which a fresh iterator would ask for again and again. moto needs a fresh iterator every time,
+    as one that stays open can show a record that was never committed, and misses what is written after that.
+    """
+
+    def __init__(self, client: Any, stream_arn: str, *, follow: bool = False) -> None:
+        self._client = client
+        self.stream_arn = stream_arn
+        self.follow = follow
+        self._behind: dict[tuple[str, Position], str] = {}
+
+    def shards(self) -> Sequence[Shard]:
+        """All shards, page by page."""
+        found: list[Shard] = []
+        request: dict[str, Any] = {"StreamArn": self.stream_arn}
+        while True:
+            description = self._call("describe_stream", **request)["StreamDescription"]
+            found += [_shard(shard) for shard in description["Shards"]]
+            last = description.get("LastEvaluatedShardId")
+            if not last:
+                return found
+            request["ExclusiveStartShardId"] = last
+
+    def latest(self, shard_id: str) -> Position:
+        """Behind the last record the shard holds now, which is read through for it."""
+        position: Position = TrimHorizon()
+        while records := self.read(shard_id, position).records:
+            position = After(records[-1]["dynamodb"]["SequenceNumber"])
+        return position
+
+    def read(self, shard_id: str, position: Position, limit: int = PAGE_LIMIT) -> Page:
+        """One GetRecords call."""
+        answer = self._answer(shard_id, position, min(limit, PAGE_LIMIT))
+        records = [to_lambda_record(record, self.stream_arn) for record in answer["Records"]]
+        following = answer.get("NextShardIterator")
+        if self.follow and following and not records:
+            self._behind[shard_id, position] = following
+        return Page(records, at_end=not following, written=dict(_written(answer["Records"])))
+
+    def _answer(self, shard_id: str, position: Position, limit: int) -> dict[str, Any]:
+        kept = self._behind.pop((shard_id, position), None)
+        if kept is not None:
+            try:
+                return self._call("get_records", ShardIterator=kept, Limit=limit)
+            except (IteratorExpired, RecordsTrimmed):
+                # Only a fresh one tells whether the position itself is gone: DynamoDB Local says so of an iterator that
+                # was made before the shard's first record.
+                pass
+        return self._call("get_records", ShardIterator=self._iterator(shard_id, position), Limit=limit)
+
+    def _iterator(self, shard_id: str, position: Position) -> str:
+        request = {"StreamArn": self.stream_arn, "ShardId": shard_id, **_iterator_type(position)}
+        iterator: str = self._call("get_shard_iterator", **request)["ShardIterator"]
+        return iterator
+
+    def _call(self, operation: str, **request: Any) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = getattr(self._client, operation)(**request)
+        except self._client.exceptions.ExpiredIteratorException as error:
+            raise IteratorExpired(operation) from error
+        except self._client.exceptions.TrimmedDataAccessException as error:
+            raise RecordsTrimmed(operation) from error
+        except self._client.exceptions.ResourceNotFoundException as error:
+            raise StreamGone(self.stream_arn) from error
+        return answer
+
+
+def _written(records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, float]]:
+    for record in records:
+        if (at := written_at(record)) is not None:
+            yield record["dynamodb"]["SequenceNumber"], at
+
+
+def _shard(described: Mapping[str, Any]) -> Shard:
+    closed = "EndingSequenceNumber" in described.get("SequenceNumberRange", {})
+    return Shard(described["ShardId"], described.get("ParentShardId"), closed)
+
+
+def _iterator_type(position: Position) -> dict[str, str]:
+    if isinstance(position, After):
+        return {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": position.sequence_number}
+    return {"ShardIteratorType": "TRIM_HORIZON"}

@@ -1,0 +1,123 @@
+"""Where every shard's delivery stands: kept from observations, shown below the deliveries and at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tablestream.local.events import (
+    Advanced,
+    Checkpointed,
+    Delivered,
+    DeliveryEvent,
+    Discarded,
+    Filtered,
+    Invoked,
+    Retried,
+    Split,
+)
+from tablestream.local.latency import Latency
+from tablestream.local.observations import Ended, Observation, Read, Step
+
+LAST_DIGITS = 8  # of an id or a sequence number: enough to tell them apart on a screen
+
+
+@dataclass(slots=True)
+class ShardStatus:
+    """One shard. `slots` holds what each busy one does. Mutable: it follows the events."""
+
+    slots: dict[int, str] = field(default_factory=dict)
+    waiting_since: dict[int, float] = field(default_factory=dict)
+    checkpoint: str = ""
+    delivered: int = 0
+    filtered: int = 0
+    attempts_again: int = 0
+    halves: int = 0
+    given_up: int = 0
+
+    def follow(self, event: DeliveryEvent) -> None:
+        """Take one event."""
+        match event:
+            case Invoked():
+                self.slots[event.lane] = f"{event.count} in flight, attempt {event.attempt + 1}"
+                if event.oldest is not None:
+                    self.waiting_since[event.lane] = event.oldest
+            case Delivered():
+                self.delivered += event.count
+                self._rest(event.lane)
+            case Advanced():
+                self.delivered += event.done
+                self.slots[event.lane] = f"{event.left} come again"
+            case Retried():
+                self.attempts_again += 1
+                self.slots[event.lane] = f"{event.count} again in {event.wait:.1f} s"
+            case Split():
+                self.halves += 1
+                self.slots[event.lane] = f"halved into {event.first_half} + {event.second_half}"
+            case Discarded():
+                self.given_up += event.count
+                self._rest(event.lane)
+            case Filtered():
+                self.filtered += event.count
+            case Checkpointed():
+                self.checkpoint = event.sequence_number
+            case _:
+                return
+
+    def line(self, now: float) -> str:
+        """What it does, how old the oldest record that is not done is, and what was done."""
+        slots = sorted(self.slots.items())
+        busy = [f"slot {slot}: {what}" if slot else what for slot, what in slots]
+        age = max((now - since for since in self.waiting_since.values()), default=0.0)
+        oldest = [f"the oldest {age:.1f} s old"] if self.waiting_since else []
+        counts = {
+            "filtered": self.filtered,
+            "retried": self.attempts_again,
+            "halved": self.halves,
+            "given up": self.given_up,
+        }
+        counted = [f"{self.delivered} done", *(f"{count} {what}" for what, count in counts.items() if count)]
+        return f"{', '.join([*(busy or ['idle']), *oldest])}; {', '.join(counted)}"
+
+    def _rest(self, lane: int) -> None:
+        self.slots.pop(lane, None)
+        self.waiting_since.pop(lane, None)
+
+
+class Status:
+    """All shards of all mappings, and the latency. Mutable: it follows the observations."""
+
+    def __init__(self) -> None:
+        self._shards: dict[tuple[str, str], ShardStatus] = {}
+        self.latency = Latency()
+
+    def follow(self, observation: Observation) -> float | None:
+        """Take one observation; returns the latency that an invocation showed, in seconds."""
+        if isinstance(observation, Step):
+            self._shards.setdefault((observation.mapping, observation.shard_id), ShardStatus()).follow(
+                observation.event
+            )
+        elif isinstance(observation, Read):
+            self.latency.read(observation)
+        elif isinstance(observation, Ended):
+            return self.latency.add(observation)
+        return None
+
+    def shards(self, mapping: str) -> int:
+        """How many shards of a mapping's stream have been seen."""
+        return sum(name == mapping for name, _ in self._shards)
+
+    def lines(self, now: float, *, verbose: bool = False) -> list[str]:
+        """A line a shard. Which shard is said where there are several; `verbose` adds that and the checkpoint."""
+        return [
+            f"{mapping}{self._named(mapping, shard_id, verbose=verbose)}: {shard.line(now)}"
+            + (f"; checkpoint {short(shard.checkpoint) or 'none'}" if verbose else "")
+            for (mapping, shard_id), shard in self._shards.items()
+        ]
+
+    def _named(self, mapping: str, shard_id: str, *, verbose: bool) -> str:
+        return f" {short(shard_id)}" if verbose or self.shards(mapping) > 1 else ""
+
+
+def short(identifier: str) -> str:
+    """The end of a shard id or a sequence number."""
+    return identifier[-LAST_DIGITS:]
