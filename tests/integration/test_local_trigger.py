@@ -11,7 +11,6 @@ import pytest
 
 from tablestream.local.actions import Answered, Throttled
 from tablestream.local.cloud import Cloud
-from tablestream.local.corrections import ConfirmedSource
 from tablestream.local.observations import Ended, GivenUp, Logged, Observation, Read, Trouble
 from tablestream.local.running import Options, Running, hurried
 from tablestream.local.source import BotoSource, TrimHorizon
@@ -331,8 +330,7 @@ def test_what_a_cancelled_transaction_did_not_write_is_not_delivered(start: Call
     world.write("a")
     source = BotoSource(Interleaved(world), world.cloud.mappings[0].stream_arn)
     (shard,) = source.shards()
-    assert names(source.read(shard.shard_id, TrimHorizon())) == ["a", "phantom"], "the error this guards against"
-    assert names(ConfirmedSource(source).read(shard.shard_id, TrimHorizon())) == ["a"]
+    assert names(source.read(shard.shard_id, TrimHorizon())) == ["a"]
 
 
 def names(page: Page) -> list[str]:

@@ -129,7 +129,8 @@ class Shop:
 
     def available(self) -> dict[str, int]:
         """What is available of each product."""
-        items = [item for item in self._scan(self._inventory) if item["sk"] == "STOCK"]
+        stock = {"FilterExpression": "sk = :stock", "ExpressionAttributeValues": {":stock": {"S": "STOCK"}}}
+        items = self._scan(self._inventory, **stock)
         return {item["productId"]: int(item["available"]) for item in sorted(items, key=lambda item: item["pk"])}
 
     def ledger(self) -> list[dict[str, Any]]:
@@ -137,8 +138,8 @@ class Shop:
         items = [item for item in self._scan(self._inventory) if item["pk"].startswith("LEDGER#")]
         return sorted(items, key=lambda item: (item["pk"], item["sk"]))
 
-    def _scan(self, table: str) -> list[dict[str, Any]]:
-        pages = self._dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    def _scan(self, table: str, **filters: Any) -> list[dict[str, Any]]:
+        pages = self._dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True, **filters)
         return [decode(item) for page in pages for item in page["Items"]]
 
 

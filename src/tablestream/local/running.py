@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from tablestream.local.code import mention_of_failures
-from tablestream.local.corrections import ConfirmedSource, Corrections
+from tablestream.local.corrections import Corrections
 from tablestream.local.failures import FailureDestination
 from tablestream.local.filters import InvalidFilterPattern
 from tablestream.local.observations import Logged, Observation
@@ -124,8 +124,7 @@ class Running:
 
     def _source(self, mapping: StreamMapping) -> StreamSource:
         client, elsewhere = self.cloud.client("dynamodbstreams"), self.cloud.dynamodb_endpoint is not None
-        source = BotoSource(client, mapping.stream_arn, follow=elsewhere)
-        return source if elsewhere else ConfirmedSource(source)
+        return BotoSource(client, mapping.stream_arn, follow=elsewhere)
 
     def _log(self, function: str) -> Callable[[str], None]:
         return lambda line: self.observe(Logged(function, line))

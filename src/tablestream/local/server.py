@@ -17,6 +17,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 
 from tablestream.local.clients import REGION
 from tablestream.local.containers import Reception
+from tablestream.local.corrections import correct_moto
 from tablestream.local.faults import Faults
 from tablestream.local.serving import App, Environ, Serving, StartResponse
 
@@ -47,6 +48,7 @@ class Server:
     """moto on `host`:`port` (0: a free port), empty at the start; its state is the process's, so one at a time."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        correct_moto()
         moto_api_backend.reset()
         self.faults = Faults(_Tidy(DomainDispatcherApplication(create_backend_app)))
         self.reception = Reception(self.faults)

@@ -89,8 +89,8 @@ class BotoSource:
     """A stream behind a boto3 `dynamodbstreams` client: moto, DynamoDB Local or AWS.
 
     With `follow`, the iterator of an empty page is used for the next read of that position: on AWS a page can be empty
-    although more follows, which a fresh iterator would ask for again and again. moto needs a fresh iterator every time,
-    as one that stays open can show a record that was never committed, and misses what is written after that.
+    although more follows, which a fresh iterator would ask for again and again. The embedded AWS has no such pages, and
+    forgets iterators after a while (`local.server`), so it is read with a fresh one every time.
     """
 
     def __init__(self, client: Any, stream_arn: str, *, follow: bool = False) -> None:

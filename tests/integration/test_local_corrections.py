@@ -1,0 +1,204 @@
+"""moto's transactions and answers, as `correct_moto` mends them; docs/moto/ has both as changes of moto itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import moto
+import pytest
+from botocore.config import Config
+from moto import mock_aws
+from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS
+from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.dynamo_type import Item
+
+from tablestream.local.corrections import correct_moto
+
+CHANGES = Path(__file__).parents[2] / "docs" / "moto"
+NEVER: dict[str, Any] = {"ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(pk)"}
+SETTINGS: dict[str, Any] = {
+    "region_name": "us-east-1",
+    "aws_access_key_id": "test",
+    "aws_secret_access_key": "test",
+    "config": Config(account_id_endpoint_mode="disabled"),
+}
+
+
+class World:
+    """A table with a stream, whose items are told apart by one word; `keys` are its key attributes' names."""
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        self.keys = keys
+        self.dynamodb: Any = boto3.client("dynamodb", **SETTINGS)
+        self.streams: Any = boto3.client("dynamodbstreams", **SETTINGS)
+        schema: Any = [
+            {"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
+        ]
+        described = self.dynamodb.create_table(
+            TableName="table",
+            KeySchema=schema,
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+            BillingMode="PAY_PER_REQUEST",
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        )["TableDescription"]
+        self.arn: str = described["TableArn"]
+        self.stream: str = described["LatestStreamArn"]
+
+    def key(self, word: str) -> dict[str, Any]:
+        """With two key attributes all items have the first one in common."""
+        return {key: {"S": value} for key, value in zip(self.keys[::-1], (word, "common"), strict=False)}
+
+    def put(self, *words: str) -> None:
+        for word in words:
+            item = {**self.key(word), "list": {"L": [{"S": word}]}}
+            self.dynamodb.put_item(TableName="table", Item=item)
+
+    def items(self) -> Any:
+        return self.dynamodb.scan(TableName="table")["Items"]
+
+    def iterator(self) -> str:
+        (shard,) = self.streams.describe_stream(StreamArn=self.stream)["StreamDescription"]["Shards"]
+        found = self.streams.get_shard_iterator(
+            StreamArn=self.stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )
+        return str(found["ShardIterator"])
+
+    def changes(self, iterator: str) -> list[tuple[str, str]]:
+        records = self.streams.get_records(ShardIterator=iterator)["Records"]
+        return [(record["eventName"], record["dynamodb"]["Keys"][self.keys[-1]]["S"]) for record in records]
+
+    def transact(self, *actions: tuple[str, str], table: str = "table") -> None:
+        self.dynamodb.transact_write_items(TransactItems=[self.action(kind, word, table) for kind, word in actions])
+
+    def action(self, kind: str, word: str, table: str) -> dict[str, Any]:
+        update: dict[str, Any] = {
+            "UpdateExpression": "SET #list[0] = :new",
+            "ExpressionAttributeNames": {"#list": "list"},
+            "ExpressionAttributeValues": {":new": {"S": "new"}},
+        }
+        further: dict[str, Any] = {"Update": update, "ConditionCheck": NEVER}.get(kind, {})
+        return {kind: {"TableName": table, "Item" if kind == "Put" else "Key": self.key(word), **further}}
+
+
+@pytest.fixture(params=[("pk",), ("pk", "sk")], ids=["hash", "hash and range"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    correct_moto()
+    with mock_aws():
+        yield World(request.param)
+
+
+ALL_KINDS = (("Delete", "a"), ("Update", "b"), ("Put", "c"), ("Put", "d"))
+CANCELLED = (*ALL_KINDS, ("ConditionCheck", "nobody"))
+
+
+@pytest.mark.parametrize("by", ["name", "ARN"])
+def test_a_cancelled_transaction_leaves_items_their_order_and_the_stream_as_they_were(world: World, by: str) -> None:
+    world.put("a", "b", "c")
+    before, iterator = world.items(), world.iterator()
+    with pytest.raises(world.dynamodb.exceptions.TransactionCanceledException):
+        world.transact(*CANCELLED, table="table" if by == "name" else world.arn)
+    assert world.items() == before
+    world.put("e")
+    assert world.changes(iterator) == [("INSERT", word) for word in "abce"]
+    assert world.changes(world.iterator()) == [("INSERT", word) for word in "abce"]
+
+
+def test_a_transaction_that_moto_refuses_half_way_changes_nothing(world: World) -> None:
+    world.put("a", "b", "c")
+    before, iterator = world.items(), world.iterator()
+    with pytest.raises(world.dynamodb.exceptions.ClientError, match="multiple operations on one item"):
+        world.transact(*ALL_KINDS, ("Delete", "c"))
+    assert world.items() == before
+    assert world.changes(iterator) == [("INSERT", word) for word in "abc"]
+
+
+def test_a_transaction_of_a_table_that_is_not_there_changes_nothing(world: World) -> None:
+    world.put("a", "b", "c")
+    before = world.items()
+    lost = {"Delete": {"TableName": "elsewhere", "Key": world.key("a")}}
+    with pytest.raises(world.dynamodb.exceptions.ClientError):
+        world.dynamodb.transact_write_items(TransactItems=[world.action("Put", "d", "table"), lost])
+    assert world.items() == before
+
+
+def test_a_transaction_that_is_carried_out_changes_everything(world: World) -> None:
+    world.put("a", "b", "c")
+    world.transact(*ALL_KINDS)
+    expected = [{**world.key("b"), "list": {"L": [{"S": "new"}]}}, world.key("c"), world.key("d")]
+    assert world.items() == expected
+    changes = [("REMOVE", "a"), ("MODIFY", "b"), ("MODIFY", "c"), ("INSERT", "d")]
+    assert world.changes(world.iterator())[3:] == changes
+
+
+def test_a_transaction_copies_no_more_of_a_large_table(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied = 0
+    original = Item.__deepcopy__
+
+    def counting(item: Item, memo: dict[int, Any]) -> Item:
+        nonlocal copied
+        copied += 1
+        return original(item, memo)
+
+    monkeypatch.setattr(Item, "__deepcopy__", counting)
+    figures = []
+    for words in ("abc", "efghijklmnopqrstuvwxyz"):
+        world.put(*words)
+        copied = 0
+        world.transact(("Update", words[0]), ("Put", words[1]))
+        figures.append(copied)
+    assert figures[0] == figures[1] > 0
+
+
+def test_moto_itself_still_shows_what_was_never_committed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = DynamoDBBackend.transact_write_items.__wrapped__  # type: ignore[attr-defined]
+    monkeypatch.setattr(DynamoDBBackend, "transact_write_items", own)
+    world.put("a", "b", "c")
+    iterator = world.iterator()
+    with pytest.raises(world.dynamodb.exceptions.TransactionCanceledException):
+        world.transact(*CANCELLED)
+    assert len(world.changes(iterator)) > 3, "moto has learned it: correct_moto need not wrap transactions any more"
+
+
+def test_answers_are_those_that_moto_itself_gives(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    leaves = {
+        "S": "text",
+        "N": "-1.5",
+        "B": b"\x00\xff",
+        "BOOL": False,
+        "NULL": True,
+        "SS": ["a", "b"],
+        "NS": ["1", "2"],
+        "BS": [b"\x00", b"\x01"],
+    }
+    each = {kind.lower(): {kind: value} for kind, value in leaves.items()}
+    item = {**each, "l": {"L": [*each.values(), {"M": each}, {"L": []}]}, "m": {"M": {**each, "m": {"M": {}}}}}
+    world.dynamodb.put_item(TableName="table", Item={**item, **world.key("a")})
+    asked = {"TableName": "table", "Key": world.key("a")}
+    answers = [world.dynamodb.get_item(**asked)["Item"], _new_image(world)]
+    for service in ("dynamodb", "dynamodbstreams"):
+        monkeypatch.delitem(SERVICE_SPECIFIC_SERIALIZERS, service)
+    assert [world.dynamodb.get_item(**asked)["Item"], _new_image(world)] == answers
+    assert answers[0] == {**item, **world.key("a")}
+
+
+def _new_image(world: World) -> Any:
+    (record,) = world.streams.get_records(ShardIterator=world.iterator())["Records"]
+    return record["dynamodb"]["NewImage"]
+
+
+@pytest.mark.parametrize("change", sorted(CHANGES.glob("*.patch")), ids=lambda path: path.stem)
+def test_what_is_offered_to_moto_fits_the_moto_that_is_used(change: Path) -> None:
+    files = re.split(r"^diff --git .*\n", change.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    of_moto = [text for text in files if text.startswith("--- a/moto/")]
+    assert of_moto
+    for text in of_moto:
+        header, *hunks = re.split(r"^@@ .*\n", text, flags=re.MULTILINE)
+        name = header.splitlines()[0].removeprefix("--- a/moto/")
+        source = (Path(moto.__file__).parent / name).read_text(encoding="utf-8")
+        for hunk in hunks:
+            old = "".join(f"{line[1:]}\n" for line in hunk.splitlines() if not line.startswith("+"))
+            assert old in source, f"{name} has changed: see whether moto has learned it"
