@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tablestream import Change, DeadLetters, Journal, Router, Worker, each
-
-router = Router()
+from tablestream import Change, DeadLetters, Journal, Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +16,17 @@ class Mail:
     words: str
 
 
-@router.on_insert()
-@router.on_modify(changed=["status"])
-def tell(change: Change) -> Mail:
-    """Tell the customer where the order stands."""
-    return Mail(change.new["email"], change.new["status"])
-
-
 def ours(send: Callable[[str, str], None], journal: Journal, dead_letters: DeadLetters) -> Worker:
     """Return a Lambda handler that sends its mails with `send`; the mapping has ReportBatchItemFailures."""
-    mails = each(Mail, lambda mail: send(mail.address, mail.words), name="mails")
-    worker = Worker(sinks=[mails], journal=journal, dead_letters=dead_letters)
-    worker.include(router)
+    worker = Worker(journal=journal, dead_letters=dead_letters)
+
+    @worker.on_insert()
+    @worker.on_modify(changed=["status"])
+    def tell(change: Change) -> Mail:
+        return Mail(change.new["email"], change.new["status"])
+
+    @worker.sink(Mail)
+    def post(mail: Mail) -> None:
+        send(mail.address, mail.words)
+
     return worker

@@ -70,9 +70,9 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
 def test_what_is_good_is_told_and_what_is_bad_is_set_aside(aws: Aws) -> None:
     nameless = {"id": "2", "owner": "bob"}
     batch = event(
-        inserted(LEAD, keys=("id",)),
-        inserted(nameless, keys=("id",)),
-        modified(LEAD, {**LEAD, "owner": "eve"}, keys=("id",)),
+        inserted(LEAD, keys=("id",), table="leads"),
+        inserted(nameless, keys=("id",), table="leads"),
+        modified(LEAD, {**LEAD, "owner": "eve"}, keys=("id",), table="leads"),
     )
     assert aws.handler(batch, FakeContext()) == {"batchItemFailures": []}
     assert aws.messages() == ["New: Ann", "Ann goes from bob to eve"]

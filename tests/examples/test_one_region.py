@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
+
 from examples.one_region import Notice, router
 from tablestream import Worker
-from tablestream.testing import FakeContext, MemoryDeadLetters, MemoryJournal, RecordingSink, event, modified
+from tablestream.testing import RecordingSink, modified
+
+ACCOUNT = {"pk": "ACCOUNT#1", "sk": "A", "email": "ann@example.com", "plan": "free", "writtenIn": "us-east-1"}
 
 
-def test_of_two_regions_that_see_a_change_one_tells_of_it() -> None:
-    sink = RecordingSink((Notice,))
-    worker = Worker(sinks=[sink], journal=MemoryJournal(), dead_letters=MemoryDeadLetters())
+@pytest.mark.parametrize(("region", "told"), [("us-east-1", [Notice("ann@example.com", "paid")]), ("eu-central-1", [])])
+def test_of_two_regions_that_see_a_change_one_tells_of_it(region: str, told: list[Notice]) -> None:
+    worker = Worker(sinks=[RecordingSink((Notice,))])
     worker.include(router)
-    account = {"pk": "ACCOUNT#1", "sk": "A", "email": "ann@example.com", "plan": "free", "writtenIn": "us-east-1"}
-    change = modified(account, account | {"plan": "paid"})
-    for region in ("us-east-1", "eu-central-1"):
-        worker(event({**change, "awsRegion": region}), FakeContext())
-    assert sink.done == [Notice("ann@example.com", "paid")]
+    change = {**modified(ACCOUNT, ACCOUNT | {"plan": "paid"}), "awsRegion": region}
+    assert worker.tested().send(change).effects == told
