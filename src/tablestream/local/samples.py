@@ -1,7 +1,8 @@
 """The sample events in `events/`: one case each, made from the builders of `tablestream.testing`.
 
 `python -m tablestream.local events` writes them; a test sees to it that the files are what is made here. What the
-worker answers to each, and what it does, is in `tests/events_table.py`. Products and stock are those of `local.orders.PRODUCTS`.
+worker answers to each, and what it does, is in `tests/events_table.py`. Products and stock are those of
+`tablestream.local.orders.PRODUCTS`.
 """
 
 from __future__ import annotations
