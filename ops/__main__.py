@@ -3,41 +3,59 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops import redrive_command, replay_command
-from ops.arguments import add_filters, add_resources, add_sending
-from ops.errors import StoppedError, UsageError
-from ops.view import say
-
-USAGE_ERROR = 2
-INTERRUPTED = 130
+from ops.arguments import add_break_lease, add_filters, add_json, add_resources, add_sending
+from ops.terminal import ExitStatus, InterruptedRunError, StoppedError, Terminal, UsageError
+from tablestream._version import __version__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the exit status.
-
-    0: everything is done; 1: something is left, as the last lines say; 2: the command or the permissions are wrong.
-    """
+    """Run one command and return the exit status, which `ExitStatus` explains."""
     given = _parser().parse_args(arguments)
+    terminal = Terminal(as_json=given.json)
     try:
-        status: int = given.run(given)
-    except (UsageError, ClientError, BotoCoreError, OSError) as error:
-        say(f"{given.tool}: {error}", error=True)
-        return USAGE_ERROR
-    except StoppedError as error:
-        say(f"stopped: {error}", error=True)
-        return redrive_command.INCOMPLETE
+        status: ExitStatus = given.run(given, terminal)
+    except BrokenPipeError:
+        return ExitStatus.BROKEN_PIPE
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return _ended(terminal, "interrupted", ExitStatus.INTERRUPTED)
+    except InterruptedRunError as interrupted:
+        return _ended(terminal, f"stopped: {interrupted}", interrupted.status)
+    except StoppedError as error:
+        return _ended(terminal, f"stopped: {error}", ExitStatus.INCOMPLETE)
+    except (UsageError, ClientError, BotoCoreError, OSError) as error:
+        return _ended(terminal, f"{given.tool}: {error}", ExitStatus.USAGE)
     return status
+
+
+def _ended(terminal: Terminal, message: str, status: ExitStatus) -> ExitStatus:
+    terminal.warn(message)
+    terminal.emit("error", message=message, status=int(status))
+    return status
+
+
+def run() -> NoReturn:
+    """Run the command line's command and end the process."""
+    status = main()
+    if status in {ExitStatus.INTERRUPTED, ExitStatus.BROKEN_PIPE}:
+        # At once: threads may be waiting for invocations, and output that nobody reads cannot be flushed.
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ops", description="The operator's tools.")
+    parser.add_argument("--version", action="version", version=f"tablestream {__version__}")
     tools = parser.add_subparsers(dest="tool", required=True)
     _add_redrive(
         tools.add_parser("redrive", help="what is set aside in the failures bucket: look, send again, discard")
@@ -58,13 +76,14 @@ def _add_list(parser: argparse.ArgumentParser) -> None:
     add_resources(parser, "bucket")
     add_filters(parser)
     parser.add_argument("--objects", action="store_true", help="each object instead of sums")
-    parser.add_argument("--json", action="store_true", help="for programs; with --objects one line an object")
+    add_json(parser)
     parser.set_defaults(run=redrive_command.listed)
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("key", help="an object's key, as `list --objects` prints it")
     add_resources(parser, "bucket")
+    add_json(parser)
     parser.add_argument("--reveal", action="store_true", help="with all values: customers' data")
     parser.set_defaults(run=redrive_command.shown)
 
@@ -78,6 +97,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add_resources(parser, "bucket", "function")
     add_filters(parser)
     add_sending(parser)
+    add_json(parser)
     parser.add_argument("--dry-run", action="store_true", help="say what would be sent, and send nothing")
     parser.add_argument(
         "--out-of-order", action="store_true", help="also records behind an earlier change that is not selected"
@@ -91,8 +111,10 @@ def _add_discard(parser: argparse.ArgumentParser) -> None:
     add_filters(parser)
     parser.add_argument("--why", required=True, metavar="TEXT", help="goes into the log; no personal data, please")
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    add_break_lease(parser)
+    add_json(parser)
     parser.set_defaults(run=redrive_command.discarded)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

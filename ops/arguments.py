@@ -6,8 +6,9 @@ import argparse
 import math
 
 from ops.aws import Aws, Given
-from ops.errors import UsageError
+from ops.lease import LONGEST_SECONDS
 from ops.selection import Selection, time_of
+from ops.terminal import UsageError
 
 
 def add_resources(parser: argparse.ArgumentParser, *names: str) -> None:
@@ -70,10 +71,33 @@ def add_sending(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--lease-seconds",
-        type=positive,
+        type=lease_seconds,
         metavar="N",
         help="how long an invocation may take at most (default: the function's timeout and 5)",
     )
+    add_break_lease(parser)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the option of all commands for programs."""
+    parser.add_argument("--json", action="store_true", help="for programs: one JSON object a line")
+
+
+def add_break_lease(parser: argparse.ArgumentParser) -> None:
+    """Add the option of commands that change the bucket."""
+    parser.add_argument(
+        "--break-lease",
+        action="store_true",
+        help="first remove the lease, whosever it is: only when nobody else is at work on the bucket",
+    )
+
+
+def lease_seconds(text: str) -> int:
+    """Read how long an invocation may take at most."""
+    seconds = positive(text)
+    if seconds > LONGEST_SECONDS:
+        raise argparse.ArgumentTypeError(f"wanted at most {LONGEST_SECONDS:.0f}, got {text}: Lambda allows no more")
+    return seconds
 
 
 def positive(text: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from ops.errors import UsageError
 from ops.invoking import Invoker
+from ops.terminal import UsageError
+from tablestream.run import Clock
 
 _LONGEST = 900.0
 _SLACK = 30.0
@@ -77,7 +78,7 @@ class Aws:
         configuration = self.client("lambda").get_function_configuration(FunctionName=self.function)
         return float(configuration["Timeout"]) + _SPARE
 
-    def invoker(self, connections: int = 1) -> Invoker:
+    def invoker(self, ready: Callable[[], None], clock: Clock, connections: int = 1) -> Invoker:
         """Return what invokes the worker: it waits longer than any function may run, and never repeats a call."""
         client = self.client(
             "lambda",
@@ -86,7 +87,7 @@ class Aws:
             tcp_keepalive=True,
             max_pool_connections=connections,
         )
-        return Invoker(client, self.function)
+        return Invoker(client, self.function, ready, clock)
 
 
 def _outputs(stack: str) -> dict[str, str]:

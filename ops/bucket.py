@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -53,18 +53,6 @@ class FailuresBucket:
                 return None
             raise
         return Stored(key, found["ETag"], found["Body"].read())
-
-    def etags(self, keys: Sequence[str]) -> list[str | None]:
-        """Return the ETag of each object, None where there is none."""
-        return self.parallel.run([partial(self._etag, key) for key in keys])
-
-    def _etag(self, key: str) -> str | None:
-        try:
-            return self.client.head_object(Bucket=self.name, Key=key)["ETag"]
-        except ClientError as error:
-            if code_of(error) in MISSING:
-                return None
-            raise
 
     def write(self, key: str, body: bytes, *, etag: str | None = None, new: bool = False) -> str | None:
         """Write an object and return its ETag; None, and nothing is written, when the condition does not hold.

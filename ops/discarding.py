@@ -11,6 +11,7 @@ from functools import partial
 
 from ops.bucket import FailuresBucket
 from ops.parked import Parked
+from ops.sending import Tally
 from tablestream.chunks import chunks
 from tablestream.run import Clock
 
@@ -41,16 +42,19 @@ class Discard:
     bucket: FailuresBucket
     clock: Clock
     owner: str
+    ready: Callable[[], None]
+    """Called before objects are moved; raises `StoppedError` when nothing more shall be moved."""
+    tally: Tally
+    """Counts the records of the objects that were moved."""
 
-    def run(self, doomed: Sequence[Doomed], why: str, advanced: Callable[[int], None]) -> int:
-        """Discard objects; return how many were moved. Those that somebody has changed meanwhile stay."""
+    def run(self, doomed: Sequence[Doomed], why: str, advanced: Callable[[int], None]) -> None:
+        """Discard objects, less those that somebody has changed meanwhile. Raises `StoppedError`."""
         self._log(doomed, why)
-        moved = 0
         for part in chunks(doomed, _TOGETHER):
+            self.ready()
             done = self.bucket.parallel.run([partial(self.bucket.move, one.key, one.etag, DISCARDED) for one in part])
-            moved += sum(done)
+            self.tally.add("discarded", sum(one.records for one, moved in zip(part, done, strict=True) if moved))
             advanced(len(part))
-        return moved
 
     def _log(self, doomed: Iterable[Doomed], why: str) -> None:
         """Write the log first: what is moved is in it even if the tool is killed."""

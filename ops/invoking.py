@@ -3,37 +3,56 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, HTTPClientError
 
-from ops.errors import OutcomeUnknownError, StoppedError
-from ops.parked import named
+from ops.parked import Identity, named
+from ops.terminal import OutcomeUnknownError, StoppedError
 from tablestream.change import RawRecord
-from tablestream.errors import InvalidEvent, NoProgress, SystemicFailure
-from tablestream.run import Backoff, Clock, Deadline, SystemClock
+from tablestream.errors import ConfigurationError, InvalidEvent, NoProgress, SystemicFailure
+from tablestream.run import Backoff, Clock, Deadline
 
 MAX_REQUEST_BYTES = 6_291_456
 """What Lambda takes in a synchronous invocation (Lambda quotas)."""
 
+REPORT = {"tablestream": {"report": True}}
+"""The part of an event that asks the worker to say which records became dead letters."""
+
 _BUSY = {"TooManyRequestsException", "EC2ThrottledException", "ServiceException", "ENILimitReachedException"}
-_SPEAKING = {kind.__name__ for kind in (InvalidEvent, NoProgress, SystemicFailure)}
+_SPEAKING = {kind.__name__ for kind in (ConfigurationError, InvalidEvent, NoProgress, SystemicFailure)}
 """Errors of the worker whose messages carry no values of a record."""
 _DETAIL = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """Every record is applied, or stored as a dead letter again."""
+class StoredLetter:
+    """A dead letter that the worker has stored."""
+
+    error_class: str
+    key: str | None
+    """Of its object, where it is one."""
 
 
 @dataclass(frozen=True, slots=True)
-class From:
-    """Every record below this sequence number is settled; this one failed, of those above nothing is known."""
+class Reported:
+    """Dead letters are stored; every other record below a sequence number is applied.
 
-    sequence: int
+    The record with that number failed, and of those above, less the dead letters, nothing is known.
+    """
+
+    failed_from: int | None = None
+    """None: nothing failed."""
+    dead_letters: Mapping[Identity, StoredLetter] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreported:
+    """The worker does not say which records became dead letters."""
+
+    problem: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +70,7 @@ class Broken:
     detail: str = ""
 
 
-Answer = Settled | From | Head | Broken
+Answer = Reported | Unreported | Head | Broken
 Invoke = Callable[[Sequence[RawRecord]], Answer]
 
 
@@ -73,7 +92,9 @@ class Invoker:
 
     client: LambdaApi
     function: str
-    clock: Clock = SystemClock()  # noqa: RUF009 -- has no state
+    ready: Callable[[], None]
+    """Called right before each try; raises `StoppedError` when nothing more shall be sent."""
+    clock: Clock
     backoff: Backoff = Backoff(base=0.5, cap=20.0, tries=8)  # noqa: RUF009 -- has no state
 
     def __call__(self, records: Sequence[RawRecord]) -> Answer:
@@ -82,10 +103,12 @@ class Invoker:
         Raises `StoppedError` when Lambda cannot be reached or is busy for long, `OutcomeUnknownError` when the
         connection broke.
         """
-        payload = json.dumps({"Records": list(records)}, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+        payload = json.dumps({"Records": list(records), **REPORT}, separators=(",", ":"), ensure_ascii=True).encode(
+            "ascii"
+        )
         if len(payload) > MAX_REQUEST_BYTES:
             return Broken("RequestTooLarge", f"{len(payload)} bytes, Lambda takes {MAX_REQUEST_BYTES}")
-        return read(self._invoke(payload))
+        return read(self._invoke(payload), self.function)
 
     def _invoke(self, payload: bytes) -> Any:
         problem = self._try(payload)
@@ -97,6 +120,7 @@ class Invoker:
         return problem
 
     def _try(self, payload: bytes) -> Any:
+        self.ready()
         try:
             return self.client.invoke(FunctionName=self.function, InvocationType="RequestResponse", Payload=payload)
         except ClientError as error:
@@ -121,22 +145,45 @@ def _named(error: Exception) -> str:
     return type(error).__name__
 
 
-def read(response: Any) -> Answer:
+def read(response: Any, function: str) -> Answer:
     """Read Lambda's response by the rules of partial batch responses; an answer that breaks them is no success."""
     payload = response["Payload"].read()
     try:
         content = json.loads(payload) if payload else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return Broken("InvalidAnswer", "the answer is no JSON")
     if response.get("FunctionError"):
         return _error(content)
-    failures = content.get("batchItemFailures") if isinstance(content, dict) else None
-    if not content or (isinstance(content, dict) and "batchItemFailures" in content and not failures):
-        return Settled()
+    if content and not (isinstance(content, dict) and "batchItemFailures" in content):
+        return Broken("InvalidAnswer", "wanted batchItemFailures and deadLetters")
+    return _reported(content or {}, function)
+
+
+def _reported(content: Mapping[str, Any], function: str) -> Answer:
     try:
-        return From(min(int(failure["itemIdentifier"]) for failure in failures or ()))
+        first = min((int(failure["itemIdentifier"]) for failure in _list(content, "batchItemFailures")), default=None)
+        if content.get("deadLetters") is not None:
+            return Reported(first, dict(map(_letter, _list(content, "deadLetters"))))
     except (TypeError, KeyError, ValueError):
-        return Broken("InvalidAnswer", "wanted batchItemFailures that name records by sequence numbers")
+        return Broken("InvalidAnswer", "wanted batchItemFailures and deadLetters that name records by sequence numbers")
+    return Unreported(
+        f"{function} does not say which records became dead letters: the deployed worker is older than this tool. "
+        "Deploy this version first, or use the tool of that one"
+    )
+
+
+def _list(content: Mapping[str, Any], name: str) -> list[Any]:
+    value = content.get(name) or []
+    if not isinstance(value, list):
+        raise TypeError(f"wanted a list of {name}")
+    return value
+
+
+def _letter(told: Any) -> tuple[Identity, StoredLetter]:
+    event_id, number, key = told["eventID"], told["sequenceNumber"], told["key"]
+    if not isinstance(event_id, str) or not isinstance(number, str) or not isinstance(key, str | None):
+        raise TypeError("wanted text")
+    return (event_id, int(number)), StoredLetter(named(told["errorClass"]), key)
 
 
 def _error(content: object) -> Answer:

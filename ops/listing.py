@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ops.bucket import FailuresBucket
-from ops.parked import PREFIXES, Parked, UnreadableError, created_of, read
-from ops.selection import Selection
+from ops.parked import PREFIXES, Kind, Parked, UnreadableError, created_of, read
+from tablestream.dead_letters import iso
 
 
 @dataclass(slots=True)
 class Group:
     """Objects that were set aside by the same, for the same reason. Mutable: it sums up."""
 
-    kind: str
+    kind: Kind
     reason: str
     handler: str
     objects: int = 0
@@ -63,13 +63,12 @@ def _meet(place: str, prefix: str) -> bool:
     return place.startswith(prefix) or prefix.startswith(place)
 
 
-def groups_of(objects: Iterable[Parked], selection: Selection) -> list[Group]:
-    """Sum up the selected objects, the most numerous first."""
-    groups: dict[tuple[str, str, str], Group] = {}
+def groups_of(objects: Iterable[Parked]) -> list[Group]:
+    """Sum up objects, the most numerous first."""
+    groups: dict[tuple[Kind, str, str], Group] = {}
     for parked in objects:
-        if selection.takes(parked):
-            name = (parked.kind.value, parked.reason, parked.handler)
-            groups.setdefault(name, Group(*name)).add(parked)
+        name = (parked.kind, parked.reason, parked.handler)
+        groups.setdefault(name, Group(*name)).add(parked)
     return sorted(groups.values(), key=lambda group: -group.records)
 
 
@@ -82,13 +81,24 @@ def row_of(parked: Parked) -> dict[str, Any]:
         "handler": parked.handler,
         "records": len(parked.records),
         "entities": dict(parked.entities),
-        "first_time": parked.first_time,
-        "time": parked.time,
-        "oldest_change": created_of(parked),
+        "first_time": _iso(parked.first_time),
+        "time": _iso(parked.time),
+        "oldest_change": _iso(created_of(parked)),
         "last_redrive": parked.last_redrive,
     }
 
 
 def fields_of(group: Group) -> dict[str, Any]:
     """Return a group as plain values."""
-    return {name: getattr(group, name) for name in Group.__slots__} | {"entities": dict(group.entities)}
+    return {
+        "kind": group.kind.value,
+        **{name: getattr(group, name) for name in ("reason", "handler", "objects", "records")},
+        "entities": dict(group.entities),
+        "oldest": _iso(group.oldest),
+        "newest": _iso(group.newest),
+        "tried": group.tried,
+    }
+
+
+def _iso(time: float | None) -> str | None:
+    return None if time is None else iso(time)

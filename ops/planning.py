@@ -7,10 +7,10 @@ all. A record that lies in two objects is sent once.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ops.parked import Identity, Kind, Parked, identity_of, item_of
+from ops.parked import Identity, Parked, identity_of, item_of
 from tablestream.change import RawRecord
 from tablestream.dead_letters import FIRST_TIME, iso
 
@@ -52,15 +52,12 @@ class Source:
 
     key: str
     etag: str
-    kind: Kind
     total: int
     waiting: set[int]
     """Positions that are yet to be sent."""
     settled: set[int] = field(default_factory=set)
     failed: dict[int, tuple[str, str]] = field(default_factory=dict)
     """Error class and detail."""
-    again: bool = False
-    """Whether the worker has found its record to be poison again."""
     closed: bool = False
     """Whether the object has been brought up to date."""
 
@@ -71,8 +68,6 @@ class Plan:
 
     entries: Sequence[Entry]
     sources: dict[str, Source]
-    others: Mapping[str, str]
-    """The ETags of the dead letters that are not selected, by key."""
     waiting: int = 0
     """Selected records that are left out: an earlier change of their item is set aside as well and not selected."""
 
@@ -85,7 +80,6 @@ class Planner:
         self._out_of_order = out_of_order
         self._found: dict[Identity, Entry] = {}
         self._sources: dict[str, Source] = {}
-        self._others: dict[str, str] = {}
         self._left_behind: dict[bytes, int] = {}
 
     def add(self, parked: Parked, *, selected: bool) -> None:
@@ -104,8 +98,6 @@ class Planner:
             self._found[identity] = Entry(*identity, item_of(record), size, places, first_time)
 
     def _leave(self, parked: Parked) -> None:
-        if parked.kind is Kind.DEAD_LETTER:
-            self._others[parked.key] = parked.etag
         if self._out_of_order:
             return
         for record in parked.records:
@@ -122,12 +114,12 @@ class Planner:
                 if entry.identity not in sent:
                     for key, position in entry.places:
                         self._sources[key].waiting.discard(position)
-        return Plan(ready, self._sources, self._others, len(entries) - len(ready))
+        return Plan(ready, self._sources, len(entries) - len(ready))
 
 
 def _source(parked: Parked) -> Source:
     total = len(parked.records)
-    return Source(parked.key, parked.etag, parked.kind, total, set(range(total)))
+    return Source(parked.key, parked.etag, total, set(range(total)))
 
 
 def _order(entry: Entry) -> tuple[int, str]:

@@ -4,92 +4,101 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ops.arguments import aws_of, selection_of
 from ops.aws import Aws
 from ops.bucket import FailuresBucket
+from ops.conclusion import concluded, told
 from ops.discarding import Discard, Doomed
-from ops.errors import OutcomeUnknownError, StoppedError, UsageError
-from ops.guard import guarded
-from ops.interrupt import interruptible
+from ops.guard import Ready, WatchfulClock, paced, proven
 from ops.lease import Lease
-from ops.listing import Unreadable, fields_of, groups_of, parked_in, row_of
+from ops.listing import Group, Unreadable, fields_of, groups_of, parked_in, row_of
 from ops.masking import masked
 from ops.owner import owner
 from ops.pace import Pace
-from ops.parked import NONE, PREFIXES, Parked, UnreadableError, read
+from ops.parked import NONE, PREFIXES, Kind, Parked, UnreadableError, read
 from ops.planning import Plan, Planner, batches
-from ops.redriving import Redrive, Tally
-from ops.sending import Sender
-from ops.view import age, console, progress, say, table
+from ops.redriving import Redrive
+from ops.selection import Selection
+from ops.sending import RecordOutcome, Sender, Tally
+from ops.terminal import Column, ExitStatus, Interrupt, Terminal, UsageError, age, interruptible
 from tablestream.run import SystemClock, ThreadParallel
 
 THREADS = 8
-INCOMPLETE = 1
 _DISCARD_SECONDS = 120.0
 _CLOCK = SystemClock()
+_COLUMNS = (
+    Column("by", 1),
+    Column("reason"),
+    Column("handler", 5),
+    Column("objects", 2),
+    Column("records"),
+    Column("entities"),
+    Column("oldest"),
+    Column("newest", 4),
+    Column("tried", 3),
+)
 
 
 def _bucket(aws: Aws) -> FailuresBucket:
     return FailuresBucket(aws.s3(THREADS), aws.bucket, ThreadParallel(THREADS))
 
 
-def listed(given: argparse.Namespace) -> int:
+def listed(given: argparse.Namespace, terminal: Terminal) -> ExitStatus:
     """Print what is set aside."""
     bucket, unreadable = _bucket(aws_of(given)), Unreadable()
     selection = selection_of(given, _CLOCK.now())
-    objects = parked_in(bucket, unreadable, selection.prefix)
-    if given.objects:
-        rows = (row_of(parked) for parked in objects if selection.takes(parked))
-        _print_objects(rows, as_json=given.json)
-    else:
-        groups = [fields_of(group) for group in groups_of(objects, selection)]
-        _print_groups(groups, as_json=given.json)
+    objects = filter(selection.takes, parked_in(bucket, unreadable, selection.prefix))
+    found = _print_objects(objects, terminal) if given.objects else _print_groups(groups_of(objects), terminal)
     for key, problem in unreadable.problems.items():
-        say(f"{key}: left alone: {problem}", error=True)
-    return 0
+        terminal.emit("unreadable", key=key, problem=problem)
+        terminal.warn(f"{key}: left alone: {problem}")
+    if not found:
+        terminal.say(_nothing(selection))
+    return ExitStatus.DONE
 
 
-def _print_objects(rows: Any, *, as_json: bool) -> None:
+def _nothing(selection: Selection) -> str:
+    return "nothing that is set aside is selected by these filters" if selection.narrow else "nothing is set aside"
+
+
+def _print_objects(objects: Iterable[Parked], terminal: Terminal) -> bool:
+    now, found = _CLOCK.now(), False
+    for parked in objects:
+        found, row = True, row_of(parked)
+        terminal.emit("object", **row)
+        kinds = ", ".join(f"{count} {entity}" for entity, count in sorted(row["entities"].items()))
+        tried = "" if row["last_redrive"] == NONE else f", redrive failed: {row['last_redrive']}"
+        old = "" if parked.first_time is None else f", {age(now - parked.first_time)} ago"
+        terminal.say(f"{parked.key}\n    {parked.reason} in {parked.handler}, {kinds}{old}{tried}")
+    return found
+
+
+def _print_groups(groups: Sequence[Group], terminal: Terminal) -> bool:
     now = _CLOCK.now()
-    for row in rows:
-        if as_json:
-            print(json.dumps(row))
-        else:
-            kinds = ", ".join(f"{count} {entity}" for entity, count in sorted(row["entities"].items()))
-            tried = "" if row["last_redrive"] == NONE else f", redrive failed: {row['last_redrive']}"
-            old = "" if row["first_time"] is None else f", {age(now - row['first_time'])} ago"
-            say(f"{row['key']}\n    {row['reason']} in {row['handler']}, {kinds}{old}{tried}")
-
-
-def _print_groups(groups: Sequence[dict[str, Any]], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(groups, indent=1))
-        return
-    if not groups:
-        say("nothing is set aside")
-        return
-    now = _CLOCK.now()
-    columns = ("set aside by", "reason", "handler", "objects", "records", "entities", "oldest", "newest", "tried")
+    for group in groups:
+        terminal.emit("group", **fields_of(group))
     rows = [
         (
-            "the worker" if group["kind"] == "dead letter" else "Lambda",
-            group["reason"],
-            group["handler"],
-            group["objects"],
-            group["records"],
-            ", ".join(f"{count} {entity}" for entity, count in sorted(group["entities"].items())),
-            *("" if group[end] is None else age(now - group[end]) for end in ("oldest", "newest")),
-            group["tried"],
+            "worker" if group.kind is Kind.DEAD_LETTER else "Lambda",
+            group.reason,
+            group.handler,
+            group.objects,
+            group.records,
+            ", ".join(f"{count} {entity}" for entity, count in sorted(group.entities.items())),
+            *("" if end is None else age(now - end) for end in (group.oldest, group.newest)),
+            group.tried,
         )
         for group in groups
     ]
-    console().print(table(columns, rows))
+    if rows and not terminal.as_json:
+        terminal.table(_COLUMNS, rows)
+    return bool(rows)
 
 
-def shown(given: argparse.Namespace) -> int:
+def shown(given: argparse.Namespace, terminal: Terminal) -> ExitStatus:
     """Print one object, its values hidden unless they are asked for."""
     stored = _bucket(aws_of(given)).read(given.key)
     if stored is None:
@@ -98,17 +107,17 @@ def shown(given: argparse.Namespace) -> int:
         parked = read(stored)
     except UnreadableError as error:
         raise UsageError(f"{given.key}: {error}") from None
-    print(json.dumps(parked.content if given.reveal else _hidden(parked), indent=2, ensure_ascii=True))
-    return 0
+    content = dict(parked.content) if given.reveal else _hidden(parked)
+    terminal.emit("content", **content)
+    terminal.say(json.dumps(content, indent=2, ensure_ascii=True))
+    return ExitStatus.DONE
 
 
 def _hidden(parked: Parked) -> dict[str, Any]:
     row = row_of(parked)
     note = parked.content.get("redrive")
-    told = {
-        name: parked.content.get(name)
-        for name in ("first_time", "time", "timestamp", "worker_version", "DDBStreamBatchInfo")
-    }
+    times = ("first_time", "time", "timestamp", "worker_version", "DDBStreamBatchInfo")
+    told = {name: parked.content.get(name) for name in times}
     return {
         **{name: row[name] for name in ("key", "kind", "reason", "handler", "entities")},
         **{name: value for name, value in told.items() if value is not None},
@@ -117,113 +126,151 @@ def _hidden(parked: Parked) -> dict[str, Any]:
     }
 
 
-def _selected(bucket: FailuresBucket, given: argparse.Namespace, take: Callable[..., None]) -> None:
-    """Hand every object that is set aside to `take`, with whether it is selected."""
-    selection, unreadable = selection_of(given, _CLOCK.now()), Unreadable()
+def _select(
+    bucket: FailuresBucket,
+    selection: Selection,
+    terminal: Terminal,
+    take: Callable[..., None],
+    interrupt: Interrupt,
+) -> int:
+    """Hand every object that is set aside to `take`, with whether it is selected; return how many are."""
     wrong = [key for key in selection.keys if not key.startswith(PREFIXES)]
     if wrong:
         raise UsageError(f"wanted keys that begin with {' or '.join(PREFIXES)}, got {wrong[0]}")
-    with progress("reading", None) as advanced:
+    selected, unreadable = 0, Unreadable()
+    with terminal.progress("reading", None) as advanced:
         for parked in parked_in(bucket, unreadable):
-            take(parked, selected=selection.takes(parked))
+            interrupt.check()
+            takes = selection.takes(parked)
+            take(parked, selected=takes)
+            selected += takes
             advanced(1)
     if unreadable.problems:
-        say(f"{len(unreadable.problems)} objects cannot be read and are left alone; `list` names them", error=True)
+        terminal.warn(f"{len(unreadable.problems)} objects cannot be read and are left alone; `list` names them")
+    if not selected:
+        terminal.warn(_nothing(selection))
+    return selected
 
 
-def run(given: argparse.Namespace) -> int:
+def run(given: argparse.Namespace, terminal: Terminal) -> ExitStatus:
     """Redrive what is selected."""
     aws = aws_of(given)
     bucket, function = _bucket(aws), aws.function
-    lease = Lease(bucket, _CLOCK, owner(), given.lease_seconds or aws.timeout(), _warn)
+    selection = selection_of(given, _CLOCK.now())
     if given.dry_run:
-        _announce(_planned(bucket, given), given.batch_size, function)
-        return 0
-    with lease.held(), interruptible() as stop:
-        plan = _planned(bucket, given)
-        _announce(plan, given.batch_size, function)
-        with progress("redriving", len(plan.entries)) as advanced:
-            send = guarded(aws.invoker(), lease, Pace(given.rate, _CLOCK), stop)
-            redrive = Redrive(bucket, plan, Sender(send, given.patience), _CLOCK, advanced, given.batch_size)
-            return _carried_out(redrive)
+        plan = _planned(bucket, selection, given, terminal, Interrupt())
+        _announce(plan, given.batch_size, function, terminal)
+        return _status(plan, selection)
+    lease = Lease(bucket, _CLOCK, owner(), given.lease_seconds or aws.timeout(), terminal.warn)
+    tally = Tally()
+
+    def work() -> ExitStatus:
+        with lease.held(break_first=given.break_lease), interruptible() as interrupt:
+            plan = _planned(bucket, selection, given, terminal, interrupt)
+            _announce(plan, given.batch_size, function, terminal)
+            if plan.entries:
+                ready = Ready(lease, interrupt)
+                clock = WatchfulClock(_CLOCK, ready)
+                send = paced(proven(aws.invoker(ready, clock)), Pace(given.rate, clock))
+                with terminal.progress("redriving", len(plan.entries)) as advanced:
+
+                    def noted(outcome: RecordOutcome | None) -> None:
+                        told(outcome, terminal)
+                        advanced(1)
+
+                    sender = Sender(send, tally, given.patience)
+                    Redrive(bucket, plan, sender, tally, _CLOCK, noted, given.batch_size).run()
+            return _status(plan, selection)
+
+    return concluded(work, tally, terminal, _sum_up)
 
 
-def _planned(bucket: FailuresBucket, given: argparse.Namespace) -> Plan:
+def _status(plan: Plan, selection: Selection) -> ExitStatus:
+    """Return the status if all goes well: filters that select nothing are taken for a mistake."""
+    nothing = selection.narrow and not plan.sources
+    return ExitStatus.INCOMPLETE if nothing or plan.waiting else ExitStatus.DONE
+
+
+def _planned(
+    bucket: FailuresBucket, selection: Selection, given: argparse.Namespace, terminal: Terminal, interrupt: Interrupt
+) -> Plan:
     planner = Planner(out_of_order=given.out_of_order)
-    _selected(bucket, given, planner.add)
+    _select(bucket, selection, terminal, planner.add, interrupt)
     return planner.plan()
 
 
-def _announce(plan: Plan, batch_size: int, function: str) -> None:
+def _announce(plan: Plan, batch_size: int, function: str, terminal: Terminal) -> None:
     count = sum(1 for _ in batches(plan.entries, batch_size))
     items = len({entry.item for entry in plan.entries})
-    say(f"{len(plan.entries)} records of {items} items in {len(plan.sources)} objects: {count} batches to {function}")
+    terminal.emit(
+        "plan",
+        records=len(plan.entries),
+        items=items,
+        objects=len(plan.sources),
+        batches=count,
+        function=function,
+        waiting=plan.waiting,
+    )
+    if plan.sources:
+        terminal.say(
+            f"{len(plan.entries)} records of {items} items in {len(plan.sources)} objects: {count} batches to "
+            f"{function}"
+        )
     if plan.waiting:
-        say(
+        terminal.say(
             f"{plan.waiting} records wait, for an earlier change of their item is set aside and not selected: select "
             "that as well, discard it, or say --out-of-order"
         )
 
 
-def _carried_out(redrive: Redrive) -> int:
-    try:
-        redrive.run()
-    except OutcomeUnknownError:
-        raise
-    except StoppedError as stopped:
-        _sum_up(redrive.tally)
-        say(f"stopped: {stopped}", error=True)
-        say("what is left is where it was; the same command goes on", error=True)
-        return INCOMPLETE
-    _sum_up(redrive.tally)
-    return 0 if redrive.tally.clean else INCOMPLETE
-
-
-def _sum_up(tally: Tally) -> None:
+def _sum_up(tally: Tally, terminal: Terminal) -> None:
     if tally.applied:
-        say(f"{tally.applied} records applied; they are now under redriven/")
+        terminal.say(f"{tally.applied} records applied; they are now under redriven/")
     if tally.poison:
-        say(f"{tally.poison} records are poison again; their dead letters have the new reason")
+        terminal.say(f"{tally.poison} records are poison again; their dead letters have the new reason")
     for error, count in sorted(tally.failed.items()):
-        say(f"{count} records failed: {error}")
+        terminal.say(f"{count} records failed: {error}")
     if tally.held_back:
-        say(f"{tally.held_back} records held back behind a failed change of their item")
+        terminal.say(f"{tally.held_back} records held back behind a failed change of their item")
     if tally.gone:
-        say(f"{tally.gone} records had been moved or replaced meanwhile")
+        terminal.say(f"{tally.gone} records had been moved or replaced meanwhile")
 
 
-def discarded(given: argparse.Namespace) -> int:
+def discarded(given: argparse.Namespace, terminal: Terminal) -> ExitStatus:
     """Move what is selected to `discarded/`."""
     bucket = _bucket(aws_of(given))
+    selection = selection_of(given, _CLOCK.now())
     doomed: list[Doomed] = []
 
     def take(parked: Parked, *, selected: bool) -> None:
         if selected:
             doomed.append(Doomed.of(parked))
 
-    _selected(bucket, given, take)
-    what = f"{len(doomed)} objects with {sum(one.records for one in doomed)} records"
-    if not doomed or not (given.yes or _agreed(f"Discard {what}? They will not be redriven. [y/N] ")):
-        say("nothing discarded")
-        return INCOMPLETE if doomed else 0
-    lease = Lease(bucket, _CLOCK, owner(), _DISCARD_SECONDS, _warn)
-    with lease.held(), progress("discarding", len(doomed)) as advanced:
+    _select(bucket, selection, terminal, take, Interrupt())
+    tally = Tally()
+    records = sum(one.records for one in doomed)
+    question = f"Discard {len(doomed)} objects with {records} records? They will not be redriven. [y/N] "
+    terminal.emit("plan", objects=len(doomed), records=records)
 
-        def moved_on(count: int) -> None:
-            lease.renew()
-            advanced(count)
+    def work() -> ExitStatus:
+        if not doomed:
+            return ExitStatus.INCOMPLETE if selection.narrow else ExitStatus.DONE
+        if not (given.yes or terminal.agrees(question)):
+            return ExitStatus.INCOMPLETE
+        lease = Lease(bucket, _CLOCK, owner(), _DISCARD_SECONDS, terminal.warn)
+        with (
+            lease.held(break_first=given.break_lease),
+            interruptible() as interrupt,
+            terminal.progress("discarding", len(doomed)) as advanced,
+        ):
+            Discard(bucket, _CLOCK, owner(), Ready(lease, interrupt), tally).run(doomed, given.why, advanced)
+        return ExitStatus.DONE if tally.discarded == records else ExitStatus.INCOMPLETE
 
-        moved = Discard(bucket, _CLOCK, owner()).run(doomed, given.why, moved_on)
-    say(f"{moved} of {what} moved to discarded/; the log is under discarded/log/")
-    return 0 if moved == len(doomed) else INCOMPLETE
+    return concluded(work, tally, terminal, _sum_up_discarded)
 
 
-def _agreed(question: str) -> bool:
-    try:
-        return input(question).strip().lower() in {"y", "yes"}
-    except EOFError:
-        return False
-
-
-def _warn(text: str) -> None:
-    say(text, error=True)
+def _sum_up_discarded(tally: Tally, terminal: Terminal) -> None:
+    if tally.discarded:
+        terminal.say(f"{tally.discarded} records moved to discarded/; the log is under discarded/log/")
+    else:
+        terminal.say("nothing discarded")

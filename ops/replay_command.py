@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ops.arguments import add_resources, add_sending, aws_of, positive
+from ops.arguments import add_json, add_resources, add_sending, aws_of, positive
 from ops.aws import Aws
 from ops.bucket import FailuresBucket
-from ops.errors import StoppedError, UsageError
-from ops.guard import guarded
-from ops.interrupt import interruptible
+from ops.conclusion import concluded, told
+from ops.guard import Ready, WatchfulClock, paced, proven
 from ops.items import Maker
 from ops.lease import Lease
 from ops.owner import owner
 from ops.pace import Pace
-from ops.replaying import FAILED, PASSED_OVER, SENT, Replaying
-from ops.sending import Result, Sender
+from ops.replaying import Replaying
+from ops.sending import RecordOutcome, Sender, Tally
 from ops.sources import Export, Query, Scan, Source, Table
-from ops.state import State
-from ops.view import progress, say
+from ops.state import State, default_path
+from ops.terminal import ExitStatus, StoppedError, Terminal, UsageError, interruptible
 from tablestream._version import __version__
 from tablestream.dead_letters import DeadLetter
 from tablestream.run import Deadline, Run, SystemClock
 from tablestream.sink import Done
 from tablestream.sinks import S3DeadLetters
 
-INCOMPLETE = 1
 _PUT_SECONDS = 60.0
 _UNIT_BYTES = 4096
 """A strongly consistent read unit; an eventually consistent read costs half (DynamoDB developer guide)."""
@@ -54,10 +53,13 @@ def add(parser: argparse.ArgumentParser) -> None:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     add_resources(parser, "table", "function", "bucket")
     add_sending(parser)
+    add_json(parser)
     parser.add_argument("--entity", action="append", default=[], help="only this entity type; may be repeated")
     parser.add_argument("--notify", action="store_true", help="also effects that are not idempotent: notifications")
     parser.add_argument("--name", metavar="RUN", help="the run's name; under one name nobody is notified twice")
-    parser.add_argument("--state", type=Path, metavar="FILE", help="how far it has come (default: replay-TABLE.json)")
+    parser.add_argument(
+        "--state", type=Path, metavar="FILE", help="how far it has come (default: a file in ~/.local/state/tablestream)"
+    )
     parser.add_argument("--dry-run", action="store_true", help="say about how much it would be, and read no item")
     parser.set_defaults(run=run)
 
@@ -79,7 +81,7 @@ def _job(given: argparse.Namespace, aws: Aws) -> _Job:
     about: dict[str, Any] = {"table": table.arn, "kind": given.command, "entities": sorted(given.entity)}
     if given.command == "scan":
         about["segments"] = given.segments
-        return _Job(Scan(client, table.name, given.segments), table, about, table.items, threads)
+        return _Job(Scan(client, table, given.segments), table, about, table.items, threads)
     if given.command == "query":
         about |= {"key": given.key, "sort prefix": given.sort_prefix}
         return _Job(Query(client, table, given.key, given.sort_prefix), table, about, None, 1)
@@ -90,55 +92,69 @@ def _job(given: argparse.Namespace, aws: Aws) -> _Job:
     return _Job(export, table, {**about, "folder": given.folder.rstrip("/")}, export.check(), threads)
 
 
-def run(given: argparse.Namespace) -> int:
+def run(given: argparse.Namespace, terminal: Terminal) -> ExitStatus:
     """Replay."""
     aws = aws_of(given)
     job = _job(given, aws)
     if given.dry_run:
-        _estimate(job, given)
-        return 0
-    state = _state(given, job)
+        _estimate(job, given, terminal)
+        return ExitStatus.DONE
     bucket = FailuresBucket(aws.s3(job.threads), aws.bucket)
-    lease = Lease(bucket, _CLOCK, owner(), given.lease_seconds or aws.timeout(), lambda text: say(text, error=True))
-    with lease.held(), interruptible() as stop, progress("replaying", job.items) as advanced:
-        send = guarded(aws.invoker(job.threads), lease, Pace(given.rate, _CLOCK), stop)
-        replaying = Replaying(
-            source=job.source,
-            state=state,
-            maker=Maker(job.table.arn, job.table.keys, state.run, state.at, state.notify),
-            sender=lambda: Sender(send, given.patience),
-            park=Parking(bucket),
-            advanced=advanced,
-            entities=frozenset(given.entity),
-            batch_size=given.batch_size,
-            threads=job.threads,
-        )
-        return _carried_out(replaying, state)
+    lease = Lease(bucket, _CLOCK, owner(), given.lease_seconds or aws.timeout(), terminal.warn)
+    tally = Tally()
+
+    def work() -> ExitStatus:
+        with lease.held(break_first=given.break_lease), interruptible() as interrupt:
+            state = _state(given, job, terminal)
+            tally.include(state.tally)
+            ready = Ready(lease, interrupt)
+            clock = WatchfulClock(_CLOCK, ready)
+            send = paced(proven(aws.invoker(ready, clock, job.threads)), Pace(given.rate, clock))
+            with terminal.progress("replaying", job.items) as advanced:
+                Replaying(
+                    source=job.source,
+                    state=state,
+                    maker=Maker(job.table.arn, job.table.keys, state.run, state.at, state.notify),
+                    sender=lambda tally: Sender(send, tally, given.patience),
+                    tally=tally,
+                    park=Parking(bucket),
+                    noted=lambda outcome: told(outcome, terminal),
+                    advanced=advanced,
+                    entities=frozenset(given.entity),
+                    batch_size=given.batch_size,
+                    threads=job.threads,
+                ).run()
+            state.remove()
+            return ExitStatus.DONE
+
+    return concluded(work, tally, terminal, _sum_up)
 
 
-def _state(given: argparse.Namespace, job: _Job) -> State:
-    path = given.state or Path(f"replay-{job.table.name}.json")
+def _state(given: argparse.Namespace, job: _Job, terminal: Terminal) -> State:
+    path = given.state or default_path({**job.about, "notify": given.notify}, os.environ)
     now = _CLOCK.now()
     name = given.name or f"{given.command}-{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H:%M:%S}"
     state = State.opened(path, job.about, name, float(int(now)), notify=given.notify)
     if given.name not in {None, state.run}:
         raise UsageError(f"{path} is the state of the run {state.run}: name another file with --state, or delete it")
     if state.resumed:
-        say(f"going on with the run {state.run}, as {path} has it")
+        terminal.warn(f"going on with the run {state.run}, as {path} has it")
     return state
 
 
-def _estimate(job: _Job, given: argparse.Namespace) -> None:
+def _estimate(job: _Job, given: argparse.Namespace, terminal: Terminal) -> None:
     """Say about how much it would be."""
+    invocations = None if job.items is None else -(-job.items // given.batch_size)
+    reads = job.table.size / _UNIT_BYTES / 2 if given.command == "scan" else None
+    terminal.emit("plan", items=job.items, batches=invocations, read_units=reads)
     if job.items is None:
-        say("a query: DynamoDB does not tell beforehand how many items it has")
+        terminal.say("a query: DynamoDB does not tell beforehand how many items it has")
         return
-    say(f"about {job.items} items: {-(-job.items // given.batch_size)} invocations or more")
+    terminal.say(f"about {job.items} items: {invocations} invocations or more")
     if given.rate:
-        say(f"at {given.rate:g} records a second: {job.items / given.rate / 60:.0f} min or more")
-    if given.command == "scan":
-        units = job.table.size / _UNIT_BYTES / 2
-        say(f"about {job.table.size / 1e6:.0f} MB to be read: {units:.0f} read units")
+        terminal.say(f"at {given.rate:g} records a second: {job.items / given.rate / 60:.0f} min or more")
+    if reads is not None:
+        terminal.say(f"about {job.table.size / 1e6:.0f} MB to be read: {reads:.0f} read units")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,34 +163,32 @@ class Parking:
 
     bucket: FailuresBucket
 
-    def __call__(self, results: Sequence[Result]) -> None:
-        """Store a dead letter for each result. Raises `StoppedError`."""
-        letters = [_letter(result) for result in results]
+    def __call__(self, outcomes: Sequence[RecordOutcome]) -> None:
+        """Store a dead letter for each record. Raises `StoppedError`."""
+        letters = [_letter(outcome) for outcome in outcomes]
         store = S3DeadLetters(self.bucket.client, self.bucket.name)
         answers = store.store(letters, Run(Deadline(lambda: _PUT_SECONDS))) if letters else ()
         if not all(isinstance(answer, Done) for answer in answers):
             raise StoppedError("what failed could not be written to the failures bucket")
 
 
-def _letter(result: Result) -> DeadLetter:
-    event_id, _ = result.parcel.identity
+def _letter(outcome: RecordOutcome) -> DeadLetter:
+    record = outcome.pending.record
     return DeadLetter(
-        record=result.parcel.record,
-        event_id=event_id,
-        sequence_number=result.parcel.record["dynamodb"]["SequenceNumber"],
-        reason=result.detail or "the worker failed for it during a replay",
-        error_class=result.error or "HeldBack",
+        record=record,
+        event_id=outcome.pending.identity[0],
+        sequence_number=record["dynamodb"]["SequenceNumber"],
+        reason=outcome.detail or "the worker failed for it during a replay",
+        error_class=outcome.error or "HeldBack",
         handler=None,
         time=_CLOCK.now(),
         worker_version=__version__,
     )
 
 
-def _carried_out(replaying: Replaying, state: State) -> int:
-    try:
-        counts = replaying.run()
-    finally:
-        done = {name: state.counts.get(name, 0) for name in (SENT, FAILED, PASSED_OVER)}
-        say(f"{done[SENT]} items sent, {done[PASSED_OVER]} passed over, {done[FAILED]} failed and parked for a redrive")
-    say(f"finished: {state.path} can be deleted")
-    return INCOMPLETE if counts.get(FAILED) else 0
+def _sum_up(tally: Tally, terminal: Terminal) -> None:
+    terminal.say(f"{tally.applied} items applied, {tally.passed_over} passed over")
+    if tally.poison:
+        terminal.say(f"{tally.poison} items are poison; the worker has stored a dead letter for each")
+    for error, count in sorted(tally.failed.items()):
+        terminal.say(f"{count} items failed: {error}; each has a dead letter for a redrive, or its batch is sent again")

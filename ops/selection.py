@@ -26,6 +26,11 @@ class Selection:
     """How the object's key begins."""
     keys: frozenset[str] = frozenset()
 
+    @property
+    def narrow(self) -> bool:
+        """Whether there is any filter."""
+        return self != Selection()
+
     def takes(self, parked: Parked) -> bool:
         """Tell whether an object is selected. One without a time is in no range."""
         if self.keys and parked.key not in self.keys:

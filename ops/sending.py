@@ -1,7 +1,8 @@
-"""Sending a batch until each of its records has found its fate, whatever else fails.
+"""Sending a batch until it is known what became of each of its records, whatever else fails.
 
 What the worker's answers leave open is sent again: its effects are idempotent, or remembered in the journal.
 
+* dead letters: those records are settled, wherever they stand;
 * a sequence number: what is below is settled; the record it names is sent alone, then the rest;
 * no progress, or any other error: the batch is halved until what fails stands alone.
 
@@ -11,29 +12,23 @@ its effects share a call. The later records of its item are then held back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from typing import Any
 
-from ops.errors import StoppedError
-from ops.invoking import Answer, Broken, From, Head, Invoke, Settled
+from ops.invoking import Answer, Broken, Head, Invoke, Reported, Unreported
 from ops.parked import Identity, identity_of
+from ops.terminal import OutcomeUnknownError, StoppedError
 from tablestream.change import RawRecord
+from tablestream.report import Outcome
 
 DEFAULT_PATIENCE = 5
 
 
-class Fate(Enum):
-    """What became of a record."""
-
-    SETTLED = "settled"
-    FAILED = "failed"
-    HELD_BACK = "held back"
-    """An earlier change of its item failed."""
-
-
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class PendingRecord:
     """A record as it is sent, and its item."""
 
     record: RawRecord
@@ -46,13 +41,91 @@ class Parcel:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What became of a parcel, with the class of the error and what may be told of it."""
+class RecordOutcome:
+    """What became of a record: applied, poisoned, failed or held back behind a failed change of its item."""
 
-    parcel: Parcel
-    fate: Fate
+    pending: PendingRecord
+    state: Outcome
     error: str = ""
+    """The class of the error."""
     detail: str = ""
+    """What may be told of it."""
+    key: str | None = None
+    """Of the object that holds the dead letter, where it is an object."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has become of the records, at any moment of a run. Mutable; safe to share by threads."""
+
+    applied: int = 0
+    """The worker took them: their effects are done, or no handler wants them."""
+    poison: int = 0
+    """Stored as dead letters."""
+    failed: Counter[str] = field(default_factory=Counter)
+    """By error class."""
+    held_back: int = 0
+    """An earlier change of their item failed, or waits itself."""
+    gone: int = 0
+    """No longer in the bucket when they were to be sent."""
+    passed_over: int = 0
+    """Items of other entity types than those that were asked for."""
+    discarded: int = 0
+    """Moved to where no redrive looks."""
+    unknown: int = 0
+    """Sent, but the run ended before it was known what became of them."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is left to be done."""
+        return not (self.poison or self.failed or self.held_back or self.gone or self.unknown)
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything has come of the run."""
+        return bool(self.applied or self.discarded or not self.clean)
+
+    def count(self, outcome: RecordOutcome) -> None:
+        """Count a record of which it was unknown what became of it."""
+        with self._lock:
+            if outcome.state is Outcome.FAILED:
+                self.failed[outcome.error] += 1
+            elif outcome.state is Outcome.HELD_BACK:
+                self.held_back += 1
+            elif outcome.state is Outcome.POISONED:
+                self.poison += 1
+            else:
+                self.applied += 1
+
+    def include(self, other: Tally) -> None:
+        """Add another tally to this one."""
+        with self._lock:
+            for name in _NUMBERS:
+                setattr(self, name, getattr(self, name) + getattr(other, name))
+            self.failed.update(other.failed)
+
+    def add(self, name: str, count: int) -> None:
+        """Add to one of the numbers."""
+        with self._lock:
+            setattr(self, name, getattr(self, name) + count)
+
+    def fields(self) -> dict[str, Any]:
+        """Return the numbers as plain values."""
+        with self._lock:
+            numbers = {name: getattr(self, name) for name in _NUMBERS}
+            return {**numbers, "failed": self.failed.total(), "errors": dict(self.failed)}
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Tally:
+        """Return the tally with these fields. Raises `KeyError` or `TypeError`."""
+        tally = cls(failed=Counter({str(name): int(count) for name, count in fields["errors"].items()}))
+        for name in _NUMBERS:
+            tally.add(name, int(fields[name]))
+        return tally
+
+
+_NUMBERS = ("applied", "poison", "held_back", "gone", "passed_over", "discarded", "unknown")
 
 
 FAILED_FOR_NOW = "FailedForNow"
@@ -68,58 +141,110 @@ class Sender:
     """
 
     invoke: Invoke
+    tally: Tally
     patience: int = DEFAULT_PATIENCE
     _stuck: set[bytes] = field(default_factory=set)
     _in_a_row: int = 0
     _details: dict[Identity, str] = field(default_factory=dict)
     """What the worker said when a record was the first of a batch to fail."""
+    _open: set[Identity] = field(default_factory=set)
+    """What was sent and is not settled."""
 
-    def send(self, parcels: Sequence[Parcel]) -> Iterator[Result]:
-        """Yield the fate of each parcel as it becomes known. The parcels of an item come in stream order."""
-        parts = [list(parcels)]
+    def send(self, records: Sequence[PendingRecord], note: Callable[[RecordOutcome], None]) -> None:
+        """Note what becomes of each record as it becomes known. The records of an item come in stream order."""
+        parts = [list(records)]
         while parts:
             part = parts.pop()
-            yield from [Result(parcel, Fate.HELD_BACK) for parcel in part if parcel.item in self._stuck]
-            ready = [parcel for parcel in part if parcel.item not in self._stuck]
+            for one in part:
+                if one.item in self._stuck:
+                    self._count(RecordOutcome(one, Outcome.HELD_BACK), note)
+            ready = [one for one in part if one.item not in self._stuck]
             if ready:
-                results, left = self._understand(self.invoke([parcel.record for parcel in ready]), ready)
-                yield from self._counted(results)
+                outcomes, left = self._understand(self._answer(ready), ready)
+                for outcome in outcomes:
+                    self._count(outcome, note)
                 parts.extend([list(rest) for rest in reversed(left) if rest])
 
-    def _understand(self, answer: Answer, sent: Sequence[Parcel]) -> tuple[list[Result], list[Sequence[Parcel]]]:
-        """Return what an answer says about the parcels that were sent, and the parts to be sent again."""
-        if isinstance(answer, Settled):
-            return [Result(parcel, Fate.SETTLED) for parcel in sent], []
-        if isinstance(answer, From):
-            below = [parcel for parcel in sent if parcel.identity[1] < answer.sequence]
-            named = [parcel for parcel in sent if parcel.identity[1] == answer.sequence]
-            above = [parcel for parcel in sent if parcel.identity[1] > answer.sequence]
-            if not named:
-                answer = Broken("InvalidAnswer", "the sequence number is none of those that were sent")
-            elif below or above:
-                return [Result(parcel, Fate.SETTLED) for parcel in below], [named, above]
+    def _answer(self, records: Sequence[PendingRecord]) -> Answer:
+        """Invoke the worker; until its answer is understood, it is unknown what became of the records."""
+        fresh = {one.identity for one in records} - self._open
+        self._open |= fresh
+        self.tally.add("unknown", len(fresh))
+        try:
+            return self.invoke([one.record for one in records])
+        except OutcomeUnknownError:
+            raise
+        except Exception:
+            # The worker was not reached.
+            self._open -= fresh
+            self.tally.add("unknown", -len(fresh))
+            raise
+
+    def _understand(
+        self, answer: Answer, sent: Sequence[PendingRecord]
+    ) -> tuple[list[RecordOutcome], list[Sequence[PendingRecord]]]:
+        """Return what an answer says about the records that were sent, and the parts to be sent again."""
+        if isinstance(answer, Unreported):
+            raise StoppedError(answer.problem)
+        if isinstance(answer, Reported):
+            return self._reported(answer, sent)
         if isinstance(answer, Head):
             self._details[min(sent, key=_sequence).identity] = answer.detail
-        if len(sent) == 1:
-            return [self._failed(sent[0], answer)], []
+        return self._unsettled(answer, sent)
+
+    def _reported(
+        self, answer: Reported, sent: Sequence[PendingRecord]
+    ) -> tuple[list[RecordOutcome], list[Sequence[PendingRecord]]]:
+        letters = answer.dead_letters
+        poisoned = [
+            RecordOutcome(one, Outcome.POISONED, letters[one.identity].error_class, key=letters[one.identity].key)
+            for one in sent
+            if one.identity in letters
+        ]
+        rest = [one for one in sent if one.identity not in letters]
+        first = answer.failed_from
+        if first is None:
+            return [*poisoned, *[RecordOutcome(one, Outcome.APPLIED) for one in rest]], []
+        below = [one for one in rest if one.identity[1] < first]
+        named = [one for one in rest if one.identity[1] == first]
+        above = [one for one in rest if one.identity[1] > first]
+        if not named:
+            wrong = Broken("InvalidAnswer", "the sequence number is none of those that were sent")
+            failed, left = self._unsettled(wrong, rest)
+            return [*poisoned, *failed], left
+        if poisoned or below or above:
+            return [*poisoned, *[RecordOutcome(one, Outcome.APPLIED) for one in below]], [named, above]
+        return self._unsettled(answer, named)
+
+    def _unsettled(
+        self, answer: Answer, sent: Sequence[PendingRecord]
+    ) -> tuple[list[RecordOutcome], list[Sequence[PendingRecord]]]:
+        """Halve what failed together; what failed alone has failed."""
+        if len(sent) <= 1:
+            return [self._failed(one, answer) for one in sent], []
         middle = (len(sent) + 1) // 2
         return [], [sent[:middle], sent[middle:]]
 
-    def _failed(self, parcel: Parcel, answer: Answer) -> Result:
-        self._stuck.add(parcel.item)
+    def _failed(self, one: PendingRecord, answer: Answer) -> RecordOutcome:
+        self._stuck.add(one.item)
         if isinstance(answer, Broken):
-            return Result(parcel, Fate.FAILED, answer.error, answer.detail)
-        return Result(parcel, Fate.FAILED, FAILED_FOR_NOW, self._details.pop(parcel.identity, ""))
+            return RecordOutcome(one, Outcome.FAILED, answer.error, answer.detail)
+        return RecordOutcome(one, Outcome.FAILED, FAILED_FOR_NOW, self._details.pop(one.identity, ""))
 
-    def _counted(self, results: Sequence[Result]) -> Iterator[Result]:
-        """Hand results on, and stop when there are too many failures in a row."""
-        for result in results:
-            self._in_a_row = 0 if result.fate is Fate.SETTLED else self._in_a_row + 1
-            yield result
-            if self._in_a_row >= self.patience:
-                why = f"{result.error}{': ' if result.detail else ''}{result.detail}"
-                raise StoppedError(f"{self._in_a_row} records failed in a row, so it is hardly the records ({why})")
+    def _count(self, outcome: RecordOutcome, note: Callable[[RecordOutcome], None]) -> None:
+        """Hand an outcome on, and stop when there are too many failures in a row."""
+        if outcome.pending.identity in self._open:
+            self._open.remove(outcome.pending.identity)
+            self.tally.add("unknown", -1)
+        self.tally.count(outcome)
+        note(outcome)
+        if outcome.state is Outcome.HELD_BACK:
+            return
+        self._in_a_row = self._in_a_row + 1 if outcome.state is Outcome.FAILED else 0
+        if self._in_a_row >= self.patience:
+            why = f"{outcome.error}{': ' if outcome.detail else ''}{outcome.detail}"
+            raise StoppedError(f"{self._in_a_row} records failed in a row, so it is hardly the records ({why})")
 
 
-def _sequence(parcel: Parcel) -> int:
-    return parcel.identity[1]
+def _sequence(one: PendingRecord) -> int:
+    return one.identity[1]

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ops.bucket import FailuresBucket
-from ops.parked import Kind, Parked, identity_of, read
+from ops.parked import Parked, identity_of, read
 from ops.planning import Source
 from tablestream.run import Clock
 
@@ -31,10 +31,6 @@ class Settler:
 
         An object that somebody else has changed meanwhile stays as it is.
         """
-        if source.again and source.kind is Kind.DEAD_LETTER:
-            return  # the worker has replaced it, with the new reason
-        if not source.settled and not source.failed:
-            return
         if len(source.settled) == source.total:
             self.bucket.move(source.key, source.etag, REDRIVEN)
             return

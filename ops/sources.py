@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, Protocol
 
-from ops.errors import UsageError
 from ops.items import Item, as_json, as_key
+from ops.terminal import UsageError
 
 Client = Any
 """boto3 builds its classes at run time; the stubs know only services that are named literally."""
@@ -27,6 +28,8 @@ class Page:
 
     items: Sequence[Item]
     after: Cursor
+    within: Callable[[int], Cursor]
+    """Return where to go on after the item at this position."""
 
 
 class Source(Protocol):
@@ -76,7 +79,7 @@ class Scan:
     """All items of a table, in segments."""
 
     client: Client
-    table: str
+    table: Table
     segments: int
 
     def units(self) -> Sequence[str]:
@@ -86,7 +89,7 @@ class Scan:
     def pages(self, unit: str, cursor: Cursor) -> Iterator[Page]:
         """Yield the pages of a segment, of up to 1 MB each."""
         where = {"Segment": int(unit.partition("/")[0]), "TotalSegments": self.segments}
-        return _pages(self.client.scan, {"TableName": self.table, **where}, cursor)
+        return _pages(self.client.scan, {"TableName": self.table.name, **where}, self.table.keys, cursor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +119,23 @@ class Query:
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": values,
         }
-        return _pages(self.client.query, request, cursor)
+        return _pages(self.client.query, request, self.table.keys, cursor)
 
 
-def _pages(call: Any, request: Mapping[str, Any], cursor: Cursor) -> Iterator[Page]:
+def _pages(call: Any, request: Mapping[str, Any], keys: Sequence[str], cursor: Cursor) -> Iterator[Page]:
+    """Yield pages; the key of any item of a page is a place from which DynamoDB goes on."""
     while True:
         begin = {} if cursor is None else {"ExclusiveStartKey": as_key(cursor)}
         answer = call(**request, **begin)
         last = answer.get("LastEvaluatedKey")
         cursor = as_json(last) if last else None
-        yield Page(answer["Items"], cursor)
+        yield Page(answer["Items"], cursor, partial(_key_at, answer["Items"], keys))
         if cursor is None:
             return
+
+
+def _key_at(items: Sequence[Item], keys: Sequence[str], position: int) -> Cursor:
+    return as_json({name: items[position][name] for name in keys})
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +167,13 @@ class Export:
         with gzip.open(body) as lines:
             rest = islice(lines, done, None)
             while part := [json.loads(line)["Item"] for line in islice(rest, _LINES)]:
-                done += len(part)
-                yield Page(part, done if len(part) == _LINES else None)
+                before, done = done, done + len(part)
+                yield Page(part, done if len(part) == _LINES else None, partial(_line_at, before))
 
     def _object(self, key: str) -> bytes:
         body: bytes = self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
         return body
+
+
+def _line_at(before: int, position: int) -> Cursor:
+    return before + position + 1

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
+import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from botocore.client import BaseClient
 
 from tablestream.dead_letters import DeadLetter
 from tablestream.local.actions import Condition, Discard
@@ -23,6 +28,9 @@ from tablestream.local.runtime import Runtime
 from tablestream.run import Run
 from tablestream.sinks import S3DeadLetters
 from tablestream.testing import CREATED, Record, inserted, modified
+
+if TYPE_CHECKING:
+    import pytest
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 STOCK = 1000
@@ -118,6 +126,11 @@ class Bench:
         order = self.shop.order(Order(order_id, []).key)
         return str(order["status"]) if order else "gone"
 
+    def confirmed(self) -> int:
+        """Return how many orders are confirmed."""
+        found = self.cloud.client("dynamodb").scan(TableName=self.cloud.outputs["TableName"])["Items"]
+        return sum(item.get("status") == {"S": "confirmed"} for item in found)
+
     def repair(self, order_id: str, attributes: Mapping[str, Any]) -> None:
         item = self.cloud.client("dynamodb").get_item(
             TableName=self.cloud.outputs["TableName"], Key=Order(order_id, []).key
@@ -129,6 +142,22 @@ class Bench:
 
 def _sequence(number: int) -> int:
     return 100_000_000_000_000_000_000 + number
+
+
+def interrupting(patch: pytest.MonkeyPatch, at: int, times: int = 1) -> None:
+    """Press Ctrl-C while an invocation is under way."""
+    client: Any = BaseClient
+    call = client._make_api_call  # noqa: SLF001 -- every call of boto3 passes here
+    invocations = itertools.count(1)
+
+    def made(self: BaseClient, operation: str, request: Any) -> Any:
+        answer = call(self, operation, request)
+        if operation == "Invoke" and next(invocations) == at:
+            for _ in range(times):
+                os.kill(os.getpid(), signal.SIGINT)
+        return answer
+
+    patch.setattr(client, "_make_api_call", made)
 
 
 @contextmanager

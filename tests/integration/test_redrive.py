@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from ops.__main__ import main
 from tablestream.local.faults import Fault
 from tablestream.testing import CREATED
-from tests.integration.redrive_bench import STOCK, Bench, bench
+from tests.integration.redrive_bench import STOCK, Bench, bench, interrupting
 
 POISON = -1
 
@@ -155,10 +157,139 @@ def test_filters_choose_and_a_dry_run_sends_nothing(fresh: Bench, ops: Ops, caps
 def test_a_record_waits_for_an_earlier_change_that_is_not_selected(fresh: Bench, ops: Ops) -> None:
     fresh.park(fresh.placed("a", 1), error="KeyError")
     later = fresh.park(fresh.cancelled("a", 2), error="TypeError")
-    assert ops("run", later) == 0
+    assert ops("run", later) == 1  # something is left
     assert len(fresh.left()) == 2
     assert ops("run", later, "--out-of-order") == 0
     assert len(fresh.left()) == 1
+
+
+def test_filters_that_select_nothing_are_taken_for_a_mistake(
+    fresh: Bench, ops: Ops, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ops("run") == 0
+    assert "nothing is set aside" in capsys.readouterr().err
+    key = fresh.park(fresh.placed("a", 1))
+    for arguments in (["run"], ["run", "--dry-run"], ["discard", "--yes", "--why", "a test"]):
+        assert ops(*arguments, "--reason", "Nope") == 1
+        assert "nothing that is set aside is selected by these filters" in capsys.readouterr().err
+    assert ops("run", "dead-letters/2020/01/01/another.json") == 1
+    assert fresh.left() == [key]
+    assert ops("list", "--reason", "Nope") == 0
+    assert "nothing that is set aside is selected" in capsys.readouterr().out
+
+
+def test_with_json_a_run_says_what_it_plans_each_record_that_was_not_applied_and_the_sum(
+    fresh: Bench, ops: Ops, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = fresh.placed("bad", 1, POISON)
+    key = fresh.park(bad)
+    fresh.park(fresh.placed("good", 2))
+    fresh.park(fresh.placed("stuck", 3))
+    with fresh.cloud.faults.during(Fault("TransactWriteItems", "AccessDeniedException", "ORDER#stuck")):
+        assert ops("run", "--json") == 1
+    plan, *records, summary = lines(capsys)
+    assert (plan["type"], plan["records"], plan["objects"], plan["batches"]) == ("plan", 3, 3, 1)
+    assert {line["type"] for line in records} == {"record"}
+    assert {line["event_id"]: (line["outcome"], line["error_class"]) for line in records}[bad["eventID"]] == (
+        "poisoned",
+        "InvalidRecord",
+    )
+    assert [line["key"] for line in records if line["outcome"] == "poisoned"] == [key]
+    assert summary == {
+        "type": "summary",
+        "applied": 1,
+        "poison": 1,
+        "failed": 1,
+        "errors": {"FailedForNow": 1},
+        "held_back": 0,
+        "gone": 0,
+        "passed_over": 0,
+        "discarded": 0,
+        "unknown": 0,
+        "status": 1,
+        "stopped": None,
+    }
+
+
+def test_all_commands_write_json_lines_of_a_type(fresh: Bench, ops: Ops, capsys: pytest.CaptureFixture[str]) -> None:
+    key = fresh.park(fresh.placed("a", 1))
+    fresh.cloud.client("s3").put_object(Bucket=fresh.bucket, Key="dead-letters/notes.txt", Body=b"secret")
+    told: dict[str, list[str]] = {}
+    for arguments in (
+        ["list"],
+        ["list", "--objects"],
+        ["show", key],
+        ["run", "--dry-run"],
+        ["discard", "--yes", "--why", "a test"],
+        ["list", "--since", "tomorrow"],
+    ):
+        ops(*arguments, "--json")
+        told[" ".join(arguments[:2])] = [line["type"] for line in lines(capsys)]
+    assert told == {
+        "list": ["group", "unreadable"],
+        "list --objects": ["object", "unreadable"],
+        f"show {key}": ["content"],
+        "run --dry-run": ["plan"],
+        "discard --yes": ["plan", "summary"],
+        "list --since": ["error"],
+    }
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_ctrl_c_ends_a_run_after_the_invocation_with_true_figures(
+    fresh: Bench, ops: Ops, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh.park(fresh.placed("bad", 0, POISON))
+    for number in range(1, 6):
+        fresh.park(fresh.placed(f"o-{number}", number))
+    interrupting(monkeypatch, 2)  # the first invocation asks whether the worker reports
+    assert ops("run", "--batch-size", "2", "--json") == 130
+    summary = lines(capsys)[-1]
+    assert (summary["applied"], summary["poison"], summary["unknown"], summary["status"]) == (1, 1, 0, 130)
+    assert len(fresh.left()) == 5
+    assert fresh.keys("redrive/") == []
+
+
+def test_a_second_ctrl_c_leaves_the_lease_to_run_out(
+    fresh: Bench, ops: Ops, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        fresh.park(fresh.placed(f"o-{number}", number))
+    with monkeypatch.context() as patch:
+        interrupting(patch, 2, times=2)
+        assert ops("run", "--batch-size", "2", "--json", "--lease-seconds", "1") == 130
+    summary = lines(capsys)[-1]
+    assert (summary["applied"], summary["unknown"], summary["stopped"]) == (0, 2, "ended at once")
+    client = fresh.cloud.client("s3")
+    assert client.get_object(Bucket=fresh.bucket, Key="redrive/lease.json")
+    assert ops("run", "--break-lease") == 0
+    assert set(fresh.announced().values()) == {1}
+
+
+def test_a_worker_that_does_not_report_is_refused_before_anything_is_sent(
+    fresh: Bench, ops: Ops, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = fresh.park(fresh.placed("a", 1))
+    monkeypatch.setattr("ops.invoking.REPORT", {})  # so that the worker answers as an older one does
+    assert ops("run") == 2
+    assert "does not say which records became dead letters" in capsys.readouterr().err
+    assert fresh.left() == [key]
+    assert fresh.status("a") == "pending"
+    assert fresh.keys("redrive/") == []
+
+
+def test_what_lies_in_the_leases_place_is_refused_until_it_is_broken(
+    fresh: Bench, ops: Ops, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fresh.park(fresh.placed("a", 1))
+    fresh.cloud.client("s3").put_object(Bucket=fresh.bucket, Key="redrive/lease.json", Body=b"{")
+    assert ops("run") == 2
+    assert f"s3://{fresh.bucket}/redrive/lease.json holds something that is no lease" in capsys.readouterr().err
+    assert ops("run", "--break-lease") == 0
+    assert fresh.left() == []
 
 
 def test_list_tells_reasons_and_counts_and_nothing_of_the_records(
@@ -201,7 +332,7 @@ def test_discarded_objects_keep_their_payload_and_the_log_says_why(fresh: Bench,
 
 def test_discard_asks(fresh: Bench, ops: Ops, monkeypatch: pytest.MonkeyPatch) -> None:
     key = fresh.park(fresh.placed("a", 1))
-    monkeypatch.setattr("builtins.input", lambda _question: "n")
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     assert ops("discard", "--why", "a mistake") == 1
     assert fresh.left() == [key]
 

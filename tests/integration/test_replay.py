@@ -16,12 +16,12 @@ import pytest
 from ops.__main__ import main
 from tablestream.local.faults import Fault
 from tablestream.local.orders import Order
-from tests.integration.redrive_bench import STOCK, Bench, bench
+from tests.integration.redrive_bench import STOCK, Bench, bench, interrupting
 
 ROOT = Path(__file__).parents[2]
 STACK = ("--stack", "tablestream")
 SCAN = ("scan", "--segments", "3")
-LEASE = ("--lease-seconds", "3")  # an invocation here takes a tenth of one
+LEASE = ("--lease-seconds", "2")  # an invocation here takes a tenth of one
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +34,16 @@ def world() -> Iterator[Bench]:
 def fresh(world: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
     for name, value in world.environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
     world.begin()
     return world
+
+
+@pytest.fixture
+def states(tmp_path: Path) -> Callable[[], list[Path]]:
+    """Return what lists the files that tell how far a replay has come."""
+    return lambda: sorted((tmp_path / "state" / "tablestream").glob("*"))
 
 
 Ops = Callable[..., int]
@@ -48,11 +55,6 @@ def replay() -> Ops:
         return main(["replay", *arguments, *STACK])
 
     return run
-
-
-def state() -> Path:
-    (path,) = Path().glob("replay-*.json")
-    return path
 
 
 def test_pending_orders_get_their_stock_and_nobody_is_notified(fresh: Bench, replay: Ops) -> None:
@@ -70,7 +72,6 @@ def test_a_second_replay_takes_nothing_more(fresh: Bench, replay: Ops) -> None:
     record = fresh.placed("a", 1)
     fresh.park(record)
     assert replay(*SCAN) == 0
-    state().unlink()
     # As after a loss: the order is pending again, and the ledger knows better.
     fresh.repair("a", {"status": "pending"})
     assert replay(*SCAN) == 0
@@ -87,7 +88,6 @@ def test_notifications_can_be_asked_for_and_are_late(fresh: Bench, replay: Ops) 
 def test_under_one_name_nobody_is_notified_twice(fresh: Bench, replay: Ops) -> None:
     fresh.placed("a", 1)
     assert replay(*SCAN, "--notify", "--name", "crm") == 0
-    state().unlink()
     assert replay(*SCAN, "--notify", "--name", "crm") == 0
     assert list(fresh.announced().values()) == [1]
 
@@ -118,7 +118,7 @@ def test_other_entities_are_passed_over_when_one_is_named(
     customer = {"pk": {"S": "USER#ada"}, "sk": {"S": "PROFILE"}, "entityType": {"S": "Customer"}}
     fresh.cloud.client("dynamodb").put_item(TableName=fresh.cloud.outputs["TableName"], Item=customer)
     assert replay(*SCAN, "--entity", "Order") == 0
-    assert "1 items sent, 1 passed over, 0 failed" in capsys.readouterr().out
+    assert "1 items applied, 1 passed over" in capsys.readouterr().out
 
 
 def test_an_export_is_replayed_file_by_file(fresh: Bench, replay: Ops) -> None:
@@ -161,7 +161,7 @@ def test_an_outage_stops_the_replay_and_the_same_command_goes_on(fresh: Bench, r
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", [("Invoke", 1, "after"), ("Invoke", 3, "during"), ("Invoke", 5, "before")])
+@pytest.mark.parametrize("point", [("Invoke", 2, "after"), ("Invoke", 4, "during"), ("Invoke", 6, "before")])
 def test_a_killed_replay_goes_on_and_doubles_nothing(fresh: Bench, replay: Ops, point: tuple[str, int, str]) -> None:
     for number in range(12):
         fresh.placed(f"o-{number:02d}", number)
@@ -178,14 +178,71 @@ def test_a_killed_replay_goes_on_and_doubles_nothing(fresh: Bench, replay: Ops, 
     assert fresh.shop.available() == {"tea": STOCK - 12}
 
 
+OUTAGE = Fault("TransactWriteItems", "AccessDeniedException")
+
+
 def test_the_state_of_one_replay_is_not_taken_for_another(
     fresh: Bench, replay: Ops, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fresh.placed("a", 1)
-    assert replay(*SCAN) == 0
-    assert state().stat().st_mode & 0o077 == 0
-    assert replay("query", "--key", "USER#ada") == 2
+    with fresh.cloud.faults.during(OUTAGE):
+        assert replay(*SCAN, "--patience", "1", "--state", "mine") == 1
+    assert replay("query", "--key", "USER#ada", "--state", "mine") == 2
     assert "is the state of another replay" in capsys.readouterr().err
+
+
+def test_the_lines_of_the_docs_work_one_after_the_other_and_leave_nothing_here(
+    fresh: Bench, replay: Ops, states: Callable[[], list[Path]]
+) -> None:
+    fresh.placed("a", 1)
+    for command in (
+        ["query", "--key", "USER#ada"],
+        ["query", "--key", "USER#ada", "--sort-prefix", "ORDER#"],
+        ["scan", "--segments", "8", "--entity", "Order"],
+    ):
+        with fresh.cloud.faults.during(OUTAGE):
+            fresh.repair("a", {"status": "pending"})
+            assert replay(*command, "--patience", "1") == 1
+    assert len(states()) == 3
+    for command in (
+        ["query", "--key", "USER#ada"],
+        ["query", "--key", "USER#ada", "--sort-prefix", "ORDER#"],
+        ["scan", "--segments", "8", "--entity", "Order"],
+    ):
+        assert replay(*command) == 0
+    assert states() == []
+    assert [path.name for path in Path().iterdir()] == ["state"]
+
+
+def test_poison_failed_and_applied_are_three_figures_also_when_it_was_interrupted(
+    fresh: Bench, replay: Ops, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):
+        fresh.placed(f"o-{number:02d}", number, -1 if number % 2 else 1)
+    fresh.placed("o-stuck", 20)
+    command = ["scan", "--segments", "1", "--batch-size", "4", "--json"]
+    with fresh.cloud.faults.during(Fault("TransactWriteItems", "AccessDeniedException", "ORDER#o-stuck")):
+        with monkeypatch.context() as patch:
+            interrupting(patch, 3)
+            assert replay(*command) == 130
+        summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert summary["poison"] == len(fresh.keys("dead-letters/")) > 0
+        assert (summary["applied"], summary["status"]) == (fresh.confirmed(), 130)
+        assert replay(*command) == 1
+    *records, summary = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (summary["applied"], summary["poison"], summary["failed"]) == (6, 6, 1)
+    assert summary["errors"] == {"FailedForNow": 1}
+    assert len(fresh.keys("dead-letters/")) == 7
+    assert {line["outcome"] for line in records} <= {"poisoned", "failed"}
+
+
+def test_poison_is_no_success(fresh: Bench, replay: Ops, capsys: pytest.CaptureFixture[str]) -> None:
+    fresh.placed("good", 1)
+    fresh.placed("bad", 2, -1)
+    assert replay(*SCAN) == 1
+    told = capsys.readouterr().out
+    assert "1 items applied, 0 passed over" in told
+    assert "1 items are poison" in told
 
 
 def test_an_estimate_reads_no_item(fresh: Bench, replay: Ops, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Items as records, and a replay of ten thousand of them: constant memory, and a resume that leaves none out."""
+"""Items as records, and a replay of ten thousand of them: constant memory, true figures, nothing repeated."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ import threading
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops.errors import StoppedError, UsageError
-from ops.invoking import Answer, Invoke, Settled
+from ops.invoking import Answer, Head, Invoke, Reported, StoredLetter
 from ops.items import Maker, as_key
 from ops.pace import Pace
-from ops.replaying import FAILED, PASSED_OVER, SENT, Replaying
-from ops.sending import Sender
-from ops.sources import Export, Scan
-from ops.state import State
+from ops.parked import identity_of
+from ops.replaying import Replaying
+from ops.sending import Sender, Tally
+from ops.sources import Export, Scan, Table
+from ops.state import State, default_path
+from ops.terminal import OutcomeUnknownError, StoppedError, UsageError
 from tablestream import Change
 from tablestream.testing import FakeClock, image
 
@@ -54,7 +56,7 @@ class FakeTable:
 
 
 class FakeWorker:
-    """Counts what it gets; it fails from some invocation on."""
+    """Counts what it gets; it fails from some invocation on, and every tenth order is poison to it."""
 
     def __init__(self, fails_from: int = 10**9) -> None:
         self.seen: Counter[str] = Counter()
@@ -68,36 +70,178 @@ class FakeWorker:
             if self.calls >= self.fails_from:
                 raise StoppedError("killed")
             self.seen.update(record["dynamodb"]["Keys"]["sk"]["S"] for record in records)
-        return Settled()
+        poison = [record for record in records if record["dynamodb"]["Keys"]["sk"]["S"].endswith("0")]
+        return Reported(None, {identity_of(record): StoredLetter("InvalidRecord", None) for record in poison})
 
 
-def replaying(path: Path, table: FakeTable, worker: Invoke, segments: int = 4) -> Replaying:
-    return Replaying(
-        source=Scan(table, "orders", segments),
-        state=State.opened(path, {"segments": segments}, "spring", 0.0, notify=False),
-        maker=MAKER,
-        sender=lambda: Sender(worker),
-        park=lambda _results: None,
-        advanced=lambda _count: None,
-        threads=segments,
-    )
+def table_of(client: Any, segments: int) -> Scan:
+    return Scan(client, Table("orders", ARN, ("pk", "sk"), {"pk": "S", "sk": "S"}, 0, 0), segments)
+
+
+def replaying(path: Path, table: FakeTable, worker: Invoke, segments: int = 4, **settings: Any) -> Replaying:
+    state = State.opened(path, {"segments": segments}, "spring", 0.0, notify=False)
+    tally = Tally()
+    tally.include(state.tally)
+    defaults: dict[str, Any] = {
+        "source": table_of(table, segments),
+        "sender": lambda tally: Sender(worker, tally),
+        "park": lambda _outcomes: None,
+        "noted": lambda _outcome: None,
+        "advanced": lambda _count: None,
+        "threads": segments,
+    }
+    return Replaying(state=state, maker=MAKER, tally=tally, **{**defaults, **settings})
 
 
 def test_every_item_is_sent_once(tmp_path: Path) -> None:
     worker = FakeWorker()
-    counts = replaying(tmp_path / "s", FakeTable(10_000), worker).run()
-    assert (counts[SENT], counts[FAILED], counts[PASSED_OVER]) == (10_000, 0, 0)
+    replay = replaying(tmp_path / "s", FakeTable(10_000), worker)
+    replay.run()
+    assert (replay.tally.applied, replay.tally.poison, replay.tally.passed_over) == (9_000, 1_000, 0)
+    assert replay.state.tally.fields() == replay.tally.fields()
     assert len(worker.seen) == sum(worker.seen.values()) == 10_000
 
 
-def test_a_replay_that_stopped_goes_on_and_repeats_no_more_than_a_page_a_segment(tmp_path: Path) -> None:
+def test_a_replay_that_stopped_tells_what_it_did_and_goes_on_there(tmp_path: Path) -> None:
     table, first, second = FakeTable(10_000), FakeWorker(fails_from=50), FakeWorker()
+    replay = replaying(tmp_path / "s", table, first)
     with pytest.raises(StoppedError):
-        replaying(tmp_path / "s", table, first).run()
-    assert replaying(tmp_path / "s", table, second).run()[SENT] == 10_000
+        replay.run()
+    poison = sum(count for order, count in first.seen.items() if order.endswith("0"))
+    assert (replay.tally.poison, replay.tally.applied) == (poison, first.seen.total() - poison)
+    replay = replaying(tmp_path / "s", table, second)
+    replay.run()
+    assert (replay.tally.applied, replay.tally.poison, replay.tally.unknown) == (9_000, 1_000, 0)
     seen = first.seen + second.seen
-    assert len(seen) == 10_000
-    assert sum(seen.values()) <= 10_000 + 4 * PAGE
+    assert len(seen) == sum(seen.values()) == 10_000, "not even the page that each segment was at is sent again"
+
+
+def test_a_batch_that_was_under_way_is_counted_once_when_it_is_sent_again(tmp_path: Path) -> None:
+    answers: list[Answer | Exception] = [Reported(), Head(""), Reported(), OutcomeUnknownError("the connection broke")]
+
+    def worker(_records: Sequence[Any]) -> Answer:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    first = replaying(tmp_path / "s", FakeTable(PAGE), worker, 1)
+    with pytest.raises(OutcomeUnknownError):
+        first.run()
+    assert (first.tally.applied, first.tally.unknown) == (150, 50)
+    second = replaying(tmp_path / "s", FakeTable(PAGE), _deaf, 1)
+    assert second.tally.applied == 100
+    second.run()
+    assert second.tally.fields() == {**Tally().fields(), "applied": PAGE}
+
+
+def test_items_of_other_entities_do_not_make_batches_small(tmp_path: Path) -> None:
+    sizes: list[int] = []
+
+    def worker(records: Sequence[Any]) -> Answer:
+        sizes.append(len(records))
+        return Reported()
+
+    class Mixed(FakeTable):
+        def scan(self, **request: Any) -> Any:
+            page = super().scan(**request)
+            for item in page["Items"]:
+                if int(item["sk"]["S"][6:]) % 2:
+                    item["entityType"] = {"S": "Customer"}
+            return page
+
+    replay = replaying(tmp_path / "s", Mixed(2 * PAGE), worker, 1, entities=frozenset({"Order"}))
+    replay.run()
+    assert sizes == [100, 25, 100, 25]
+    assert (replay.tally.applied, replay.tally.passed_over) == (PAGE, PAGE)
+
+
+@pytest.mark.parametrize("fails_at", range(1, 5))
+def test_what_is_passed_over_is_counted_once_wherever_it_stops(tmp_path: Path, fails_at: int) -> None:
+    class Mixed(FakeTable):
+        def scan(self, **request: Any) -> Any:
+            page = super().scan(**request)
+            for item in page["Items"]:
+                if int(item["sk"]["S"][6:]) % 3:
+                    item["entityType"] = {"S": "Customer"}
+            return page
+
+    settings: dict[str, Any] = {"entities": frozenset({"Order"}), "batch_size": 30}
+    with pytest.raises(StoppedError):
+        replaying(tmp_path / "s", Mixed(300), FakeWorker(fails_at), 1, **settings).run()
+    replay = replaying(tmp_path / "s", Mixed(300), FakeWorker(), 1, **settings)
+    replay.run()
+    assert (replay.tally.applied, replay.tally.poison, replay.tally.passed_over) == (90, 10, 200)
+
+
+def test_a_second_ctrl_c_waits_for_nothing_and_counts_what_is_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def worker(_records: Sequence[Any]) -> Answer:
+        begun.set()
+        over.wait(60)
+        return Reported()
+
+    def pressed(_futures: Any) -> None:
+        begun.wait(60)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ops.replaying.wait", pressed)
+    replay = replaying(tmp_path / "s", FakeTable(PAGE), worker, 1)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            replay.run()
+        assert (replay.tally.applied, replay.tally.unknown) == (0, 100)
+    finally:
+        over.set()
+
+
+def test_that_an_invocation_may_still_be_running_is_told_whatever_else_failed(tmp_path: Path) -> None:
+    def worker(records: Sequence[Any]) -> Answer:
+        mine = int(records[0]["dynamodb"]["Keys"]["sk"]["S"][6:]) % 2
+        raise OutcomeUnknownError("the connection broke") if mine else StoppedError("as asked")
+
+    with pytest.raises(OutcomeUnknownError):
+        replaying(tmp_path / "s", FakeTable(PAGE), _at_once(2, worker), 2).run()
+
+
+def _at_once(threads: int, worker: Invoke) -> Invoke:
+    """Have the first calls of some threads meet, so that none ends before the others begin."""
+    barrier = threading.Barrier(threads)
+
+    def meeting(records: Sequence[Any]) -> Answer:
+        barrier.wait(60)
+        return worker(records)
+
+    return meeting
+
+
+def test_the_state_lies_in_the_users_folder_and_each_replay_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    scan = {"table": ARN, "kind": "scan", "segments": 4}
+    assert str(default_path(scan, {"XDG_STATE_HOME": "/state"})).startswith("/state/tablestream/replay-orders-")
+    assert default_path(scan, {"XDG_STATE_HOME": "here"}).parent == Path("/home/ann/.local/state/tablestream")
+    others = [{**scan, "kind": "query"}, {**scan, "segments": 8}, {**scan, "table": f"{ARN}-2"}, {**scan, "notify": 1}]
+    assert len({default_path(one, {}) for one in [scan, *others]}) == 5
+    assert default_path(dict(reversed(scan.items())), {}) == default_path(scan, {})
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "{}", '{"source": {}, "notify": false, "run": "r", "at": 0, "cursors": []}']
+)
+def test_a_file_that_is_no_state_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "s").write_text(content)
+    with pytest.raises(UsageError, match="is not the state of a replay"):
+        State.opened(tmp_path / "s", {}, "r", 0.0, notify=False)
+
+
+def test_only_its_owner_may_read_the_state(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "s"
+    State.opened(path, {}, "r", 0.0, notify=False)
+    assert path.stat().st_mode & 0o077 == 0
+    assert path.parent.stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.slow
@@ -115,7 +259,7 @@ def test_memory_does_not_grow_with_the_table(tmp_path: Path) -> None:
 
 
 def _deaf(_records: Sequence[Any]) -> Answer:
-    return Settled()
+    return Reported()
 
 
 def test_the_same_run_makes_the_same_record_and_another_run_another() -> None:
@@ -149,14 +293,14 @@ def test_only_asked_for_it_notifies() -> None:
 def test_a_binary_key_survives_the_state_file(tmp_path: Path) -> None:
     seen: list[Any] = []
 
-    class Table:
+    class Client:
         def scan(self, **request: Any) -> Any:
             seen.append(request.get("ExclusiveStartKey"))
             return {"Items": [], **({"LastEvaluatedKey": {"pk": {"B": b"\xff"}}} if len(seen) == 1 else {})}
 
-    (first, _) = Scan(Table(), "t", 1).pages("0/1", None)
+    (first, _) = table_of(Client(), 1).pages("0/1", None)
     state = State.opened(tmp_path / "s", {}, "r", 0.0, notify=False)
-    state.advance("0/1", first.after, {})
+    state.advance("0/1", first.after, Tally())
     assert as_key(State.opened(tmp_path / "s", {}, "r", 0.0, notify=False).cursors["0/1"]) == {"pk": {"B": b"\xff"}}
     assert seen[1] == {"pk": {"B": b"\xff"}}
 
@@ -183,8 +327,9 @@ def test_a_file_whose_last_page_is_full_is_done_with_it(tmp_path: Path) -> None:
     manifest = json.dumps({"dataFileS3Key": "f/data.json.gz"}).encode()
     export = Export(FakeExport(data=lines(1000), manifest_files=manifest), "b", "f")
     state = State.opened(tmp_path / "s", {}, "spring", 0.0, notify=False)
-    Replaying(export, state, MAKER, lambda: Sender(_deaf), lambda _results: None, lambda _count: None).run()
-    assert (state.counts[SENT], state.rest(export.units())) == (1000, [])
+    replay = replaying(tmp_path / "other", FakeTable(0), _deaf)
+    replace(replay, source=export, state=state).run()
+    assert (state.tally.applied, state.rest(export.units())) == (1000, [])
 
 
 def test_an_export_file_goes_on_at_a_line() -> None:
@@ -192,6 +337,7 @@ def test_an_export_file_goes_on_at_a_line() -> None:
     (page, rest) = export.pages("f/data.json.gz", 1000)
     assert page.items[0] == order(1000)
     assert (page.after, len(rest.items), rest.after) == (2000, 500, None)
+    assert next(iter(export.pages("f/data.json.gz", page.within(41)))).items[0] == order(1042)
 
 
 @pytest.mark.parametrize(
