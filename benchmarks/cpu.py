@@ -13,7 +13,7 @@ from benchmarks.toolchain import FOLDER, Toolchain
 
 BATCHES = (1, 10, 100, 1000, 10_000)
 OURS = "tablestream"
-READING = "tablestream, its sinks reading"
+SHOP = "tablestream, the shop's handlers"
 NODE = "Node, util-dynamodb"
 LOOP = "bare loop"
 BATCH_PROCESSOR = "Powertools BatchProcessor"
@@ -48,7 +48,7 @@ def start(tools: Toolchain, only: tuple[str, ...] = ()) -> dict[str, Child]:
     serve = [tools.python, "-m", "benchmarks.contenders.serve"]
     children = {OURS: Child([*serve, "ours"], tools.path(tools.package))}
     if not only:
-        children[READING] = Child([*serve, "ours_reading"], tools.path(tools.package))
+        children[SHOP] = Child([*serve, "ours_shop"], tools.path(tools.package))
     for name, module in PEERS.items():
         if not only or name in only:
             children[name] = Child([*serve, module], tools.path(tools.peers))

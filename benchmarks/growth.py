@@ -47,8 +47,8 @@ class Figures:
 
 def measure(tools: Toolchain, rounds: int, records: cpu.Figures) -> Figures:
     """Measure; what is known from the batches of records is not measured again."""
-    # Reading, because it is the sinks that look at an order's lines.
-    serve = [tools.python, "-m", "benchmarks.contenders.serve", "ours_reading"]
+    # The shop's handlers look at an order's lines.
+    serve = [tools.python, "-m", "benchmarks.contenders.serve", "ours_shop"]
     with Child(serve, tools.path(tools.package)) as child:
         changes = _grow(child, rounds, {size: _changes(size) for size in CHANGES})
         lines = _grow(child, rounds, {size: _lines(size) for size in LINES})

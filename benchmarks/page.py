@@ -30,9 +30,8 @@ _LIMITS = """## Where the limits are
 quarter validation, event ids and lanes, and a quarter waves, the journal's question, the report and giving the objects back. In
 larger batches the rest is memory: a parsed record is fourteen kilobytes of Python objects, and those that are looked at have left
 the processor's cache by then. Fewer looks would move it, or a parser of JSON that makes fewer objects; both the event and the
-parser are Lambda's. From 1000 records on, parsing takes three quarters of all CPU. What the sinks read comes on top, 12 to 16 µs
-a record, most of it composing messages: next to the AWS calls, 240 µs an order, it hardly shows. At 1000, where all of this is
-just too large for the cache, runs differ more than the rounds of one do: BatchProcessor took 9.1 to 11.2 times ours in six.
+parser are Lambda's. From 1000 records on, parsing takes three quarters of all CPU. Reading orders and composing messages comes on
+top, 12 to 16 µs a record: next to the AWS calls, 240 µs an order, it hardly shows. At 1000, where all of this is just too large for the cache, runs differ more than the rounds of one do: BatchProcessor took 9.1 to 11.2 times ours in six.
 
 **A part of a core.** With 0.29 of a core the wall is CPU: 16 calls of about a millisecond, most of it botocore's signing, events, connections and
 reading of answers. Fewer calls are not to be had: PublishBatch takes ten messages, a transaction a hundred actions.
@@ -70,12 +69,12 @@ def cpu_section(figures: cpu.Figures, conditions: str) -> str:
     return "\n".join(
         [
             "## CPU per record\n",
-            "The whole worker with the shop's own handlers: validate, route, handlers, lanes, waves, report, response; sinks",
-            "and journal stubbed. 1.2 KB images of 15 attributes and three lines; 40 % INSERT, 45 % MODIFY (half of them",
-            "without a change of status), 10 % REMOVE, 5 % other entities. Effects hold the change, and it is the sinks that",
-            "read and check the order: what that takes, with composing the messages, is in the second row. No peer does it:",
-            "the stubs of their effects only count, and the Node handler keeps no order within an item either. The bare loop",
-            "looks at each event name.",
+            "The whole worker: validate, route, handlers, lanes, waves, report, response; sinks and journal stubbed. 1.2 KB",
+            "images of 15 attributes and three lines; 40 % INSERT, 45 % MODIFY (half of them without a change of status),",
+            "10 % REMOVE, 5 % other entities. In the first row the handlers look at the status and return an effect or two,",
+            "which is what the peers' handlers do, whose effects are only counted. In the second row they are the shop's own:",
+            "they read and check the whole order and compose its message, which no peer does, until all is ready to call AWS.",
+            "The Node handler keeps no order within an item. The bare loop looks at each event name.",
             f"\n{conditions}\n",
             "![CPU per record](performance-cpu.svg)\n",
             "Microseconds a record without parsing, and how many times ours that is:\n",
@@ -224,7 +223,7 @@ def growth_section(found: growth.Figures, conditions: str) -> str:
         [
             "## Growth\n",
             "CPU µs of an event by size, without parsing, and the exponent of the line of least squares through the",
-            "logarithms: one is linear. For changes and lines, and for the memory, the sinks read the orders.",
+            "logarithms: one is linear. For changes and lines, and for the memory, the handlers are the shop's own.",
             f"\n{conditions}\n",
             table(["", "µs by size", "exponent"], rows),
             f"Memory: {found.memory_mb:.0f} MB above the imports for an event of 6 MB ({found.memory_records} records), the",

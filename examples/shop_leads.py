@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from shop.effects import Facts, Notification
-from tablestream import Change
+from shop.announcements import announce
+from shop.effects import Message
+from tablestream import Change, Router
+
+router = Router()
 
 
-def lead_created(change: Change) -> Notification:
+@router.on_insert("Lead")
+def lead_created(change: Change) -> Message:
     """Announce a new lead."""
-    return Notification("lead.created", change, Facts("Lead", {"leadId": change.new["leadId"]}))
+    return announce(change, "lead.created", "Lead", {"leadId": change.new["leadId"]})

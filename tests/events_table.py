@@ -136,7 +136,7 @@ def ledger_items(expected: Expected) -> list[dict[str, Any]]:
             "sk": {"S": f"ORDER#{order_id}"},
             "state": {"S": state},
             "lines": {"M": {product: {"N": str(units)} for product, units in lines.items()}},
-            "eventId": {"S": "before"},
+            "effectId": {"S": "before"},
             "decidedAt": {"S": "2025-11-20T11:00:00Z"},
         }
         for order_id, (state, lines) in expected.ledger_before.items()

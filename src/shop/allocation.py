@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from shop.effects import Request
+from shop.effects import Reserve
 from shop.orders import OrderLine
 
 Stock = Mapping[str, int | None]
@@ -14,7 +14,7 @@ _PRODUCTS_NAMED = 5
 _ID_SHOWN = 60
 
 
-def allocate(reserves: Iterable[Request], stock: Stock) -> list[str | None]:
+def allocate(reserves: Iterable[Reserve], stock: Stock) -> list[str | None]:
     """Return, for each order in stream order, None when it can have all its lines, else why not.
 
     An order gets all its lines or nothing, and then takes nothing from those after it. Products whose stock is not

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.session import Session
 
-from shop.handlers import routes
+from shop.handlers import router
 from shop.inventory import InventorySink
 from shop.notifications import SnsSink
 from shop.steps import Tables
@@ -87,5 +87,5 @@ def assemble(
         parallel=parallel,
         observe=observe,
     )
-    worker.include(routes())
+    worker.include(router)
     return worker

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from shop.effects import Request
+from shop.effects import Release, Reserve
 from shop.ledger import StockItemError
 from shop.orders import OrderKey
 from shop.packing import Transaction
 from shop.steps import Step, Verdict
-from tablestream.sink import DONE, Answer, Permanent, Transient
+from tablestream.sink import DONE, Answer, Effect, Permanent, Transient
+
+E = TypeVar("E", Reserve, Release)
 
 SUSPICIOUS = 10
 """Where all of so many orders are found invalid, it is hardly the orders."""
@@ -41,16 +44,16 @@ class InventoryCounts:
             self.released += 1
 
 
-class Cases:
+class Cases(Generic[E]):
     """Open cases in stream order. An order that comes several times in a call is one case."""
 
     __slots__ = ("_answers", "_sound", "alone", "broken", "counts", "doubted", "error", "open")
 
-    def __init__(self, effects: Iterable[Request], counts: InventoryCounts) -> None:
+    def __init__(self, effects: Iterable[Effect[E]], counts: InventoryCounts) -> None:
         """Open a case for each order."""
-        self.open: dict[OrderKey, Request] = {}
+        self.open: dict[OrderKey, Effect[E]] = {}
         for effect in effects:
-            self.open.setdefault(effect.order, effect)
+            self.open.setdefault(effect.value.order, effect)
         self.counts = counts
         self.alone: set[OrderKey] = set()
         """Orders that must not share a transaction, as one of them is suspected of being invalid."""

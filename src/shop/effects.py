@@ -1,136 +1,66 @@
-"""What the handlers want done. The sinks in `inventory` and `notifications` do it.
+"""The effects that handlers return: plain values, whole and checked. The sinks carry them out and read nothing more.
 
-An effect refers to its change; the sink reads from that what it needs, and finds out whether it can be understood. So
-handlers convert nothing, and of an announcement that the journal knows nothing is read. Effects are neither frozen nor
-with slots: one or two are made for each change, and both together take three times as long.
+What cannot be made into one of these is found out by the handler, and its record is poison before anything happens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import ClassVar
 
-from shop.orders import Order, OrderKey, OrderLine, known_status
-from shop.values import as_json
-from tablestream.change import Change, Kind
-from tablestream.sink import PermanentFailure
+from shop.orders import OrderKey, OrderLine
+from tablestream.errors import InvalidRecord
 
-
-@dataclass
-class Reserve:
-    """Take the stock of a new order and confirm the order, or reject it."""
-
-    change: Change
-
-    def request(self) -> Request:
-        """Read what the order wants; raises `InvalidRecord` for an order that cannot be understood."""
-        change = self.change
-        order = change.image.parsed(Order.from_image)
-        return Request(OrderKey.of(change), change.event_id, order.lines, _item_bytes(change))
+MAX_BYTES = 262_144
+"""What SNS takes in one call, a message or a batch: bodies and attributes together."""
+_TYPE_BYTES = len("String")
 
 
-@dataclass
-class Release:
-    """Give back what is held for an order; hold nothing for it from now on."""
-
-    change: Change
-
-    def request(self) -> Request:
-        """Read which order it is; the ledger knows what is held. Raises as `Reserve.request`.
-
-        The whole order is checked: the notification, which comes later, could not be made of one that is malformed, and
-        a record that is set aside has had no effect.
-        """
-        self.change.image.parsed(Order.from_image)
-        return Request(OrderKey.of(self.change), self.change.event_id)
-
-
-class Request(NamedTuple):
-    """What an effect asks for an order, read from its change and checked."""
-
-    order: OrderKey
-    event_id: str
-    lines: tuple[OrderLine, ...] = ()
-    """What is to be reserved."""
-    order_bytes: int = 0
-    """The size of the order's item as the stream gives it; a transaction holds 4 MB of items."""
-
-
-def _item_bytes(change: Change) -> int:
-    size = change.record["dynamodb"].get("SizeBytes")
-    return size if type(size) is int and size > 0 else 0
-
-
-class Subject(Protocol):
-    """What a notification can be about: `Facts`, or an order."""
-
-    @property
-    def entity(self) -> str:
-        """The entity type, which subscribers can filter by."""
-        ...
-
-    @property
-    def status(self) -> str | None:
-        """Where it stands, which subscribers can filter by; None for what has no status."""
-        ...
-
-    def fields(self) -> dict[str, Any]:
-        """Return what the message says of it; raises `InvalidRecord` for an item that cannot be understood."""
-        ...
-
-
-class OrderFacts(NamedTuple):
-    """What an order says of itself, as a change left it."""
-
-    change: Change
-
-    @property
-    def entity(self) -> str:
-        """The entity type of an order."""
-        return "Order"
-
-    @property
-    def status(self) -> str:
-        """Where the order stands."""
-        return self._order.status
-
-    def fields(self) -> dict[str, Any]:
-        """Return what the message says.
-
-        A word for the status before that nobody knows is left out instead of refused: the change may be its repair.
-        """
-        before = self.change.old if self.change.kind is Kind.MODIFY else None
-        return {**self._order.fields(), "previousStatus": None if before is None else known_status(before.raw)}
-
-    @property
-    def _order(self) -> Order:
-        return self.change.image.parsed(Order.from_image)
+class MessageTooLargeError(InvalidRecord):
+    """A message is larger than SNS takes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What there is to say of an entity that needs no class of its own."""
+class Message:
+    """Publish a text with the attributes that subscribers filter by, each of them a String.
 
-    entity: str
-    said: Mapping[str, Any]
-    """The fields of the message: values as an `Image` gives them, which are said as `shop.values` describes."""
-    status: str | None = None
+    Raises `MessageTooLargeError` for one that is larger than SNS takes.
+    """
 
-    def fields(self) -> dict[str, Any]:
-        """Return what the message says; raises `PermanentFailure` for what no image holds."""
-        try:
-            return {name: as_json(value) for name, value in self.said.items()}
-        except TypeError as error:
-            raise PermanentFailure(str(error)) from error
+    body: str
+    attributes: Mapping[str, str]
+    key: str | None = None
+    """What tells the message from others of the same record, however its text is worded; see `tablestream.Effect`."""
+
+    def __post_init__(self) -> None:
+        """Check the size."""
+        if self.size > MAX_BYTES:
+            raise MessageTooLargeError(f"wanted a message of at most {MAX_BYTES} bytes, got {self.size}")
+
+    @property
+    def size(self) -> int:
+        """The bytes that count against SNS's limit: body, names, types and values of the attributes."""
+        text = "".join([self.body, *self.attributes, *self.attributes.values()])
+        size = len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+        return size + _TYPE_BYTES * len(self.attributes)
 
 
-@dataclass
-class Notification:
-    """Announce a change."""
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Take the stock of a pending order and confirm the order, or reject it."""
 
-    type: str
-    """For an order `order.received`, `order.removed`, `order.expired`, or `order.` and the new status."""
-    change: Change
-    subject: Subject | None = None
-    """What there is to say; None for what the changed order says of itself."""
+    order: OrderKey
+    lines: tuple[OrderLine, ...]
+    """The units that are wanted, each product once."""
+    order_bytes: int = 0
+    """The size of the order's item as the stream gives it, 0 when it does not; a transaction holds 4 MB of items."""
+    key: ClassVar[str] = "reserve"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Give back what is held for an order, which the ledger knows; hold nothing for it from now on."""
+
+    order: OrderKey
+    key: ClassVar[str] = "release"

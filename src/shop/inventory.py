@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from shop.cases import Cases, InventoryCounts
-from shop.effects import Release, Request, Reserve
+from shop.cases import Cases, E, InventoryCounts
+from shop.effects import Release, Reserve
 from shop.ledger import Item, ItemKey, Stock
 from shop.packing import Transaction, pack
 from shop.reading import Reader
@@ -19,7 +19,7 @@ from shop.steps import Step, Tables
 from shop.transactions import Committed, Outcome, Refusal, Transactor
 from tablestream.dynamodb.errors import ErrorKind, Failed
 from tablestream.run import Run
-from tablestream.sink import Answer, Effect, answer_to
+from tablestream.sink import Answer, Effect
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -38,7 +38,7 @@ class Settlement(Protocol):
     """Open orders, what is known about them, and what to do next."""
 
     @property
-    def cases(self) -> Cases:
+    def cases(self) -> Cases[Any]:
         """Return the orders and their answers."""
         ...
 
@@ -111,23 +111,16 @@ class InventorySink:
     def apply(self, effects: Sequence[Effect[Reserve | Release]], run: Run) -> Sequence[Answer]:
         """Carry out releases, then reserves, so that what comes back can be given out; answer for each effect."""
         counts = InventoryCounts()
-        requests, answers = _read([effect.value for effect in effects])
-        given_back = {
-            place: request for place, request in requests.items() if isinstance(effects[place].value, Release)
-        }
-        taken = {place: request for place, request in requests.items() if place not in given_back}
-        releases = Releases(given_back.values(), self._stock, counts)
-        reservations = Reservations(taken.values(), self._stock, counts)
+        releases = Releases(_of(Release, effects), self._stock, counts)
+        reservations = Reservations(_of(Reserve, effects), self._stock, counts)
         for settlement in (releases, reservations):
             self._settle(settlement, run)
             for error in settlement.cases.broken:
                 item = {"table": error.table, "item_key": f"{error.key.pk} / {error.key.sk}"}
                 logger.error("stock item cannot be read", extra={**item, "error_class": type(error).__name__})
         self._observe(counts)
-        for placed, settlement in ((given_back, releases), (taken, reservations)):
-            found = settlement.cases.answers()
-            answers |= {place: found[request.order] for place, request in placed.items()}
-        return [answers[place] for place in range(len(effects))]
+        released, reserved = releases.cases.answers(), reservations.cases.answers()
+        return [(released if isinstance(effect.value, Release) else reserved)[effect.value.order] for effect in effects]
 
     def _settle(self, settlement: Settlement, run: Run) -> None:
         waits = run.backoff.waits(run.clock, run.deadline)
@@ -166,16 +159,8 @@ class InventorySink:
         return _progress({kind for _, kind in readings.failed.values()} - {ErrorKind.INVALID})
 
 
-def _read(effects: Sequence[Reserve | Release]) -> tuple[dict[int, Request], dict[int, Answer]]:
-    """Read what the effects ask for, by their places; answer for those that cannot be read."""
-    requests: dict[int, Request] = {}
-    answers: dict[int, Answer] = {}
-    for place, effect in enumerate(effects):
-        try:
-            requests[place] = effect.request()
-        except Exception as error:  # noqa: BLE001 -- whatever is wrong with one order must not stop the others
-            answers[place] = answer_to(error)
-    return requests, answers
+def _of(kind: type[E], effects: Sequence[Effect[Any]]) -> list[Effect[E]]:
+    return [effect for effect in effects if isinstance(effect.value, kind)]
 
 
 _USED_UP = object()

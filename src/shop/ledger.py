@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from shop.orders import OrderKey, OrderLine, whole
+from shop.orders import OrderKey, OrderLine
 from tablestream.errors import InvalidRecord, describe
-from tablestream.image import Image
+from tablestream.image import Image, whole
 
 Item = Mapping[str, Any]
 """An item with its type tags, as DynamoDB's API gives and takes it."""

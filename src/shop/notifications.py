@@ -1,4 +1,4 @@
-"""`SnsSink`: notifications published, ten in a call."""
+"""`SnsSink`: messages published, ten in a call."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from shop.effects import Notification
-from shop.messages import MAX_BYTES, Message, compose
+from shop.effects import MAX_BYTES, Message
 from tablestream.dynamodb.errors import ErrorKind, Failed, UnreadableAnswerError, attempt, kind_of_code
 from tablestream.run import Run
-from tablestream.sink import DONE, Answer, Effect, Permanent, Transient, answer_to
+from tablestream.sink import DONE, Answer, Effect, Permanent, Transient
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -25,18 +24,18 @@ SUSPICIOUS = 10
 _HOPELESS = {ErrorKind.INVALID, ErrorKind.CONFIGURATION}
 
 Batch = Mapping[int, Message]
-"""Messages of one call, by the place of their notification among the effects."""
+"""Messages of one call, by their place among the effects."""
 Answers = dict[int, Answer]
 
 
 class SnsSink:
-    """Publishes notifications to a standard topic.
+    """Publishes messages to a standard topic.
 
     At least once: a call whose outcome is unknown is repeated, and subscribers know a repetition by its `eventId`.
     """
 
     name = "notifications"
-    takes = (Notification,)
+    takes = (Message,)
     idempotent = False
 
     def __init__(self, client: SNSClient, topic_arn: str) -> None:
@@ -44,18 +43,17 @@ class SnsSink:
         self._client = client
         self._topic_arn = topic_arn
 
-    def apply(self, effects: Sequence[Effect[Notification]], run: Run) -> Sequence[Answer]:
-        """Publish; answer for each notification."""
-        answers, messages = _composed([effect.value for effect in effects])
-        calls = [partial(self._publish, batch, run) for batch in _batches(messages)]
+    def apply(self, effects: Sequence[Effect[Message]], run: Run) -> Sequence[Answer]:
+        """Publish; answer for each message."""
+        calls = [partial(self._publish, batch, run) for batch in _batches([effect.value for effect in effects])]
         published = {place: answer for part in run.parallel.run(calls) for place, answer in part.items()}
-        answers |= _doubted(published)
+        answers = _doubted(published)
         return [answers[place] for place in range(len(effects))]
 
     def _publish(self, batch: Batch, run: Run) -> Answers:
         answers: Answers = {}
         left = dict(batch)
-        failure = Failed(TimeoutError("the deadline came before this notification"), ErrorKind.THROTTLE)
+        failure = Failed(TimeoutError("the deadline came before this message"), ErrorKind.THROTTLE)
         for _ in run.attempts(_RETRIES):
             if run.deadline.expired:
                 break
@@ -129,22 +127,11 @@ def _final(answer: Answer | None) -> bool:
     return answer is not None
 
 
-def _composed(notifications: Sequence[Notification]) -> tuple[Answers, Batch]:
-    answers: Answers = {}
-    messages: dict[int, Message] = {}
-    for place, notification in enumerate(notifications):
-        try:
-            messages[place] = compose(notification)
-        except Exception as error:  # noqa: BLE001 -- whatever is wrong with one message must not stop the others
-            answers[place] = answer_to(error)
-    return answers, messages
-
-
-def _batches(messages: Batch) -> Iterable[Batch]:
+def _batches(messages: Sequence[Message]) -> Iterable[Batch]:
     """Cut messages into calls of at most ten entries and SNS's size."""
     batch: dict[int, Message] = {}
     size = 0
-    for place, message in messages.items():
+    for place, message in enumerate(messages):
         if len(batch) == MAX_ENTRIES or size + message.size > MAX_BYTES:
             yield batch
             batch, size = {}, 0

@@ -16,7 +16,7 @@ MAX_BYTES = 4_000_000
 
 _BYTES_OF_STOCK = 1024
 _BYTES_AROUND = 512
-"""Attribute names, times, event id and state of the ledger and the order."""
+"""Attribute names, times, effect id and state of the ledger and the order."""
 
 
 class Transaction(NamedTuple):

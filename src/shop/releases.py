@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from shop.cases import Cases, InventoryCounts
-from shop.effects import Request
+from shop.effects import Release
 from shop.ledger import Item, ItemKey, LedgerEntry, LedgerState, Stock, StockItemError
 from shop.orders import OrderKey
 from shop.packing import Transaction
 from shop.steps import Step, Verdict
 from shop.transactions import Refusal
-from tablestream.sink import Permanent
+from tablestream.sink import Effect, Permanent
 
 
 class Releases:
     """Decides releases by the ledger: reserved lines go back, an order without a ledger item gets a tombstone."""
 
-    def __init__(self, releases: Iterable[Request], stock: Stock, counts: InventoryCounts) -> None:
+    def __init__(self, releases: Iterable[Effect[Release]], stock: Stock, counts: InventoryCounts) -> None:
         """Take the releases of one call, in stream order; `stock` reads stock items."""
         self.cases = Cases(releases, counts)
         self._items = stock
@@ -66,7 +66,7 @@ class Releases:
     def plan(self) -> list[Step]:
         """Return the next step for each open order whose ledger item is known, in stream order."""
         known = [release for order, release in self.cases.open.items() if order in self._ledger]
-        return [_step(release, self._ledger[release.order]) for release in known]
+        return [_step(release, self._ledger[release.value.order]) for release in known]
 
     def committed(self, transaction: Transaction) -> None:
         """Learn that steps have taken effect."""
@@ -94,7 +94,7 @@ class Releases:
         """Keep what is known: only the worker writes the ledger, and the conditions watch it."""
 
 
-def _step(release: Request, entry: LedgerEntry | None) -> Step:
+def _step(release: Effect[Release], entry: LedgerEntry | None) -> Step:
     if entry is None:
-        return Step(Verdict.WITHDRAW, release.order, release.event_id)
-    return Step(Verdict.RELEASE, release.order, release.event_id, entry.lines)
+        return Step(Verdict.WITHDRAW, release.value.order, release.id)
+    return Step(Verdict.RELEASE, release.value.order, release.id, entry.lines)

@@ -6,18 +6,19 @@ from collections.abc import Iterable, Sequence
 
 from shop.allocation import allocate
 from shop.cases import Cases, InventoryCounts
-from shop.effects import Request
+from shop.effects import Reserve
 from shop.ledger import Item, ItemKey, Stock, StockItemError
 from shop.orders import OrderKey
 from shop.packing import Transaction
 from shop.steps import Step, Target, Verdict
 from shop.transactions import Refusal
+from tablestream.sink import Effect
 
 
 class Reservations:
     """Decides reserves: at first all are taken to be possible, then the refusals tell."""
 
-    def __init__(self, reserves: Iterable[Request], stock: Stock, counts: InventoryCounts) -> None:
+    def __init__(self, reserves: Iterable[Effect[Reserve]], stock: Stock, counts: InventoryCounts) -> None:
         """Take the reserves of one call, in stream order; `stock` reads stock items."""
         self.cases = Cases(reserves, counts)
         self._items = stock
@@ -41,7 +42,7 @@ class Reservations:
             self._stock[product] = self._items.available(ItemKey.stock(product), item)
         except StockItemError as error:
             self._stock.pop(product, None)
-            wanting = [order for order, reserve in self.cases.open.items() if product in dict(reserve.lines)]
+            wanting = [order for order, reserve in self.cases.open.items() if product in dict(reserve.value.lines)]
             self.cases.hold_up(product, wanting, error)
         else:
             self.cases.trust(product)
@@ -59,12 +60,10 @@ class Reservations:
     def plan(self) -> list[Step]:
         """Return the next step for each open order, in stream order."""
         self._told.clear()
-        reserves = [reserve for order, reserve in self.cases.open.items() if order not in self._withdrawn]
+        reserves = [reserve.value for order, reserve in self.cases.open.items() if order not in self._withdrawn]
         reasons = iter(allocate(reserves, self._stock))
         return [
-            Step(Verdict.WITHDRAW, order, reserve.event_id)
-            if order in self._withdrawn
-            else _decision(reserve, next(reasons))
+            Step(Verdict.WITHDRAW, order, reserve.id) if order in self._withdrawn else _decision(reserve, next(reasons))
             for order, reserve in self.cases.open.items()
         ]
 
@@ -109,6 +108,7 @@ class Reservations:
         self._stock = {product: units for product, units in self._stock.items() if product in self._told}
 
 
-def _decision(reserve: Request, reason: str | None) -> Step:
+def _decision(reserve: Effect[Reserve], reason: str | None) -> Step:
     verdict = Verdict.CONFIRM if reason is None else Verdict.REJECT
-    return Step(verdict, reserve.order, reserve.event_id, reserve.lines, reason, reserve.order_bytes)
+    wanted = reserve.value
+    return Step(verdict, wanted.order, reserve.id, wanted.lines, reason, wanted.order_bytes)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 
-from shop.effects import Notification, Release, Reserve
-from shop.handlers import routes
+from shop.effects import Message, Release, Reserve
+from shop.handlers import router
 from shop.inventory import InventorySink
-from shop.messages import compose
 from shop.notifications import SnsSink
 from tablestream.dry_run import DryRun, DryRunSink, say
 from tablestream.sam_local import stack_variables
@@ -23,7 +22,7 @@ def dry_run_without_stack(environ: MutableMapping[str, str]) -> DryRun | None:
         return None
     why = f"`make local` does not answer at {address}" if address else "AWS_ENDPOINT_URL names no stack of `make local`"
     return DryRun(
-        routes(),
+        router,
         [
             DryRunSink(InventorySink.name, InventorySink.takes, InventorySink.idempotent, _stock),
             DryRunSink(SnsSink.name, SnsSink.takes, SnsSink.idempotent, _message),
@@ -33,13 +32,12 @@ def dry_run_without_stack(environ: MutableMapping[str, str]) -> DryRun | None:
 
 
 def _stock(effect: Reserve | Release) -> str:
-    request = effect.request()
-    order = f"{request.order.pk} {request.order.sk}"
+    order = f"{effect.order.pk} {effect.order.sk}"
     if isinstance(effect, Release):
         return f"give back what the ledger holds for {order}"
-    lines = ", ".join(f"{line.quantity} {line.product_id}" for line in request.lines)
+    lines = ", ".join(f"{line.quantity} {line.product_id}" for line in effect.lines)
     return f"take {lines} for {order} and confirm it, or reject it where that is too much"
 
 
-def _message(notification: Notification) -> str:
-    return f"publish {compose(notification).body}"
+def _message(message: Message) -> str:
+    return f"publish {message.body}"

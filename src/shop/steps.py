@@ -37,7 +37,8 @@ class Step(NamedTuple):
 
     verdict: Verdict
     order: OrderKey
-    event_id: str
+    effect_id: str
+    """Which effect led to it: consumer, event and sink; see `tablestream.Effect`."""
     lines: tuple[OrderLine, ...] = ()
     """The products that the decision rests on. Confirming takes these units, releasing gives them back."""
     reason: str | None = None
@@ -117,7 +118,7 @@ class Actions:
             **ItemKey.ledger(step.order).tagged(),
             "state": {"S": _STATES[step.verdict].value},
             "lines": tagged_lines(step.moves),
-            "eventId": {"S": step.event_id},
+            "effectId": {"S": step.effect_id},
             "decidedAt": self._now,
         }
         if step.reason is not None:
@@ -133,7 +134,7 @@ class Actions:
 
     # A reservation is given back once.
     STILL_RESERVED = "#state = :reserved"
-    SET_RELEASED = "SET #state = :released, eventId = :event, decidedAt = :now"
+    SET_RELEASED = "SET #state = :released, effectId = :effect, decidedAt = :now"
 
     def _close(self, step: Step) -> Action:
         return self._update(
@@ -144,7 +145,7 @@ class Actions:
             {
                 ":reserved": {"S": LedgerState.RESERVED.value},
                 ":released": {"S": LedgerState.RELEASED.value},
-                ":event": {"S": step.event_id},
+                ":effect": {"S": step.effect_id},
                 ":now": self._now,
             },
             _STATE_NAME,

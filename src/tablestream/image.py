@@ -55,8 +55,8 @@ class Image(Mapping[str, Value]):
     the attributes, their number and membership are answered without converting anything.
     """
 
-    _made: dict[str | Callable[[Image], Any], Any] | None = None
-    """Converted attributes by their names, what parsers returned by the parser."""
+    _made: dict[str, Value] | None = None
+    """Converted attributes by their names."""
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
         """Take a raw image; it is kept, not copied."""
@@ -132,15 +132,94 @@ class Image(Mapping[str, Value]):
         """Name the attributes only: values may be personal data."""
         return f"Image({', '.join(sorted(map(str, self.raw)))})"
 
-    def parsed(self, parser: Callable[[Image], T]) -> T:
-        """Return `parser(self)`, computed once for each parser, so that several handlers share one parsed item."""
-        made = self._made
-        if made is None or parser not in made:
-            parsed = parser(self)  # which may have begun to remember attributes
-            made = self._made = self._made or {}
-            made[parser] = parsed
-        result: T = made[parser]
-        return result
+    def rows(self, name: str, /, **kinds: type) -> list[tuple[Any, ...]]:
+        """Return the maps of a list as tuples of the named attributes, in the order in which they are named.
+
+        `image.rows("items", productId=str, quantity=int)`: a kind is `str`, `int` (a whole number however it is
+        written, as 2.0), `Decimal`, `bool`, `bytes`, `list`, `dict` or `frozenset`. Several times as fast as `get` for
+        lists of small maps, and it checks what `get` does: also attributes that are not named. Raises `InvalidRecord`
+        with the place, as `items[2].quantity`, for a missing attribute too.
+        """
+        tagged = self.raw.get(name)
+        entries = tagged.get("L") if type(tagged) is dict and len(tagged) == 1 else None
+        if type(entries) is not list:
+            raise InvalidRecord(f"{name}: wanted a list of maps, got {describe(self.get(name))}")
+        return [
+            _plain_row(entry, kinds) or _row(entry, kinds, f"{name}[{place}]") for place, entry in enumerate(entries)
+        ]
+
+
+_NAMES = {str: "text", int: "a whole number", Decimal: "a number", bool: "true or false", bytes: "a binary value"}
+
+
+def whole(value: object) -> int | None:
+    """Return a whole number however it is written (10, 10.0, 1E+1), None for anything else."""
+    if type(value) is Decimal and value == value.to_integral_value():
+        return int(value)
+    return value if type(value) is int else None
+
+
+def _plain_row(entry: Any, kinds: Mapping[str, type]) -> tuple[Any, ...] | None:
+    """Read a map of text and short numbers, as nearly all are, in a third of the time; None for any other."""
+    row: list[Value] = []
+    try:
+        attributes = entry["M"]
+        for name, kind in kinds.items():
+            tagged = attributes[name]
+            value = tagged["S"] if kind is str else tagged["N"]
+            if type(value) is not str or len(tagged) > 1:
+                return None
+            if kind is not str:
+                if kind is not int or not value.isdigit() or not value.isascii() or len(value) > MAX_DIGITS:
+                    return None
+                value = int(value)
+            row.append(value)
+        if len(attributes) > len(row):
+            others = [tagged for name, tagged in attributes.items() if name not in kinds]
+            if not all(map(_is_plain, others)):
+                return None
+    except (AttributeError, KeyError, TypeError):
+        return None
+    return tuple(row) if len(entry) == 1 else None
+
+
+def _is_plain(tagged: Any) -> bool:
+    """Tell whether a value is text, or a short number without sign and exponent."""
+    if len(tagged) > 1:
+        return False
+    if "S" in tagged:
+        return type(tagged["S"]) is str
+    digits = tagged["N"]
+    return digits.isascii() and digits.replace(".", "", 1).isdigit() and len(digits) <= MAX_DIGITS
+
+
+def _row(entry: Any, kinds: Mapping[str, type], place: str) -> tuple[Any, ...]:
+    attributes = entry.get("M") if type(entry) is dict and len(entry) == 1 else None
+    if type(attributes) is not dict:
+        raise InvalidRecord(f"{place}: wanted a map, got {describe(_within(place, _convert, entry, 2))}")
+    values = {name: _within(f"{place}.{name}", _convert, tagged, 3) for name, tagged in attributes.items()}
+    return tuple([_within(f"{place}.{name}", _of_kind, values.get(name), kind) for name, kind in kinds.items()])
+
+
+def _within(place: str, read: Callable[..., Value], *arguments: object) -> Value:
+    try:
+        return read(*arguments)
+    except InvalidRecord as error:
+        raise InvalidRecord(f"{place}: {error}") from None
+
+
+def _of_kind(value: Value, kind: type) -> Value:
+    if type(value) is kind:
+        return value
+    if kind is int:
+        units = whole(value)
+        if units is not None:
+            return units
+    if kind is Decimal and type(value) is int:
+        return Decimal(value)
+    if isinstance(value, kind) and kind is dict:
+        return value
+    raise InvalidRecord(f"wanted {_NAMES.get(kind, f'a {kind.__name__}')}, got {describe(value)}")
 
 
 def _has_default(field: dataclasses.Field[Any]) -> bool:

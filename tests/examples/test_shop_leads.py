@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
+from examples import shop_leads
 from examples.shop_leads import lead_created
-from shop.effects import Facts, Notification
-from shop.handlers import routes
-from shop.messages import compose
+from shop.effects import Message
+from shop.handlers import router
 from tablestream import Change, Worker
 from tablestream.testing import FakeContext, MemoryDeadLetters, MemoryJournal, RecordingSink, event, inserted
 
@@ -15,16 +15,16 @@ LEAD = {"pk": "LEAD#1", "sk": "LEAD#1", "entityType": "Lead", "leadId": "1"}
 
 
 def test_a_new_lead_is_announced() -> None:
-    change = Change.from_record(inserted(LEAD))
-    assert lead_created(change) == Notification("lead.created", change, Facts("Lead", {"leadId": "1"}))
+    message = lead_created(Change.from_record(inserted(LEAD)))
+    assert json.loads(message.body)["leadId"] == "1"
+    assert message.attributes == {"type": "lead.created", "entity": "Lead"}
 
 
 def test_its_route_stands_beside_those_of_the_orders() -> None:
-    router = routes()
-    router.on_insert("Lead")(lead_created)
-    sink = RecordingSink((Notification,))
+    sink = RecordingSink((Message,))
     worker = Worker(sinks=[sink], journal=MemoryJournal(), dead_letters=MemoryDeadLetters())
     worker.include(router)
+    worker.include(shop_leads.router)
     worker(event(inserted(LEAD)), FakeContext())
     (told,) = sink.done
-    assert json.loads(compose(told).body)["leadId"] == "1"
+    assert json.loads(told.body)["leadId"] == "1"

@@ -30,7 +30,7 @@ def letter(event_id: str = "abc", *, record: Record | None = None, reason: str =
         sequence_number="42",
         reason=reason,
         error_class="InvalidRecord",
-        handler="shop.handlers.inventory.order_placed",
+        handler="shop.handlers.order_placed",
         time=CREATED + 3600.25,
         worker_version="1.2.3",
     )
@@ -52,7 +52,7 @@ def test_a_letter_is_an_object_with_all_that_is_needed_to_mend_and_redrive(aws: 
             "sequence_number": "42",
             "reason": "no lines",
             "error_class": "InvalidRecord",
-            "handler": "shop.handlers.inventory.order_placed",
+            "handler": "shop.handlers.order_placed",
             "time": "2025-11-20T13:00:00.250+00:00",
             "first_time": "2025-11-20T13:00:00.250+00:00",
             "worker_version": "1.2.3",

@@ -11,13 +11,12 @@ from botocore.exceptions import ReadTimeoutError
 
 from shop.effects import Release, Reserve
 from shop.inventory import InventorySink
-from shop.orders import MAX_PRODUCTS, OrderKey
+from shop.orders import MAX_PRODUCTS, OrderKey, OrderLine
 from shop.steps import Tables
 from tablestream.run import Backoff, Run
-from tablestream.sink import DONE, Answer, Permanent
-from tablestream.testing import FakeClock, effects, removed
+from tablestream.sink import DONE, Answer
+from tablestream.testing import FakeClock, effects
 from tests.integration.shop_aws import INVENTORY, ORDERS, ShopAws, shop_aws
-from tests.unit.shop.builders import lines_of, order_change
 
 
 @pytest.fixture
@@ -59,11 +58,11 @@ def key(number: int) -> OrderKey:
 
 
 def reserve(number: int, **lines: int) -> Reserve:
-    return Reserve(order_change(number, items=lines_of(lines)))
+    return Reserve(key(number), tuple([OrderLine(*line) for line in lines.items()]))
 
 
 def release(number: int) -> Release:
-    return Release(order_change(number, event="release", make=removed))
+    return Release(key(number))
 
 
 def place(aws: ShopAws, number: int, status: str = "pending", /, **lines: int) -> Reserve:
@@ -161,16 +160,6 @@ def test_more_orders_than_a_transaction_holds(aws: ShopAws) -> None:
     assert statuses == ["confirmed"] * 100 + ["rejected"] * 10
     assert apply(aws, *[release(number) for number in range(110)]) == [DONE] * 110
     assert aws.available("tea") == 100
-
-
-@pytest.mark.parametrize("changes", [{"pk": "USER#" + "x" * 2040}, {"items": []}])
-def test_an_order_that_cannot_be_understood_harms_only_itself(aws: ShopAws, changes: dict[str, Any]) -> None:
-    aws.stock(tea=5)
-    bad = Reserve(order_change(2, **changes))
-    first, second, third = apply(aws, place(aws, 1, tea=1), bad, place(aws, 3, tea=1))
-    assert (first, third) == (DONE, DONE)
-    assert isinstance(second, Permanent)
-    assert aws.available("tea") == 3
 
 
 def test_stock_without_a_number_is_no_stock(aws: ShopAws) -> None:

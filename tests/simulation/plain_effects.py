@@ -11,9 +11,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from shop.effects import Notification, Release, Request, Reserve
-from shop.handlers import routes
-from shop.messages import compose
+from shop.effects import Message, Release, Reserve
+from shop.handlers import router
 from shop.orders import OrderKey, OrderLine
 from tablestream.change import Change, Kind
 from tests.simulation.aws import INVENTORY, TOPIC
@@ -29,28 +28,24 @@ class PlainEffects:
         # boto3's defaults: ten attempts for DynamoDB, five elsewhere.
         self._dynamodb = client(network, "dynamodb", 10)
         self._sns = client(network, "topic", 5)
-        self._router = routes()
         self._log = log
 
     def process(self, record: Mapping[str, Any]) -> None:
         """Carry out what a record leads to; raises whatever goes wrong."""
-        routes = self._router.routes(record)
+        routes = router.routes(record)
         if not routes:
             return
         change = Change.from_record(record)
-        # All handlers first, and all read: a bad record has no effect.
-        effects = [handler(change) for _, handlers in routes for handler in handlers]
-        for effect in effects:
-            _ = compose(effect) if isinstance(effect, Notification) else effect and effect.request()
-        for effect in effects:
+        # All handlers first: a bad record has no effect.
+        for effect in [effect for _, handlers in routes for handler in handlers for effect in handler(change)]:
             if isinstance(effect, Reserve):
-                self._reserve(effect.request())
+                self._reserve(effect, change)
             elif isinstance(effect, Release):
-                self._release(effect.request(), change)
-            elif isinstance(effect, Notification):
+                self._release(change)
+            elif isinstance(effect, Message):
                 self._publish(effect)
 
-    def _reserve(self, reserve: Request) -> None:
+    def _reserve(self, reserve: Reserve, change: Change) -> None:
         taken: list[OrderLine] = []
         status = "confirmed"
         for line in reserve.lines:
@@ -62,14 +57,14 @@ class PlainEffects:
         if status == "rejected" or not decided:
             for line in taken:
                 self._move(line, "ADD available :units")
-        self._log.applied.add((reserve.event_id, "reserve"))
+        self._log.applied.add((change.event_id, "reserve"))
 
-    def _release(self, release: Request, change: Change) -> None:
+    def _release(self, change: Change) -> None:
         before = change.image if change.kind is Kind.INSERT else change.old
         if before["status"] == "confirmed":
             for line in _lines(before):
                 self._move(line, "ADD available :units")
-        self._log.applied.add((release.event_id, "release"))
+        self._log.applied.add((change.event_id, "release"))
 
     def _move(self, line: OrderLine, update: str, condition: str | None = None) -> bool:
         request: dict[str, Any] = {
@@ -108,8 +103,7 @@ class PlainEffects:
             return False
         return True
 
-    def _publish(self, notification: Notification) -> None:
-        message = compose(notification)
+    def _publish(self, message: Message) -> None:
         attributes = {name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()}
         self._sns.publish(TopicArn=TOPIC, Message=message.body, MessageAttributes=attributes)
 

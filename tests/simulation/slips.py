@@ -92,13 +92,18 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 f"{_SHOP}/effects.py",
-                "Request(OrderKey.of(self.change), self.change.event_id)",
-                "Request(OrderKey.of(self.change), self.change.event_id, Order.from_image(self.change.image).lines)",
+                '    key: ClassVar[str] = "release"\n',
+                '    lines: tuple[OrderLine, ...] = ()\n    key: ClassVar[str] = "release"\n',
+            ),
+            Edit(
+                f"{_SHOP}/handlers.py",
+                "[Release(OrderKey.of(change)), announcement] if",
+                "[Release(OrderKey.of(change), order.lines), announcement] if",
             ),
             Edit(
                 f"{_SHOP}/releases.py",
-                "release.order, release.event_id, entry.lines)",
-                "release.order, release.event_id, release.lines or entry.lines)",
+                "release.value.order, release.id, entry.lines)",
+                "release.value.order, release.id, release.value.lines or entry.lines)",
             ),
         ),
         "none",
@@ -183,9 +188,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "do not say that a message is late",
-        f"{_SHOP}/messages.py",
-        "    if late:\n",
-        "    if late and not fields:\n",
+        f"{_SHOP}/announcements.py",
+        "    if change.redriven or change.replayed:\n",
+        "    if (change.redriven or change.replayed) and not told:\n",
         "chaos",
     ),
     _mutant(

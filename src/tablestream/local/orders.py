@@ -204,7 +204,7 @@ def _decide(dynamodb: Client, inventory: str, image: Any) -> None:
         for line in order["items"]:
             lines[line["productId"]] += int(line["quantity"])
         key = {"pk": f"LEDGER#{order['pk']}", "sk": order["sk"]}
-        decided = {"state": DECIDED[order["status"]], "eventId": "before", "decidedAt": order["updatedAt"]}
+        decided = {"state": DECIDED[order["status"]], "effectId": "before", "decidedAt": order["updatedAt"]}
         dynamodb.put_item(TableName=inventory, Item=encode({**key, **decided, "lines": dict(lines)}))
     except (ClientError, ParamValidationError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         # No order, or none that was ever decided.

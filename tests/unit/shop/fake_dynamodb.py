@@ -169,7 +169,7 @@ class FakeDynamoDB:
             old = Decimal(item.get("available", {"N": "0"})["N"])
             item["available"] = {"N": str(old + sign * int(values[":units"]["N"]))}
         elif update == Actions.SET_RELEASED:
-            item |= {"state": values[":released"], "eventId": values[":event"], "decidedAt": values[":now"]}
+            item |= {"state": values[":released"], "effectId": values[":effect"], "decidedAt": values[":now"]}
         else:
             assert update in {Actions.SET_CONFIRMED, Actions.SET_REJECTED}
             version = int(item.get("version", {"N": "0"})["N"]) + 1

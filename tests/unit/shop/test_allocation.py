@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from shop.allocation import allocate
-from shop.effects import Request
+from shop.effects import Reserve
 from shop.orders import OrderKey, OrderLine
 
 
-def wanting(**lines: int) -> Request:
-    return Request(OrderKey("USER", "ORDER"), "event", tuple(OrderLine(*line) for line in lines.items()))
+def wanting(**lines: int) -> Reserve:
+    return Reserve(OrderKey("USER", "ORDER"), tuple(OrderLine(*line) for line in lines.items()))
 
 
 def test_stock_goes_to_the_earlier_orders_and_what_was_known_stays_as_it_was() -> None:
@@ -42,6 +42,6 @@ def test_stock_that_is_not_known_is_taken_to_suffice() -> None:
         ),
     ],
 )
-def test_the_reason_is_one_that_a_customer_can_read(order: Request, told: str) -> None:
+def test_the_reason_is_one_that_a_customer_can_read(order: Reserve, told: str) -> None:
     stock = {"tea": 2} | {line.product_id: None for line in order.lines if line.product_id != "tea"}
     assert allocate([order], stock) == [told]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
 from typing import Any
 
 import pytest
 
-from shop.effects import Notification, OrderFacts, Release, Request, Reserve
-from shop.handlers import routes
-from shop.orders import Order, OrderKey, OrderLine, OrderStatus
+from shop.effects import Message, Release, Reserve
+from shop.handlers import router
+from shop.orders import OrderKey, OrderLine, OrderStatus
 from tablestream.change import Change
 from tablestream.errors import InvalidRecord
-from tablestream.router import Handler
 from tablestream.testing import Raw, expired, inserted, modified, removed
 from tests.unit.shop.builders import order_item
 
@@ -20,27 +19,28 @@ KEY = OrderKey("USER#c-1", "ORDER#o-1")
 STATUSES = [status.value for status in OrderStatus]
 
 
-def handlers_of(record: dict[str, Any]) -> list[Handler]:
-    return [handler for _, handlers in routes().routes(record) for handler in handlers]
-
-
 def effects_of(record: dict[str, Any]) -> list[Any]:
-    change = Change.from_record(record)
-    answers: Iterable[Any] = [handler(change) for handler in handlers_of(record)]
-    return [answer for answer in answers if answer is not None]
+    """Call the handlers as the worker does: an item that became another entity is removed and inserted."""
+    return [
+        effect
+        for kind, handlers in router.routes(record)
+        for handler in handlers
+        for effect in handler(Change(record, record["eventID"], kind))
+    ]
 
 
 def kinds(record: dict[str, Any]) -> list[str]:
-    """Name the effects: a notification by its type, any other by its class."""
-    return [effect.type if isinstance(effect, Notification) else type(effect).__name__ for effect in effects_of(record)]
+    """Name the effects: a message by its type, any other by its class."""
+    return [str(effect.key) if isinstance(effect, Message) else type(effect).__name__ for effect in effects_of(record)]
 
 
 def test_a_new_pending_order_is_reserved_and_announced() -> None:
     record = inserted(order_item())
-    reserve, notification = effects_of(record)
+    reserve, message = effects_of(record)
     lines = (OrderLine("tea", 2), OrderLine("cup", 1))
-    assert reserve.request() == Request(KEY, record["eventID"], lines, record["dynamodb"]["SizeBytes"])
-    assert notification == Notification("order.received", reserve.change)
+    assert reserve == Reserve(KEY, lines, record["dynamodb"]["SizeBytes"])
+    body = json.loads(message.body)
+    assert (body["type"], body["orderId"], body["previousStatus"]) == ("order.received", "o-1", None)
 
 
 @pytest.mark.parametrize("status", [status for status in STATUSES if status != "pending"])
@@ -50,20 +50,35 @@ def test_a_new_order_of_another_status_is_only_announced(status: str) -> None:
 
 @pytest.mark.parametrize("status", [status for status in STATUSES if status not in {"pending", "cancelled"}])
 def test_a_new_status_is_announced_with_the_one_before(status: str) -> None:
-    (notification,) = effects_of(modified(order_item(), order_item(status=status)))
-    assert notification.type == f"order.{status}"
-    assert OrderFacts(notification.change).fields()["previousStatus"] is OrderStatus.PENDING
+    (message,) = effects_of(modified(order_item(), order_item(status=status)))
+    body = json.loads(message.body)
+    assert (body["type"], body["status"], body["previousStatus"]) == (f"order.{status}", status, "pending")
 
 
 @pytest.mark.parametrize("before", [status for status in STATUSES if status != "cancelled"])
 def test_a_cancelled_order_is_released_and_announced_whatever_it_was(before: str) -> None:
     record = modified(order_item(status=before), order_item(status="cancelled"))
-    release, notification = effects_of(record)
-    assert release.request() == Request(KEY, record["eventID"])
-    assert (notification.type, OrderFacts(notification.change).fields()["previousStatus"]) == (
-        "order.cancelled",
-        before,
-    )
+    release, message = effects_of(record)
+    assert release == Release(KEY)
+    body = json.loads(message.body)
+    assert (body["type"], body["previousStatus"]) == ("order.cancelled", before)
+
+
+def test_the_repair_of_an_unknown_status_is_announced_without_the_one_before() -> None:
+    (message,) = effects_of(modified(order_item(status="lost"), order_item(status="confirmed")))
+    assert json.loads(message.body)["previousStatus"] is None
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_an_item_that_was_another_entity_counts_as_a_new_order(status: str) -> None:
+    became = modified(order_item(entityType="Draft", status="pending"), order_item(status=status))
+    assert kinds(became) == kinds(inserted(order_item(status=status)))
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_an_order_that_became_another_entity_counts_as_removed(status: str) -> None:
+    became = modified(order_item(status=status), order_item(entityType="Draft", status=status))
+    assert kinds(became) == kinds(removed(order_item(status=status)))
 
 
 def test_a_change_of_anything_but_the_status_leads_to_nothing() -> None:
@@ -99,17 +114,33 @@ def test_a_key_of_an_order_without_entity_type_is_poison() -> None:
         effects_of(inserted(order_item(entityType=None)))
 
 
-@pytest.mark.parametrize("make", [inserted, removed])
-def test_lines_that_cannot_be_understood_are_refused_when_an_effect_is_read(make: Any) -> None:
-    for effect in effects_of(make(order_item(items=[]))):
-        with pytest.raises(InvalidRecord, match="items"):
-            _read(effect)
+@pytest.mark.parametrize(
+    "record",
+    [
+        inserted(order_item(items=[])),
+        inserted(order_item(status="confirmed", items=[])),
+        removed(order_item(items=[])),
+        modified(order_item(), order_item(status="shipped", items=[])),
+        modified(order_item(), order_item(status="cancelled", items=[])),
+    ],
+)
+def test_an_order_that_cannot_be_understood_is_poison_before_any_effect(record: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRecord, match="items"):
+        effects_of(record)
 
 
-def test_lines_that_cannot_be_understood_are_refused_for_a_new_status_before_anything_is_released() -> None:
-    for effect in effects_of(modified(order_item(), order_item(status="cancelled", items=[]))):
-        with pytest.raises(InvalidRecord, match="items"):
-            _read(effect)
+def test_an_order_whose_message_is_too_large_is_poison_before_any_effect() -> None:
+    with pytest.raises(InvalidRecord, match="wanted a message of at most"):
+        effects_of(inserted(order_item(statusReason="x" * 300_000)))
+
+
+def test_an_order_whose_key_the_ledger_could_not_hold_is_poison() -> None:
+    with pytest.raises(InvalidRecord, match="pk: wanted at most 2041 bytes"):
+        effects_of(inserted(order_item(pk="x" * 2042)))
+
+
+def test_a_settled_order_that_is_removed_need_not_be_understood() -> None:
+    assert effects_of(removed(order_item(status="shipped", items=[]))) == []
 
 
 @pytest.mark.parametrize("before", [Raw({"S": 5}), Raw({"S": "pending", "N": "1"}), Raw([])])
@@ -137,24 +168,8 @@ def test_an_unknown_status_is_poison() -> None:
 def test_a_size_that_is_none_is_taken_as_not_known(size: object) -> None:
     record = inserted(order_item())
     record["dynamodb"]["SizeBytes"] = size
-    assert effects_of(record)[0].request().order_bytes == 0
-
-
-def test_both_handlers_share_one_parsed_order() -> None:
-    record = inserted(order_item())
-    change = Change.from_record(record)
-    reserve, notification = [handler(change) for handler in handlers_of(record)]
-    assert reserve.request().lines is change.image.parsed(Order.from_image).lines
-    assert OrderFacts(notification.change).fields()["orderId"] == "o-1"
+    assert effects_of(record)[0].order_bytes == 0
 
 
 def test_attributes_that_nobody_reads_may_be_broken() -> None:
     assert kinds(inserted(order_item(email=Raw({"X": 1})))) == ["Reserve", "order.received"]
-
-
-def _read(effect: Reserve | Release | Notification) -> None:
-    """Do what the effect's sink does first."""
-    if isinstance(effect, Notification):
-        OrderFacts(effect.change).fields()
-    else:
-        effect.request()

@@ -15,13 +15,11 @@ from shop.cases import InventoryCounts
 from shop.effects import Release, Reserve
 from shop.inventory import InventorySink
 from shop.ledger import StockItemError
-from shop.orders import OrderKey
+from shop.orders import OrderKey, OrderLine
 from shop.steps import Tables
-from tablestream.change import Change
 from tablestream.run import Backoff, Deadline, Run
 from tablestream.sink import DONE, Answer, Permanent, Transient
-from tablestream.testing import FakeClock, effects, removed
-from tests.unit.shop.builders import lines_of, order_change
+from tablestream.testing import FakeClock, effects
 from tests.unit.shop.fake_dynamodb import INVENTORY, ORDERS, FakeDynamoDB, failure
 
 FOREVER = Deadline(lambda: float("inf"))
@@ -68,11 +66,11 @@ def key(number: int) -> OrderKey:
 
 
 def reserve(number: int, **lines: int) -> Reserve:
-    return Reserve(order_change(number, items=lines_of(lines)))
+    return Reserve(key(number), tuple([OrderLine(*line) for line in lines.items()]))
 
 
 def release(number: int) -> Release:
-    return Release(order_change(number, event="release", make=removed))
+    return Release(key(number))
 
 
 @pytest.fixture
@@ -94,7 +92,7 @@ def test_a_reserve_takes_stock_confirms_the_order_and_writes_the_ledger_in_one_t
         "sk": {"S": "ORDER#1"},
         "state": {"S": "RESERVED"},
         "lines": {"M": {"tea": {"N": "3"}, "cup": {"N": "1"}}},
-        "eventId": {"S": "event-1"},
+        "effectId": {"S": "effect-0"},
         "decidedAt": {"S": "2025-11-20T12:00:00.000Z"},
     }
     assert len(shop.db.calls) == 1
@@ -575,32 +573,6 @@ def model(orders: Sequence[tuple[dict[str, int], str]], stock: dict[str, int]) -
                 left[product] -= units
         outcome.append(status if status != "pending" else "confirmed" if enough else "rejected")
     return outcome
-
-
-@pytest.mark.parametrize("effect", [Reserve, Release])
-def test_orders_that_cannot_be_understood_are_permanent_however_many_they_are(shop: Shop, effect: type) -> None:
-    shop.db.stock(tea=1)
-    bad = [effect(order_change(number, items=[])) for number in range(2, 32)]
-    refused = Permanent("items: wanted a list of at least one line, got list []", "InvalidRecord")
-    assert shop.apply(*bad[:10], shop.place(1, tea=1), *bad[10:]) == [refused] * 10 + [DONE] + [refused] * 20
-    assert shop.statuses(1) == ["confirmed"]
-
-
-def test_a_bug_in_reading_an_order_keeps_that_one_waiting_and_no_other(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read, bug = OrderKey.of, ZeroDivisionError("a bug")
-
-    def stumble(change: Change) -> OrderKey:
-        if change.keys["sk"] == "ORDER#2":
-            raise bug
-        return read(change)
-
-    monkeypatch.setattr(OrderKey, "of", stumble)
-    shop.db.stock(tea=9)
-    placed = [shop.place(number, tea=1) for number in (1, 2, 3)]
-    assert shop.apply(*placed) == [DONE, Transient(bug), DONE]
-    assert shop.statuses(1, 2, 3) == ["confirmed", "pending", "confirmed"]
 
 
 def until_done(apply: Callable[[], Sequence[Answer]]) -> None:

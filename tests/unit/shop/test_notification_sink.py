@@ -5,24 +5,19 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
-from hypothesis import given
-from hypothesis import strategies as st
 
-from shop.effects import Notification
-from shop.messages import MAX_BYTES, MessageTooLargeError, compose
+from shop.announcements import announce_order
+from shop.effects import MAX_BYTES, Message
 from shop.notifications import SnsSink
 from shop.orders import Order
-from tablestream.change import Change
-from tablestream.image import Image
 from tablestream.run import Backoff, Deadline, Run
 from tablestream.sink import DONE, Answer, Permanent, Transient
-from tablestream.testing import FakeClock, effects, inserted, modified
-from tests.unit.shop.builders import line, order_change, order_item
+from tablestream.testing import FakeClock, effects
+from tests.unit.shop.builders import order_change
 from tests.unit.shop.fake_dynamodb import failure
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:orders"
@@ -91,9 +86,9 @@ class Newsroom:
         self.backoff = Backoff(uniform=random.Random(1).uniform)
         self.sink = SnsSink(cast("Any", self.sns), TOPIC)
 
-    def apply(self, *notifications: Notification, deadline: Deadline = FOREVER) -> Sequence[Answer]:
+    def apply(self, *messages: Message, deadline: Deadline = FOREVER) -> Sequence[Answer]:
         run = Run(deadline, clock=self.clock, backoff=self.backoff)
-        return self.sink.apply(effects(*notifications), run)
+        return self.sink.apply(effects(*messages), run)
 
 
 @pytest.fixture
@@ -101,93 +96,9 @@ def room() -> Newsroom:
     return Newsroom()
 
 
-def told(number: int = 1, kind: str = "order.received", **changes: Any) -> Notification:
-    return Notification(kind, order_change(number, **changes))
-
-
-# What is said.
-
-
-def test_a_message_says_what_a_customer_may_see_and_no_more() -> None:
-    record = modified(order_item(), order_item(status="confirmed", version=2, items=[line("tea", 2)]))
-    change = Change.from_record(record)
-    message = compose(Notification("order.confirmed", change))
-    assert json.loads(message.body) == {
-        "type": "order.confirmed",
-        "eventId": change.event_id,
-        "sequenceNumber": change.sequence_number,
-        "orderId": "o-1",
-        "version": 2,
-        "status": "confirmed",
-        "previousStatus": "pending",
-        "total": "21",
-        "lines": [{"productId": "tea", "quantity": 2}],
-        "reason": None,
-    }
-    assert message.attributes == {"type": "order.confirmed", "entity": "Order", "status": "confirmed"}
-
-
-def test_a_redriven_change_is_said_to_be_late() -> None:
-    change = Change.from_record({**inserted(order_item()), "redriven": True})
-    assert json.loads(compose(Notification("order.received", change)).body)["late"] is True
-    assert "late" not in json.loads(compose(told()).body)
-
-
-def test_the_repair_of_an_unknown_status_is_announced_without_the_one_before() -> None:
-    change = Change.from_record(modified(order_item(status="lost"), order_item(status="confirmed")))
-    assert json.loads(compose(Notification("order.confirmed", change)).body)["previousStatus"] is None
-
-
-def test_an_order_that_cannot_be_understood_is_told_to_nobody_and_holds_up_no_other(room: Newsroom) -> None:
-    first, second, third = room.apply(told(1), told(2, items=[]), told(3))
-    assert (first, third) == (DONE, DONE)
-    assert second == Permanent("items: wanted a list of at least one line, got list []", "InvalidRecord")
-    assert room.sns.published == ["o-1 order.received", "o-3 order.received"]
-
-
-@pytest.mark.parametrize(
-    ("total", "written"),
-    [(Decimal("0.10"), "0.1"), (Decimal("1E+3"), "1000"), (21, "21"), (0, "0"), (10**37 + 1, "1" + "0" * 36 + "1")],
-)
-def test_totals_are_exact_text(total: int | Decimal, written: str) -> None:
-    assert json.loads(compose(told(total=total)).body)["total"] == written
-
-
-def test_an_order_without_total_and_version_is_announced_without() -> None:
-    body = json.loads(compose(told(total=None, version=None)).body)
-    assert (body["total"], body["version"]) == (None, None)
-
-
-def test_a_message_that_would_be_too_large_goes_without_its_lines() -> None:
-    # JSON takes three times the bytes of DynamoDB for such letters.
-    message = compose(told(items=[line(f"{number:03}" + "é" * 1_000) for number in range(98)]))
-    body = json.loads(message.body)
-    assert body["linesOmitted"] is True
-    assert "lines" not in body
-    assert message.size <= MAX_BYTES
-
-
-def test_a_message_that_is_too_large_without_its_lines_is_refused() -> None:
-    with pytest.raises(MessageTooLargeError, match="wanted a message of at most 262144 bytes, got 300"):
-        compose(told(statusReason="x" * 300_000))
-
-
-@given(st.text(max_size=2000), st.text(st.characters(codec="utf-8"), min_size=1, max_size=50))
-def test_hostile_text_stays_text_and_its_size_is_known(reason: str, product: str) -> None:
-    message = compose(told(statusReason=reason, items=[line(product)]))
-    body = json.loads(message.body)
-    assert (body["reason"], body["lines"][0]["productId"]) == (reason, product)
-    assert message.body.isascii()
-    assert message.size - len(message.body) == sum(len(k) + 6 + len(v) for k, v in message.attributes.items())
-
-
-def test_a_message_of_exactly_the_limit_keeps_its_lines() -> None:
-    slack = MAX_BYTES - compose(told(statusReason="")).size
-    assert "lines" in json.loads(compose(told(statusReason="x" * slack)).body)
-    assert "lines" not in json.loads(compose(told(statusReason="x" * (slack + 1))).body)
-
-
-# How it is sent.
+def told(number: int = 1, kind: str = "order.received", **changes: Any) -> Message:
+    change = order_change(number, **changes)
+    return announce_order(change, kind, Order.from_image(change.image))
 
 
 def test_notifications_go_ten_in_a_call_with_attributes_to_filter_by(room: Newsroom) -> None:
@@ -204,12 +115,6 @@ def test_a_call_stays_under_the_limit_of_size(room: Newsroom) -> None:
     notifications = [told(number, statusReason="x" * 100_000) for number in range(5)]
     assert room.apply(*notifications) == [DONE] * 5
     assert [len(call) for call in room.sns.calls] == [2, 2, 1]
-
-
-def test_a_message_that_is_too_large_harms_only_itself(room: Newsroom) -> None:
-    first, second = room.apply(told(1, statusReason="x" * 300_000), told(2))
-    assert isinstance(first, Permanent)
-    assert second == DONE
 
 
 @pytest.mark.parametrize(
@@ -292,18 +197,3 @@ def test_after_the_deadline_nothing_is_sent(room: Newsroom) -> None:
     (answer,) = room.apply(told(), deadline=Deadline(lambda: 0.0))
     assert isinstance(answer, Transient)
     assert room.sns.calls == []
-
-
-@pytest.mark.parametrize("error", [TypeError("a bug"), ZeroDivisionError("a bug")])
-def test_a_bug_in_reading_an_order_keeps_that_one_waiting_and_stores_nothing(
-    room: Newsroom, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    read = Order.from_image
-
-    def stumble(image: Image) -> Order:
-        if image["orderId"] == "o-2":
-            raise error
-        return read(image)
-
-    monkeypatch.setattr(Order, "from_image", stumble)
-    assert room.apply(told(1), told(2), told(3)) == [DONE, Transient(error), DONE]

@@ -71,25 +71,25 @@ def test_many_lines_of_few_products() -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"items": None}, "items: wanted a list of at least one line, got NoneType None"),
-        ({"items": "tea"}, "items: wanted a list of at least one line, got str 'tea'"),
-        ({"items": {"productId": "tea"}}, "items: wanted a list of at least one line, got dict"),
-        ({"items": []}, r"items: wanted a list of at least one line, got list \[\]"),
-        ({"items": [line(), "tea"]}, r"items\[1\]: wanted a map with productId and quantity, got str 'tea'"),
-        ({"items": [{"quantity": 1}]}, r"items\[0\].productId: wanted text that is not empty, got NoneType None"),
+        ({"items": None}, "items: wanted a list of maps, got NoneType None"),
+        ({"items": "tea"}, "items: wanted a list of maps, got str 'tea'"),
+        ({"items": {"productId": "tea"}}, "items: wanted a list of maps, got dict|Attributes"),
+        ({"items": []}, "items: wanted a list of at least one line, got an empty one"),
+        ({"items": [line(), "tea"]}, r"items\[1\]: wanted a map, got str 'tea'"),
+        ({"items": [{"quantity": 1}]}, r"items\[0\].productId: wanted text, got NoneType None"),
         ({"items": [line(product="")]}, r"items\[0\].productId: wanted text that is not empty, got str ''"),
-        ({"items": [line(product=5)]}, r"items\[0\].productId: wanted text that is not empty, got int 5"),
+        ({"items": [line(product=5)]}, r"items\[0\].productId: wanted text, got int 5"),
         ({"items": [line(product=LONE_SURROGATE)]}, r"items\[0\].productId: wanted valid Unicode, got str"),
         ({"items": [line(product="x" * 2041)]}, r"items\[0\].productId: wanted at most 2040 bytes, got 2041"),
         ({"items": [line(product="é" * 1021)]}, r"items\[0\].productId: wanted at most 2040 bytes, got 2042"),
-        ({"items": [{"productId": "tea"}]}, r"items\[0\].quantity: wanted a whole number from 1 to 1000000, got None"),
+        ({"items": [{"productId": "tea"}]}, r"items\[0\].quantity: wanted a whole number, got NoneType None"),
         ({"items": [line(quantity=0)]}, r"items\[0\].quantity: wanted a whole number .*, got int 0"),
         ({"items": [line(quantity=-1)]}, r"items\[0\].quantity: wanted a whole number .*, got int -1"),
-        ({"items": [line(quantity=Decimal("1.5"))]}, r"items\[0\].quantity: wanted a whole number .*, got Decimal"),
-        ({"items": [line(quantity="2")]}, r"items\[0\].quantity: wanted a whole number .*, got str '2'"),
-        ({"items": [line(quantity=True)]}, r"items\[0\].quantity: wanted a whole number .*, got bool True"),
+        ({"items": [line(quantity=Decimal("1.5"))]}, r"items\[0\].quantity: wanted a whole number, got Decimal"),
+        ({"items": [line(quantity="2")]}, r"items\[0\].quantity: wanted a whole number, got str '2'"),
+        ({"items": [line(quantity=True)]}, r"items\[0\].quantity: wanted a whole number, got bool True"),
         ({"items": [line(quantity=1_000_001)]}, r"items\[0\].quantity: wanted a whole number .*, got int 1000001"),
-        ({"items": [line(quantity=Raw({"N": "NaN"}))]}, "items: wanted a number, got str 'NaN'"),
+        ({"items": [line(quantity=Raw({"N": "NaN"}))]}, r"items\[0\].quantity: wanted a number, got str 'NaN'"),
         ({"items": [line(f"p{number}") for number in range(99)]}, "items: wanted at most 98 distinct products, got 99"),
         ({"status": None}, "status: wanted one of pending, .*cancelled, got NoneType None"),
         ({"status": "lost"}, "status: wanted one of pending, .*cancelled, got str 'lost'"),
@@ -117,7 +117,7 @@ def test_what_poison_quotes_is_bounded() -> None:
 
 
 def test_a_line_is_poison_also_for_what_nobody_needs_of_it() -> None:
-    with pytest.raises(InvalidRecord, match="items: wanted base64 text"):
+    with pytest.raises(InvalidRecord, match=r"items\[0\].photo: wanted base64 text"):
         parse(items=[{**line(), "photo": Raw({"B": "*"})}])
 
 
@@ -181,6 +181,6 @@ def test_lines_are_read_alike_by_the_quick_look_and_the_close_one(items: dict[st
         except InvalidRecord:
             return "poison"
 
-    with patch("shop.orders._plain_lines", return_value=None):
+    with patch("tablestream.image._plain_row", return_value=None):
         expected = read()
     assert read() == expected

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from shop.cases import InventoryCounts
-from shop.effects import Request
+from shop.effects import Reserve
 from shop.ledger import Item, Stock
 from shop.orders import OrderKey, OrderLine
 from shop.packing import Transaction
 from shop.reservations import Reservations
 from shop.steps import Target, Verdict
 from shop.transactions import Refusal
+from tablestream.sink import Effect
 
 TEA = Target(product_id="tea")
 
 
-def wanting(number: int, units: int) -> Request:
-    return Request(OrderKey("USER", f"ORDER#{number}"), "event", (OrderLine("tea", units),))
+def wanting(number: int, units: int) -> Effect[Reserve]:
+    return Effect(Reserve(OrderKey("USER", f"ORDER#{number}"), (OrderLine("tea", units),)), f"effect-{number}")
 
 
 def stock(available: int) -> Item:

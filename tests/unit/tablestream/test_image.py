@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tablestream import Change, Image, InvalidRecord
-from tablestream.image import MAX_DEPTH, same_value
+from tablestream.image import MAX_DEPTH, same_value, whole
 from tablestream.testing import Raw, image, modified
 
 NUMBERS = st.one_of(
@@ -171,23 +171,62 @@ def test_its_repr_names_attributes_and_no_values() -> None:
     assert repr(Image(image({"name": "Jane Doe", "email": "jane@example.com"}))) == "Image(email, name)"
 
 
-def test_a_parser_runs_once_for_each_image() -> None:
-    calls: list[Image] = []
-
-    def parser(read: Image) -> int:
-        calls.append(read)
-        return len(calls)
-
-    read, other = Image({}), Image({})
-    assert [read.parsed(parser), read.parsed(parser), other.parsed(parser)] == [1, 1, 2]
-    assert read.parsed(lambda _image: "another") == "another"
+LINES = [{"id": "tea", "units": 2, "price": Decimal("4.50")}, {"id": "cup", "units": Decimal("1E+1"), "tags": {"a"}}]
 
 
-def test_a_parser_that_raises_is_asked_again() -> None:
-    read = Image({"n": {"N": "NaN"}})
-    for _ in range(2):
-        with pytest.raises(InvalidRecord):
-            read.parsed(lambda made: made["n"])
+def test_rows_of_a_list_are_tuples_of_the_named_attributes() -> None:
+    read = Image(image({"lines": LINES}))
+    assert read.rows("lines", id=str, units=int) == [("tea", 2), ("cup", 10)]
+    assert [type(units) for _, units in read.rows("lines", id=str, units=int)] == [int, int]
+    assert read.rows("lines", units=Decimal, id=str) == [(Decimal(2), "tea"), (Decimal(10), "cup")]
+    assert Image(image({"lines": []})).rows("lines", id=str) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (bool, True),
+        (bytes, b"x"),
+        (list, ["x"]),
+        (frozenset, frozenset({"x"})),
+        (dict, {"x": 1}),
+        (Decimal, Decimal("1.5")),
+    ],
+)
+def test_rows_hold_any_kind_of_value(kind: type, value: Any) -> None:
+    assert Image(image({"rows": [{"value": value}]})).rows("rows", value=kind) == [(value,)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (None, "rows: wanted a list of maps, got NoneType None"),
+        ("text", "rows: wanted a list of maps, got str 'text'"),
+        ([{"id": "a", "units": 1}, "text"], r"rows\[1\]: wanted a map, got str 'text'"),
+        ([{"units": 1}], r"rows\[0\].id: wanted text, got NoneType None"),
+        ([{"id": 5, "units": 1}], r"rows\[0\].id: wanted text, got int 5"),
+        ([{"id": "a", "units": Decimal("1.5")}], r"rows\[0\].units: wanted a whole number, got Decimal"),
+        ([{"id": "a", "units": True}], r"rows\[0\].units: wanted a whole number, got bool True"),
+        ([{"id": "a", "units": Raw({"N": "NaN"})}], r"rows\[0\].units: wanted a number, got str 'NaN'"),
+        ([{"id": "a", "units": Raw({"N": "1", "S": "1"})}], r"rows\[0\].units: wanted one type tag"),
+        ([{"id": "a", "units": 1, "x": Raw({"B": "*"})}], r"rows\[0\].x: wanted base64 text"),
+        ([{"id": "a", "units": 1, "x": Raw({"N": "one"})}], r"rows\[0\].x: wanted a number"),
+        ([Raw({"M": {}, "S": "x"})], r"rows\[0\]: wanted one type tag"),
+    ],
+)
+def test_rows_say_which_value_is_not_as_wanted(rows: Any, told: str) -> None:
+    read = Image({} if rows is None else image({"rows": rows}))
+    with pytest.raises(InvalidRecord, match=f"^(attribute )?{told}"):
+        read.rows("rows", id=str, units=int)
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [(10, 10), (Decimal("10.0"), 10), (Decimal("1E+1"), 10), (Decimal("1.5"), None), (True, None), ("10", None)],
+)
+def test_a_whole_number_is_whole_however_it_is_written(value: object, number: int | None) -> None:
+    assert whole(value) == number
+    assert type(whole(value)) is type(number)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,11 @@
+"""The worker of this project with the shop's own handlers: orders read and checked whole, and messages composed."""
+
+from __future__ import annotations
+
+from benchmarks.contenders.stubs import worker
+from shop.effects import Message, Release, Reserve
+from shop.handlers import router
+from tablestream.collector import spare_batches
+
+handler = worker(router, (Reserve, Release), (Message,))
+spare_batches()
