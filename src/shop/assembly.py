@@ -16,7 +16,7 @@ from tablestream.dynamodb import DynamoDBJournal
 from tablestream.dynamodb.client import LazyClient, dynamodb_client, session, settings
 from tablestream.run import Clock, Parallel, ThreadParallel
 from tablestream.sinks import S3DeadLetters
-from tablestream.sinks._sns_form import write_form
+from tablestream.sinks.sns import write_form
 from tablestream.worker import Worker
 
 if TYPE_CHECKING:

@@ -109,6 +109,11 @@ class Task:
         sinks.insert(place, sink)
         self.effects.insert(place, Effect(value, self))
 
+    @property
+    def item(self) -> str:
+        """A hash of the identity of the item."""
+        return key_hash_of(self.record)
+
     def id_of(self, effect: Effect[Any]) -> str:
         """Return the id of one of the effects."""
         place = next(at for at, one in enumerate(self.effects) if one is effect)

@@ -23,6 +23,11 @@ E = TypeVar("E")
 class Identifies(Protocol):
     """Works out the ids of effects."""
 
+    @property
+    def item(self) -> str:
+        """A hash of the identity of the item that the record is of."""
+        ...
+
     def id_of(self, effect: Effect[Any]) -> str:
         """Return the id of an effect."""
         ...
@@ -36,19 +41,22 @@ class Effect(Generic[E]):
     text; otherwise a fingerprint of what the value holds. Among equal keys of one record it ends in a number.
     """
 
-    __slots__ = ("_id", "value")
+    __slots__ = ("_record", "value")
 
-    def __init__(self, value: E, id: str | Identifies) -> None:  # noqa: A002 -- it is the effect's id
-        """Take the value and the id, or what works it out when somebody asks."""
+    def __init__(self, value: E, record: str | Identifies) -> None:
+        """Take the value, and what works out the id when somebody asks, or the id itself."""
         self.value = value
-        self._id = id
+        self._record = record
 
     @property
     def id(self) -> str:
         """The id; it can be longer than what a service takes: hash it for that."""
-        if not isinstance(self._id, str):
-            self._id = self._id.id_of(self)
-        return self._id
+        return self._record if isinstance(self._record, str) else self._record.id_of(self)
+
+    @property
+    def item(self) -> str:
+        """A short hash of the item's table and key: the same for all changes of an item."""
+        return self._record if isinstance(self._record, str) else self._record.item
 
     def __repr__(self) -> str:
         """Leave out the value: it may hold personal data."""

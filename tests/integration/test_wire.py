@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tablestream.dynamodb.client import DYNAMODB_OPERATIONS, write_json
-from tablestream.sinks._sns_form import quoted, write_form
+from tablestream.sinks.sns import quoted, write_form
 
 KEY = {"pk": {"S": "USER#é\u2028"}, "sk": {"S": "ORDER#1"}}
 REQUESTS: dict[str, dict[str, Any]] = {

@@ -1,0 +1,90 @@
+"""SNS, SQS and EventBridge as their sinks call them, in memory: one fake, three faces."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from tablestream import Sink
+from tablestream.sinks import Event, EventBus, Message, Queue, Topic
+
+
+def failure(code: str, status: int = 400) -> ClientError:
+    error: Any = {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(error, "Call")
+
+
+@dataclass
+class FakeService:
+    """Takes entries; `faults` are raised one a call, `refused` are codes by text, `invalid` fails the whole call."""
+
+    calls: list[list[str]] = field(default_factory=list)
+    """The texts of each call that was taken, in order."""
+    entries: list[Mapping[str, Any]] = field(default_factory=list)
+    faults: list[Exception | None] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    refused_once: dict[str, str] = field(default_factory=dict)
+    silent_about: set[str] = field(default_factory=set)
+    invalid: set[str] = field(default_factory=set)
+
+    def take(self, entries: list[Any], text_of: Callable[[Any], str]) -> list[tuple[Any, str | None]]:
+        """Return each entry that the answer speaks of, with its error code if it was refused."""
+        assert 1 <= len(entries) <= 10
+        fault = self.faults.pop(0) if self.faults else None
+        if fault is not None:
+            raise fault
+        texts = [text_of(entry) for entry in entries]
+        if self.invalid & {*texts}:
+            raise failure("InvalidParameterValue")
+        self.calls.append(texts)
+        self.entries += entries
+        codes = [self.refused.get(text) or self.refused_once.pop(text, None) for text in texts]
+        return [
+            (entry, code)
+            for entry, code, text in zip(entries, codes, texts, strict=True)
+            if text not in self.silent_about
+        ]
+
+    def publish_batch(self, *, TopicArn: str, PublishBatchRequestEntries: list[Any]) -> Any:  # noqa: N803 -- boto3's
+        assert TopicArn == TOPIC
+        return _by_id(self.take(PublishBatchRequestEntries, lambda entry: json.loads(entry["Message"])["text"]))
+
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[Any]) -> Any:  # noqa: N803 -- boto3's
+        assert QueueUrl.startswith("https://")
+        return _by_id(self.take(Entries, lambda entry: json.loads(entry["MessageBody"])["text"]))
+
+    def put_events(self, *, Entries: list[Any]) -> Any:  # noqa: N803 -- boto3's
+        told = self.take(Entries, lambda entry: json.loads(entry["Detail"])["text"])
+        return {"Entries": [{"EventId": "e"} if code is None else {"ErrorCode": code} for _, code in told]}
+
+
+def _by_id(told: list[tuple[Any, str | None]]) -> Any:
+    return {
+        "Successful": [{"Id": entry["Id"], "MessageId": "m"} for entry, code in told if code is None],
+        "Failed": [
+            {"Id": entry["Id"], "Code": code, "SenderFault": code.startswith("Invalid")}
+            for entry, code in told
+            if code is not None
+        ],
+    }
+
+
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:sales"
+QUEUE = "https://sqs.eu-central-1.amazonaws.com/123456789012/sales"
+BUS = "arn:aws:events:eu-central-1:123456789012:event-bus/sales"
+
+SINKS: Mapping[str, Callable[[Any], Sink]] = {
+    "sns": lambda client: Topic(TOPIC, client),
+    "sqs": lambda client: Queue(QUEUE, client),
+    "eventbridge": lambda client: EventBus(BUS, client),
+}
+
+
+def effect(service: str, text: str, **fields: Any) -> Message | Event:
+    """Return an effect of a service's sink that says a text."""
+    said = {"text": text, **fields}
+    return Event("said", said) if service == "eventbridge" else Message(said, {"type": "said"})
