@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from tablestream.local.actions import Action, Answered, Discard, FunctionError, Invoke, Outcome, Record
-from tablestream.local.delivery import ShardDelivery
-from tablestream.local.events import DeliveryEvent
-from tablestream.local.settings import MappingSettings
+from tablestream.local.delivery.events import DeliveryEvent
+from tablestream.local.delivery.mapping import MappingSettings
+from tablestream.local.delivery.protocol import Action, Answered, Discard, FunctionError, Invoke, Outcome, Record
+from tablestream.local.delivery.shard import ShardDelivery
 from tablestream.testing import CREATED, Raw, inserted
 
 SHARD = "shardId-00000001700000000000-abcdef01"

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tablestream.local.actions import Answered, FunctionError, Invoke, Outcome
-from tablestream.local.settings import DestinationKind
+from tablestream.local.delivery.mapping import DestinationKind
+from tablestream.local.delivery.protocol import Answered, FunctionError, Invoke, Outcome
 
 REPOSITORY = "localstack/localstack"
 COMMIT = "8b9a79f05846835cf4dff63ab7eefdde9df83783"

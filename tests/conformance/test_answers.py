@@ -6,8 +6,17 @@ from collections.abc import Callable
 
 import pytest
 
-from tablestream.local.actions import Answered, Condition, Discard, FunctionError, Invoke, Outcome, Throttled, TimedOut
-from tablestream.local.events import Advanced, Delivered, Retried, Split
+from tablestream.local.delivery.events import Advanced, Delivered, Retried, Split
+from tablestream.local.delivery.protocol import (
+    Answered,
+    Condition,
+    Discard,
+    FunctionError,
+    Invoke,
+    Outcome,
+    Throttled,
+    TimedOut,
+)
 from tablestream.testing import CREATED
 from tests.conformance.driver import ERROR, SUCCESS, Shard, failing, in_turn, numbers, record, records
 

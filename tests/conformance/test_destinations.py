@@ -7,9 +7,15 @@ from typing import Any
 
 import pytest
 
-from tablestream.local.actions import Answered, Outcome
-from tablestream.local.destinations import FailureContext, failure_body, failure_message, failure_object, object_key
-from tablestream.local.settings import DestinationKind
+from tablestream.local.delivery.mapping import DestinationKind
+from tablestream.local.delivery.on_failure import (
+    FailureContext,
+    failure_body,
+    failure_message,
+    failure_object,
+    object_key,
+)
+from tablestream.local.delivery.protocol import Answered, Outcome
 from tests.conformance.driver import ERROR, SHARD, STREAM, Shard, failing, record
 
 FUNCTION = "arn:aws:lambda:eu-west-1:111122223333:function:worker"

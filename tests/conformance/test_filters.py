@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tablestream.local.filters import FilterSet, InvalidFilterPattern, never_matching
-from tablestream.local.settings import MappingSettings, read_mapping
+from tablestream.local.delivery.filters import FilterSet, InvalidFilterPattern, never_matching
+from tablestream.local.delivery.mapping import MappingSettings, read_mapping
 from tablestream.testing import expired, inserted, modified, removed
 
 ORDER = {

@@ -9,9 +9,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tablestream.local.actions import Answered, Discard, Invoke, Outcome, Throttled, TimedOut
-from tablestream.local.delivery import ShardDelivery
-from tablestream.local.settings import MappingSettings
+from tablestream.local.delivery.mapping import MappingSettings
+from tablestream.local.delivery.protocol import Answered, Discard, Invoke, Outcome, Throttled, TimedOut
+from tablestream.local.delivery.shard import ShardDelivery
 from tablestream.testing import CREATED
 from tests.conformance.driver import ERROR, SHARD, STREAM, failing, numbers, record
 

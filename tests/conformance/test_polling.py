@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from tablestream.local.actions import Invoke, Outcome
-from tablestream.local.batches import PAYLOAD_LIMIT
-from tablestream.local.delivery import ShardDelivery
-from tablestream.local.events import Checkpointed, Filtered, Invoked
-from tablestream.local.settings import MappingSettings
+from tablestream.local.delivery.batch import PAYLOAD_LIMIT
+from tablestream.local.delivery.events import Checkpointed, Filtered, Invoked
+from tablestream.local.delivery.mapping import MappingSettings
+from tablestream.local.delivery.protocol import Invoke, Outcome
+from tablestream.local.delivery.shard import ShardDelivery
 from tablestream.testing import CREATED, inserted, modified, removed
 from tests.conformance.driver import ERROR, SHARD, STREAM, SUCCESS, Shard, failing, numbers, record, records
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from tablestream.local.actions import Record
-from tablestream.local.destinations import FailureContext, failure_body
-from tablestream.local.filters import FilterSet, InvalidFilterPattern
-from tablestream.local.records import to_lambda_record
-from tablestream.local.settings import Backoff
+from tablestream.local.delivery.filters import FilterSet, InvalidFilterPattern
+from tablestream.local.delivery.mapping import Backoff
+from tablestream.local.delivery.on_failure import FailureContext, failure_body
+from tablestream.local.delivery.protocol import Record
+from tablestream.local.trigger.records import to_lambda_record
 from tablestream.testing import CREATED
 from tests.conformance.driver import SHARD, STREAM, Shard, numbers
 from tests.conformance.recorded_patterns import PATTERNS

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tablestream.local.settings import (
+from tablestream.local.delivery.mapping import (
     Backoff,
     Destination,
     DestinationKind,

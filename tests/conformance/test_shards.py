@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tablestream.local.actions import Invoke
-from tablestream.local.delivery import ShardDelivery
-from tablestream.local.settings import MappingSettings, StartingPosition
-from tablestream.local.shards import Begin, Progress, ShardPlan
-from tablestream.local.source import After, Position, Shard, TrimHorizon
-from tablestream.local.synthetic import SyntheticSource
+from tablestream.local.delivery.mapping import MappingSettings, StartingPosition
+from tablestream.local.delivery.protocol import Invoke
+from tablestream.local.delivery.shard import ShardDelivery
+from tablestream.local.delivery.shards import Begin, Progress, ShardPlan
+from tablestream.local.trigger.memory_stream import SyntheticSource
+from tablestream.local.trigger.stream import After, Position, Shard, TrimHorizon
 from tests.conformance.driver import SUCCESS, numbers, records
 
 GRANDPARENT = Shard("grandparent", closed=True)

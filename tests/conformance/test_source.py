@@ -19,8 +19,9 @@ from boto3.dynamodb.types import TypeSerializer
 from botocore.config import Config
 from moto import mock_aws
 
-from tablestream.local.actions import Record
-from tablestream.local.source import (
+from tablestream.local.delivery.protocol import Record
+from tablestream.local.trigger.memory_stream import SyntheticSource
+from tablestream.local.trigger.stream import (
     After,
     BotoSource,
     IteratorExpired,
@@ -30,7 +31,6 @@ from tablestream.local.source import (
     StreamSource,
     TrimHorizon,
 )
-from tablestream.local.synthetic import SyntheticSource
 from tablestream.sizes import record_bytes
 from tablestream.testing import inserted, modified, removed
 from tests.conformance.driver import record, records

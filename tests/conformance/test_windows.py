@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tablestream.local.actions import Answered, Invoke, Outcome, Throttled, WindowContext
-from tablestream.local.events import WindowEnded
+from tablestream.local.delivery.events import WindowEnded
+from tablestream.local.delivery.protocol import Answered, Invoke, Outcome, Throttled, WindowContext
 from tests.conformance.driver import ERROR, SHARD, STREAM, Shard, in_turn, numbers, record
 
 START = 1_763_640_000.0  # a multiple of 60: 2025-11-20T12:00:00Z

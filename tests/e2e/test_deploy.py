@@ -14,8 +14,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tablestream.local.clients import Clients
-from tablestream.local.inbox import Inbox
 from tablestream.local.orders import Order, Shop
+from tablestream.local.trigger.inbox import Inbox
 from tablestream.testing import event, inserted
 from tests.e2e import sam
 from tests.e2e.emulator import MINISTACK, Emulator, deployable, emulator

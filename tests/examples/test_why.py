@@ -10,8 +10,8 @@ from examples.why.collecting import collecting
 from examples.why.ours import ours
 from examples.why.raising import raising
 from tablestream import TablestreamError
-from tablestream.local.actions import Answered, FunctionError, Invoke, Outcome
-from tablestream.local.destinations import FailureContext, failure_message
+from tablestream.local.delivery.on_failure import FailureContext, failure_message
+from tablestream.local.delivery.protocol import Answered, FunctionError, Invoke, Outcome
 from tablestream.testing import FakeContext, MemoryDeadLetters, MemoryJournal, Record, event, inserted, modified
 from tests.conformance.driver import Shard
 

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 from botocore.client import BaseClient
 
 from tablestream.dead_letters import DeadLetter
-from tablestream.local.actions import Condition, Discard
 from tablestream.local.clients import Clients
 from tablestream.local.cloud import Cloud
-from tablestream.local.destinations import FailureContext, failure_object, object_key
-from tablestream.local.inbox import Inbox
+from tablestream.local.delivery.on_failure import FailureContext, failure_object, object_key
+from tablestream.local.delivery.protocol import Condition, Discard
 from tablestream.local.lambda_api import LambdaApi
 from tablestream.local.letters import Bucket, Letter
 from tablestream.local.orders import Order, Shop, decode, encode
 from tablestream.local.runtime import Runtime
+from tablestream.local.trigger.inbox import Inbox
 from tablestream.run import Run
 from tablestream.sinks import S3DeadLetters
 from tablestream.testing import CREATED, Record, inserted, modified

@@ -15,13 +15,13 @@ from moto.dynamodbstreams.models import dynamodbstreams_backends
 
 from tablestream.local.clients import REGION
 from tablestream.local.cloud import Cloud
+from tablestream.local.delivery.mapping import read_mapping
 from tablestream.local.errors import TemplateError, UsageError
 from tablestream.local.faults import Fault
 from tablestream.local.orders import PRODUCTS, Order, Shop, encode
 from tablestream.local.parameters import parameter_values
 from tablestream.local.samconfig import parameter_overrides
 from tablestream.local.server import MOST_ITERATORS
-from tablestream.local.settings import read_mapping
 from tablestream.local.translate import translate
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from tablestream.local.cloud import Cloud
 from tablestream.local.containers import PREFIX, Reception, Unseen, bridge_address
 from tablestream.local.orders import Shop, restore
 from tablestream.local.samples import samples
-from tablestream.local.source import BotoSource, TrimHorizon
+from tablestream.local.trigger.stream import BotoSource, TrimHorizon
 from tests.cloudformation import TEMPLATE
 
 pytestmark = pytest.mark.integration

@@ -16,7 +16,7 @@ from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import Item
 
-from tablestream.local.corrections import correct_moto
+from tablestream.local.trigger.moto_quirks import correct_moto
 
 CHANGES = Path(__file__).parents[2] / "docs" / "moto"
 NEVER: dict[str, Any] = {"ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(pk)"}

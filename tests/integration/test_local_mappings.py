@@ -10,10 +10,10 @@ import pytest
 
 from tablestream.local.cloud import Cloud
 from tablestream.local.code import mention_of_failures
+from tablestream.local.delivery.mapping import InvalidSettings
 from tablestream.local.errors import TemplateError
-from tablestream.local.observations import Ended, Observation, Trouble
 from tablestream.local.running import Options, Running
-from tablestream.local.settings import InvalidSettings
+from tablestream.local.trigger.observations import Ended, Observation, Trouble
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tablestream.local.actions import Answered, Discard, Invoke
-from tablestream.local.reader import RELIST_SECONDS, StreamReader
-from tablestream.local.settings import MappingSettings
-from tablestream.local.synthetic import SyntheticSource
+from tablestream.local.delivery.mapping import MappingSettings
+from tablestream.local.delivery.protocol import Answered, Discard, Invoke
+from tablestream.local.trigger.memory_stream import SyntheticSource
+from tablestream.local.trigger.reader import RELIST_SECONDS, StreamReader
 from tablestream.testing import event, inserted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tablestream.local.settings import StartingPosition
-    from tablestream.local.shards import Progress
+    from tablestream.local.delivery.mapping import StartingPosition
+    from tablestream.local.delivery.shards import Progress
 
 pytestmark = pytest.mark.integration
 

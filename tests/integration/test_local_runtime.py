@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tablestream.local.actions import Answered, FunctionError, Throttled, TimedOut
 from tablestream.local.child import words_of
+from tablestream.local.delivery.protocol import Answered, FunctionError, Throttled, TimedOut
 from tablestream.local.functions import FunctionSpec
 from tablestream.local.runtime import Runtime
 

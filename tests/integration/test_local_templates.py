@@ -13,9 +13,9 @@ import pytest
 
 from tablestream.local.cloud import Cloud
 from tablestream.local.errors import TemplateError
-from tablestream.local.observations import Ended, Observation
 from tablestream.local.orders import Shop
 from tablestream.local.running import Options, Running, hurried
+from tablestream.local.trigger.observations import Ended, Observation
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]

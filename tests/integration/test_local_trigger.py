@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tablestream.local.actions import Answered, Throttled
 from tablestream.local.cloud import Cloud
-from tablestream.local.observations import Ended, GivenUp, Logged, Observation, Read, Trouble
+from tablestream.local.delivery.protocol import Answered, Throttled
 from tablestream.local.running import Options, Running, hurried
-from tablestream.local.source import BotoSource, TrimHorizon
+from tablestream.local.trigger.observations import Ended, GivenUp, Logged, Observation, Read, Trouble
+from tablestream.local.trigger.stream import BotoSource, TrimHorizon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tablestream.local.clients import Client
-    from tablestream.local.settings import MappingSettings
-    from tablestream.local.source import Page
+    from tablestream.local.delivery.mapping import MappingSettings
+    from tablestream.local.trigger.stream import Page
 
 pytestmark = pytest.mark.integration
 SOON = 20  # seconds no condition here ever needs; only a failing test waits for so long

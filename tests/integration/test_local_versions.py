@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from tablestream.local.cloud import Cloud
 from tablestream.local.errors import TemplateError
 from tablestream.local.lambda_api import LambdaApi
-from tablestream.local.observations import Ended, Observation
 from tablestream.local.running import Options, Running, hurried
+from tablestream.local.trigger.observations import Ended, Observation
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tablestream.local.actions import Answered, Condition, Discard, FunctionError, Invoke, Outcome, Throttled
 from tablestream.local.bystander import messages_told
 from tablestream.local.child import BOOTSTRAP
-from tablestream.local.delivery import ShardDelivery
-from tablestream.local.events import Filtered
+from tablestream.local.delivery.events import Filtered
+from tablestream.local.delivery.mapping import MappingSettings
+from tablestream.local.delivery.protocol import Answered, Condition, Discard, FunctionError, Invoke, Outcome, Throttled
+from tablestream.local.delivery.shard import ShardDelivery
 from tablestream.local.log_lines import readable
-from tablestream.local.observations import Ended, GivenUp, Logged, Read, Step
 from tablestream.local.runtime import Invocation
-from tablestream.local.settings import MappingSettings
 from tablestream.local.terminal import INDENT, put
+from tablestream.local.trigger.observations import Ended, GivenUp, Logged, Read, Step
 from tablestream.local.view import View
 from tablestream.testing import CREATED, inserted
 

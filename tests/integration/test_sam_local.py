@@ -15,8 +15,8 @@ import pytest
 from tablestream.local.bystander import place_samples
 from tablestream.local.clients import Clients
 from tablestream.local.cloud import Cloud
-from tablestream.local.inbox import Inbox
 from tablestream.local.orders import Shop
+from tablestream.local.trigger.inbox import Inbox
 from tests.cloudformation import TEMPLATE
 from tests.events_table import EVENTS
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tablestream.local.filters import FilterSet
+from tablestream.local.delivery.filters import FilterSet
 from tablestream.local.translate import translate
 from tablestream.testing import event, inserted, modified, removed
 from tests.actions import role_statements

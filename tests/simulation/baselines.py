@@ -17,7 +17,7 @@ from unittest.mock import patch
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig, idempotent_function
 
-from tablestream.local.settings import Backoff, Destination, DestinationKind, MappingSettings
+from tablestream.local.delivery.mapping import Backoff, Destination, DestinationKind, MappingSettings
 from tests.simulation.aws import IDEMPOTENCY
 from tests.simulation.candidates import Log, client
 from tests.simulation.invocation import Handler

@@ -14,7 +14,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from shop.assembly import Clients, assemble
 from shop.config import Config
-from tablestream.local.settings import Destination, DestinationKind, MappingSettings
+from tablestream.local.delivery.mapping import Destination, DestinationKind, MappingSettings
 from tests.simulation.aws import BUCKET, INVENTORY, JOURNAL, TOPIC
 from tests.simulation.invocation import Handler
 from tests.simulation.network import Client, Network

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from tablestream.local.actions import Answered, FunctionError, Outcome, TimedOut
+from tablestream.local.delivery.protocol import Answered, FunctionError, Outcome, TimedOut
 from tests.simulation.faults import Fault
 from tests.simulation.scheduler import Scheduler
 

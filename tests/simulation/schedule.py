@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from tablestream.local.actions import Answered, Outcome
+from tablestream.local.delivery.protocol import Answered, Outcome
 from tests.simulation.aws import Aws
 from tests.simulation.candidates import MARGIN_SECONDS, Candidate, Log
 from tests.simulation.faults import Fault, Plan, Regime

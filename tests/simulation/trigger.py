@@ -1,4 +1,4 @@
-"""The event source mapping of one schedule: shards, invocations, on-failure destination. `local.delivery` decides."""
+"""The event source mapping of one schedule: shards, invocations, on-failure destination. `delivery.shard` decides."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from tablestream.local.actions import Answered, Discard, FunctionError, Invoke, Outcome, Throttled
-from tablestream.local.delivery import ShardDelivery
-from tablestream.local.settings import DestinationKind, MappingSettings
+from tablestream.local.delivery.mapping import DestinationKind, MappingSettings
+from tablestream.local.delivery.protocol import Answered, Discard, FunctionError, Invoke, Outcome, Throttled
+from tablestream.local.delivery.shard import ShardDelivery
 from tests.simulation.aws import Aws
 from tests.simulation.faults import OF_INVOCATION, Fault, Plan
 from tests.simulation.invocation import Handler, Invocation, Record

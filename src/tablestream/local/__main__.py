@@ -23,9 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     from botocore.exceptions import BotoCoreError
 
+    from tablestream.local.delivery.filters import InvalidFilterPattern
+    from tablestream.local.delivery.mapping import InvalidSettings
     from tablestream.local.errors import UsageError
-    from tablestream.local.filters import InvalidFilterPattern
-    from tablestream.local.settings import InvalidSettings
 
     try:
         status: int = given.run(given)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from tablestream.local.clients import Clients
 from tablestream.local.containers import Unseen
-from tablestream.local.events import Advanced, Delivered
-from tablestream.local.inbox import Inbox
+from tablestream.local.delivery.events import Advanced, Delivered
 from tablestream.local.letters import PARKED, Bucket, News, put_letter
-from tablestream.local.observations import GivenUp, Step
 from tablestream.local.orders import Shop, id_in, restore
 from tablestream.local.program import Hint, command
 from tablestream.local.samples import samples
 from tablestream.local.terminal import put
+from tablestream.local.trigger.inbox import Inbox
+from tablestream.local.trigger.observations import GivenUp, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tablestream.local.cloud import Cloud
-    from tablestream.local.observations import Observation
+    from tablestream.local.trigger.observations import Observation
 
 SHOP_OUTPUTS = {"TableName", "InventoryTableName", "FailuresBucketName", "TopicArn"}
 GATHER_SECONDS = 0.2  # one look for several deliveries: the embedded AWS takes one request at a time

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from tablestream.local.audit import World
 from tablestream.local.clients import Clients
 from tablestream.local.cloud import Cloud
-from tablestream.local.inbox import Inbox
 from tablestream.local.letters import Bucket
 from tablestream.local.orders import Shop
 from tablestream.local.report import print_report
 from tablestream.local.running import Options, Running, hurried
 from tablestream.local.scenario import Scenario, ScenarioError
 from tablestream.local.terminal import console, put
+from tablestream.local.trigger.inbox import Inbox
 from tablestream.local.view import View
 from tablestream.local.watch import Watch
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tablestream.local.functions import FunctionSpec
-    from tablestream.local.observations import Observation
+    from tablestream.local.trigger.observations import Observation
 
 POLL_INTERVAL = 0.05  # seconds; nobody wants to wait for the documented rate here
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tablestream.local.cloud import Cloud
+    from tablestream.local.delivery.mapping import MappingSettings
     from tablestream.local.program import Hint
     from tablestream.local.running import Running
-    from tablestream.local.settings import MappingSettings
 
 _EXAMPLES: Mapping[str, Any] = {"S": "1", "N": "1", "B": "MQ=="}
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from tablestream.local.clients import Clients
 from tablestream.local.cloud import prepare_for_event
 from tablestream.local.errors import UsageError
-from tablestream.local.inbox import Inbox
 from tablestream.local.letters import Bucket, print_letters
 from tablestream.local.log_lines import readable
 from tablestream.local.orders import Shop, id_in
 from tablestream.local.runtime import Runtime
 from tablestream.local.signals import stop_signals
 from tablestream.local.terminal import console, put, table
+from tablestream.local.trigger.inbox import Inbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from werkzeug.wrappers import Request, Response
 
-from tablestream.local.actions import Throttled
+from tablestream.local.delivery.protocol import Throttled
 from tablestream.local.serving import Serving
 
 if TYPE_CHECKING:

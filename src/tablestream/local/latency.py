@@ -7,7 +7,7 @@ from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tablestream.local.observations import Ended, Read
+    from tablestream.local.trigger.observations import Ended, Read
 
 REMEMBERED = 10_000  # records
 FEWEST_FOR_TAIL = 20

@@ -10,11 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tablestream.local.clients import Clients
-from tablestream.local.inbox import Inbox
 from tablestream.local.letters import PARKED, Bucket, News
 from tablestream.local.orders import Order, Shop
 from tablestream.local.state import running
 from tablestream.local.terminal import console, put
+from tablestream.local.trigger.inbox import Inbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

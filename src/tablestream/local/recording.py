@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from tablestream.local.errors import UsageError
-from tablestream.local.observations import Ended
+from tablestream.local.trigger.observations import Ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tablestream.local.observations import Observation
+    from tablestream.local.trigger.observations import Observation
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from tablestream.local.code import mention_of_failures
-from tablestream.local.corrections import Corrections
-from tablestream.local.failures import FailureDestination
-from tablestream.local.filters import InvalidFilterPattern
-from tablestream.local.observations import Logged, Observation
+from tablestream.local.delivery.filters import InvalidFilterPattern
+from tablestream.local.delivery.mapping import InvalidSettings, MappingSettings, read_mapping
 from tablestream.local.runtime import Runtime
-from tablestream.local.settings import InvalidSettings, MappingSettings, read_mapping
-from tablestream.local.source import BotoSource, StreamGone, StreamSource
-from tablestream.local.trigger import POLL_INTERVAL, Trigger, Wiring, ignored_failures
+from tablestream.local.trigger.destinations import FailureDestination
+from tablestream.local.trigger.moto_quirks import Corrections
+from tablestream.local.trigger.observations import Logged, Observation
+from tablestream.local.trigger.poller import POLL_INTERVAL, Trigger, Wiring, ignored_failures
+from tablestream.local.trigger.stream import BotoSource, StreamGone, StreamSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,8 +9,8 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tablestream.local.actions import Answered, FunctionError, Outcome, Throttled, TimedOut
 from tablestream.local.child import HandlerTimeoutError, InitError, ProcessEndedError, Request
+from tablestream.local.delivery.protocol import Answered, FunctionError, Outcome, Throttled, TimedOut
 from tablestream.local.environments import Environments
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 
 from tablestream.local.clients import REGION
 from tablestream.local.containers import Reception
-from tablestream.local.corrections import correct_moto
 from tablestream.local.faults import Faults
 from tablestream.local.serving import App, Environ, Serving, StartResponse
+from tablestream.local.trigger.moto_quirks import correct_moto
 
 MOST_ITERATORS = 1000
 

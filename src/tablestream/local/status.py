@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tablestream.local.events import (
+from tablestream.local.delivery.events import (
     Advanced,
     Checkpointed,
     Delivered,
@@ -16,7 +16,7 @@ from tablestream.local.events import (
     Split,
 )
 from tablestream.local.latency import Latency
-from tablestream.local.observations import Ended, Observation, Read, Step
+from tablestream.local.trigger.observations import Ended, Observation, Read, Step
 
 LAST_DIGITS = 8  # of an id or a sequence number: enough to tell them apart on a screen
 

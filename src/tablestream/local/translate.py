@@ -2,7 +2,7 @@
 
 The SAM translator is the one AWS runs, so globals, defaults and generated resources come out as they do on deployment.
 Changed on the way: code is not uploaded (see `local.code`), event source mappings are taken out and kept aside (moto
-would push records to them on every write and empty the stream; `trigger.py` reads the stream instead), and what
+would push records to them on every write and empty the stream; `trigger` reads the stream instead), and what
 cannot be emulated becomes a stand-in that is named (see `tablestream.local.stand_ins`).
 """
 

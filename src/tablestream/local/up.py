@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tablestream.local.greeting import About
-    from tablestream.local.observations import Observation
+    from tablestream.local.trigger.observations import Observation
 
     Observe = Callable[[Observation], None]
 

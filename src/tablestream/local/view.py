@@ -11,13 +11,13 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from tablestream.local.actions import Condition, Throttled
 from tablestream.local.child import words_of
-from tablestream.local.events import Advanced, Delivered, Invoked, Retried, Split
+from tablestream.local.delivery.events import Advanced, Delivered, Invoked, Retried, Split
+from tablestream.local.delivery.protocol import Condition, Throttled
 from tablestream.local.log_lines import readable
-from tablestream.local.observations import Ended, GivenUp, Logged, Observation, Step, Trouble
 from tablestream.local.status import Status, short
 from tablestream.local.terminal import counted, put, wrapped
+from tablestream.local.trigger.observations import Ended, GivenUp, Logged, Observation, Step, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from tablestream.local.actions import Record
+    from tablestream.local.delivery.protocol import Record
     from tablestream.local.runtime import Invocation
 
 Line = tuple[float | None, Text]  # when, in unix seconds; None for what belongs to the line above

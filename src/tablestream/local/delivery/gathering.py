@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
-from tablestream.local.batches import PAYLOAD_LIMIT, Batch, Entry
-from tablestream.local.settings import MappingSettings
-from tablestream.local.windows import Window
+from tablestream.local.delivery.batch import PAYLOAD_LIMIT, Batch, Entry
+from tablestream.local.delivery.mapping import MappingSettings
+from tablestream.local.delivery.windows import Window
 
 
 class Gathering:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tablestream.local.actions import WindowContext
+from tablestream.local.delivery.protocol import WindowContext
 
 STATE_LIMIT = 1024 * 1024
 """Bytes of state a shard may keep (D)."""

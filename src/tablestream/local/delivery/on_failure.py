@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tablestream.local.actions import Condition, Discard, Record, iso_seconds
-from tablestream.local.settings import DestinationKind
+from tablestream.local.delivery.mapping import DestinationKind
+from tablestream.local.delivery.protocol import Condition, Discard, Record, iso_seconds
 
 
 @dataclass(frozen=True, slots=True)

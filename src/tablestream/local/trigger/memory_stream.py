@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tablestream.local.actions import Record
-from tablestream.local.source import (
+from tablestream.local.delivery.protocol import Record
+from tablestream.local.trigger.stream import (
     PAGE_LIMIT,
     After,
     IteratorExpired,
@@ -23,7 +23,7 @@ PAGE_BYTES = 1_000_000
 
 
 class SyntheticSource:
-    """A `local.source.StreamSource` that is written to by its test or simulator. Mutable: it is the stream."""
+    """A `trigger.stream.StreamSource` that is written to by its test or simulator. Mutable: it is the stream."""
 
     def __init__(self, stream_arn: str = "arn:aws:dynamodb:eu-west-1:111122223333:table/T/stream/2026-01-01") -> None:
         self.stream_arn = stream_arn

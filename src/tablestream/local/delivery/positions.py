@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from tablestream.local.actions import Record
-from tablestream.local.batches import Entry
+from tablestream.local.delivery.batch import Entry
+from tablestream.local.delivery.protocol import Record
 
 
 class Positions:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
 
-from tablestream.local.filters import FilterSet, never_matching
+from tablestream.local.delivery.filters import FilterSet, never_matching
 
 StartingPosition = Literal["TRIM_HORIZON", "LATEST"]
 

@@ -24,7 +24,7 @@ from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS, JSONSerializer
 from moto.dynamodb.exceptions import MockValidationException, ResourceNotFoundException
 from moto.dynamodb.models import DynamoDBBackend
 
-from tablestream.local.actions import Record
+from tablestream.local.delivery.protocol import Record
 
 if TYPE_CHECKING:
     from moto.core.model import StructureShape

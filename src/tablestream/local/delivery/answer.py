@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tablestream.local.actions import Answered, FunctionError, Outcome, Throttled, TimedOut
+from tablestream.local.delivery.protocol import Answered, FunctionError, Outcome, Throttled, TimedOut
 
 
 @dataclass(frozen=True, slots=True)

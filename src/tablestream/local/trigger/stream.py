@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tablestream.local.records import to_lambda_record, written_at
+from tablestream.local.trigger.records import to_lambda_record, written_at
 
 PAGE_LIMIT = 1000
 """Records GetRecords returns at most (rule 6, D)."""

@@ -6,14 +6,14 @@ import json
 import uuid
 from typing import TYPE_CHECKING
 
-from tablestream.local.destinations import FailureContext, failure_body, object_key
-from tablestream.local.settings import Destination, DestinationKind
+from tablestream.local.delivery.mapping import Destination, DestinationKind
+from tablestream.local.delivery.on_failure import FailureContext, failure_body, object_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tablestream.local.actions import Discard
     from tablestream.local.clients import Client
+    from tablestream.local.delivery.protocol import Discard
 
 
 class FailureDestination:

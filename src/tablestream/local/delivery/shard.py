@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from itertools import count
 from zlib import crc32
 
-from tablestream.local.actions import Action, Outcome, Record
-from tablestream.local.batches import PAYLOAD_LIMIT
-from tablestream.local.events import Checkpointed, DeliveryEvent, Filtered
-from tablestream.local.filters import FilterSet
-from tablestream.local.lanes import Lane, LaneContext
-from tablestream.local.positions import Positions
-from tablestream.local.settings import MappingSettings
+from tablestream.local.delivery.batch import PAYLOAD_LIMIT
+from tablestream.local.delivery.events import Checkpointed, DeliveryEvent, Filtered
+from tablestream.local.delivery.filters import FilterSet
+from tablestream.local.delivery.mapping import MappingSettings
+from tablestream.local.delivery.positions import Positions
+from tablestream.local.delivery.protocol import Action, Outcome, Record
+from tablestream.local.delivery.slot import Lane, LaneContext
 
 FEWEST_READ_AHEAD = 1000
 """Records that may always be held: GetRecords returns up to 1000 at once (rule 6)."""

@@ -1,6 +1,6 @@
 """What passes between the delivery state machine and whoever drives it: actions to carry out, outcomes to report back.
 
-The state machine decides; the driver (the trigger, or a simulator) does the I/O. See `tablestream.local.delivery`.
+The state machine decides; the driver (the trigger, or a simulator) does the I/O. See `delivery.shard`.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tablestream.local.settings import StartingPosition
-from tablestream.local.source import Shard
+from tablestream.local.delivery.mapping import StartingPosition
+from tablestream.local.trigger.stream import Shard
 
 
 @dataclass(frozen=True, slots=True)

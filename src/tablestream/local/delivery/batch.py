@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tablestream.local.actions import Record
+from tablestream.local.delivery.protocol import Record
 
 PAYLOAD_LIMIT = 6 * 1024 * 1024
 """Bytes a synchronous invocation takes (rule 8, D)."""

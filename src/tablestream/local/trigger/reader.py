@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tablestream.local.delivery import ShardDelivery
-from tablestream.local.shards import Begin, Progress, ShardPlan
-from tablestream.local.source import (
+from tablestream.local.delivery.shard import ShardDelivery
+from tablestream.local.delivery.shards import Begin, Progress, ShardPlan
+from tablestream.local.trigger.stream import (
     After,
     IteratorExpired,
     Position,
@@ -20,8 +20,8 @@ from tablestream.local.source import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tablestream.local.actions import Record
-    from tablestream.local.settings import MappingSettings
+    from tablestream.local.delivery.mapping import MappingSettings
+    from tablestream.local.delivery.protocol import Record
 
 RELIST_SECONDS = 5.0  # how often the stream is asked for new shards; a closed shard's children are looked for at once
 ERROR_SECONDS = 1.0  # after a read that failed

@@ -1,6 +1,6 @@
 """The stream trigger: a loop per event source mapping that reads the stream, invokes and retries as Lambda does.
 
-What happens next is decided by `local.delivery`; this module does the I/O. The loop sleeps until something is due or an
+What happens next is decided by `delivery.shard`; this module does the I/O. The loop sleeps until something is due or an
 invocation has ended: it never spins.
 """
 
@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tablestream.local.actions import Condition, Invoke
-from tablestream.local.destinations import FailureContext
-from tablestream.local.observations import Ended, GivenUp, Observation, Read, Step, Trouble
-from tablestream.local.reader import ERROR_SECONDS, StreamReader
+from tablestream.local.delivery.on_failure import FailureContext
+from tablestream.local.delivery.protocol import Condition, Invoke
+from tablestream.local.trigger.observations import Ended, GivenUp, Observation, Read, Step, Trouble
+from tablestream.local.trigger.reader import ERROR_SECONDS, StreamReader
 from tablestream.local.versions import LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tablestream.local.actions import Discard, Record
-    from tablestream.local.failures import FailureDestination
+    from tablestream.local.delivery.mapping import MappingSettings
+    from tablestream.local.delivery.protocol import Discard, Record
+    from tablestream.local.delivery.shards import Progress
     from tablestream.local.runtime import Invocation
-    from tablestream.local.settings import MappingSettings
-    from tablestream.local.shards import Progress
-    from tablestream.local.source import StreamSource
+    from tablestream.local.trigger.destinations import FailureDestination
+    from tablestream.local.trigger.stream import StreamSource
 
 POLL_INTERVAL = 0.25  # seconds: Lambda's base rate is 4 polls per second and shard (rule 6)
 LONGEST_WAIT = 5.0  # seconds between two looks at the stream, whatever else is (not) due

@@ -10,14 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tablestream.local.actions import Action, Condition, Discard, Invoke, Outcome
-from tablestream.local.answers import Failed, FailedFrom, NotStarted, Succeeded, read
-from tablestream.local.batches import Batch, Entry
-from tablestream.local.events import Advanced, Delivered, DeliveryEvent, Discarded, Invoked, Retried, Split, WindowEnded
-from tablestream.local.gathering import Gathering
-from tablestream.local.positions import Positions
-from tablestream.local.settings import MappingSettings
-from tablestream.local.windows import Window
+from tablestream.local.delivery.answer import Failed, FailedFrom, NotStarted, Succeeded, read
+from tablestream.local.delivery.batch import Batch, Entry
+from tablestream.local.delivery.events import (
+    Advanced,
+    Delivered,
+    DeliveryEvent,
+    Discarded,
+    Invoked,
+    Retried,
+    Split,
+    WindowEnded,
+)
+from tablestream.local.delivery.gathering import Gathering
+from tablestream.local.delivery.mapping import MappingSettings
+from tablestream.local.delivery.positions import Positions
+from tablestream.local.delivery.protocol import Action, Condition, Discard, Invoke, Outcome
+from tablestream.local.delivery.windows import Window
 
 
 class LaneContext:
