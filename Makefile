@@ -10,7 +10,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 SAM := .venv-sam/bin/sam
 ARGS ?=
-CODE := $(wildcard src ops examples tests benchmarks requirements/install.py)
+CODE := $(wildcard src examples tests benchmarks requirements/install.py)
 
 # Each asks a script of the standard library whether the layer is in place (some 50 ms) and installs it if not.
 INSTALL := $(PYTHON) requirements/install.py
@@ -46,11 +46,11 @@ status: ## Names, addresses and state of a running `make local`
 
 redrive: ## Its dead letters: ARGS=list, show, run or discard
 	@$(NEED_LOCAL)
-	@$(PY) -m tablestream.local exec $(PY) -m ops redrive $(or $(ARGS),list) --stack {stack}
+	@$(PY) -m tablestream.local exec $(PY) -m tablestream.ops redrive $(or $(ARGS),list) --stack {stack}
 
 replay: ## Send items of its table again, as if just inserted
 	@$(NEED_LOCAL)
-	@$(PY) -m tablestream.local exec $(PY) -m ops replay $(ARGS) --stack {stack}
+	@$(PY) -m tablestream.local exec $(PY) -m tablestream.ops replay $(ARGS) --stack {stack}
 
 fault: ## Make its AWS fail, to practise (ARGS=--help for more)
 	@$(NEED_LOCAL)
@@ -139,4 +139,4 @@ requirements: ## Compile requirements/*.in to hashed files
 
 clean: ## Remove what was built, and the virtual environments
 	@rm -rf .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov .local .bench .venv .venv-sam .venv-checkov .venv-ministack .venv-compile
-	@find $(wildcard src ops tests benchmarks requirements) -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find $(wildcard src tests benchmarks requirements) -name __pycache__ -type d -prune -exec rm -rf {} +

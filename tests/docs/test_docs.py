@@ -13,11 +13,9 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 # tests/aws is of the repository whose recordings the delivery rules quote.
-INLINE = re.compile(
-    r"`(?!tests/aws/)(?P<path>(?:src|tests|ops|docs|events|examples|benchmarks|requirements)/[^`\s*:]+)"
-)
+INLINE = re.compile(r"`(?!tests/aws/)(?P<path>(?:src|tests|docs|events|examples|benchmarks|requirements)/[^`\s*:]+)")
 MODULE = re.compile(r"`(?:[\w/]+/)?(?P<name>\w+\.py)`")
-FOLDERS = ("src", "tests", "ops", "examples", "benchmarks", "requirements")
+FOLDERS = ("src", "tests", "examples", "benchmarks", "requirements")
 TARGET = re.compile(r"^([a-z0-9-]+):", re.MULTILINE)
 MAKE = re.compile(r"(?:^ {4}|^|`)make ([a-z][a-z0-9-]*)", re.MULTILINE)
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
-from ops.guard import proven
-from ops.invoking import Answer, Broken, Head, Invoker, Reported, StoredLetter, Unreported, read
-from ops.terminal import OutcomeUnknownError, StoppedError, UsageError
+from tablestream.ops.guard import proven
+from tablestream.ops.invoking import Answer, Broken, Head, Invoker, Reported, StoredLetter, Unreported, read
+from tablestream.ops.terminal import OutcomeUnknownError, StoppedError, UsageError
 from tablestream.run import Backoff
 from tablestream.testing import FakeClock, inserted
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops.items import Maker
+from tablestream.ops.items import Maker
 from tablestream.testing import image, inserted
 
 

@@ -12,12 +12,12 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from ops.bucket import FailuresBucket
-from ops.guard import Ready, WatchfulClock, paced
-from ops.invoking import Invoke, Invoker, Reported
-from ops.lease import KEY, Lease
-from ops.pace import Pace
-from ops.terminal import Interrupt, OutcomeUnknownError, StoppedError, UsageError
+from tablestream.ops.bucket import FailuresBucket
+from tablestream.ops.guard import Ready, WatchfulClock, paced
+from tablestream.ops.invoking import Invoke, Invoker, Reported
+from tablestream.ops.lease import KEY, Lease
+from tablestream.ops.pace import Pace
+from tablestream.ops.terminal import Interrupt, OutcomeUnknownError, StoppedError, UsageError
 from tablestream.run import Backoff
 from tablestream.testing import FakeClock, inserted
 

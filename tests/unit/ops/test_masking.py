@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as some
 
-from ops.masking import masked
+from tablestream.ops.masking import masked
 from tablestream.testing import Raw, inserted
 
 SECRET = "s3cr3t"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ops.parked import Parked, Stored, UnreadableError, read
-from ops.planning import Plan, Planner, batches, marked
-from ops.selection import Selection, time_of
+from tablestream.ops.parked import Parked, Stored, UnreadableError, read
+from tablestream.ops.planning import Plan, Planner, batches, marked
+from tablestream.ops.selection import Selection, time_of
 from tablestream.testing import Record, inserted
 
 

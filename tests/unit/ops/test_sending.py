@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from ops.invoking import Answer, Broken, Head, Invoke, Reported, StoredLetter, Unreported
-from ops.parked import item_of
-from ops.sending import PendingRecord, RecordOutcome, Sender, Tally
-from ops.terminal import OutcomeUnknownError, StoppedError
+from tablestream.ops.invoking import Answer, Broken, Head, Invoke, Reported, StoredLetter, Unreported
+from tablestream.ops.parked import item_of
+from tablestream.ops.sending import PendingRecord, RecordOutcome, Sender, Tally
+from tablestream.ops.terminal import OutcomeUnknownError, StoppedError
 from tablestream.report import Outcome
 from tablestream.testing import event, inserted
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ops.terminal import (
+from tablestream.ops.terminal import (
     Column,
     ExitStatus,
     Interrupt,

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from ops.bucket import FailuresBucket
-from ops.parked import Identity, Kind, Parked, read
-from ops.planning import Entry, Plan, Source, batches, marked
-from ops.sending import PendingRecord, RecordOutcome, Sender, Tally
-from ops.settling import Settler
 from tablestream.change import RawRecord
 from tablestream.chunks import chunks
+from tablestream.ops.bucket import FailuresBucket
+from tablestream.ops.parked import Identity, Kind, Parked, read
+from tablestream.ops.planning import Entry, Plan, Source, batches, marked
+from tablestream.ops.sending import PendingRecord, RecordOutcome, Sender, Tally
+from tablestream.ops.settling import Settler
 from tablestream.report import Outcome
 from tablestream.run import Clock
 

@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ops.parked import Identity, Parked, identity_of, item_of
 from tablestream.change import RawRecord
 from tablestream.dead_letters import FIRST_TIME, iso
+from tablestream.ops.parked import Identity, Parked, identity_of, item_of
 
 MAX_BYTES = 5_500_000
 """Of one event. Lambda takes 6 MB in a synchronous invocation (Lambda quotas)."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import math
 
-from ops.aws import Aws, Given
-from ops.lease import LONGEST_SECONDS
-from ops.selection import Selection, time_of
-from ops.terminal import UsageError
+from tablestream.ops.aws import Aws, Given
+from tablestream.ops.lease import LONGEST_SECONDS
+from tablestream.ops.selection import Selection, time_of
+from tablestream.ops.terminal import UsageError
 
 
 def add_resources(parser: argparse.ArgumentParser, *names: str) -> None:

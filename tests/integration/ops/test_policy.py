@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
-from ops.__main__ import main
 from tablestream.local.faults import Fault
-from tests.integration.redrive_bench import Bench, bench
+from tablestream.ops.__main__ import main
+from tests.integration.ops.bench import Bench, bench
 
-DOCS = Path(__file__).parents[2] / "docs" / "redrive.md"
+DOCS = Path(__file__).parents[3] / "docs" / "redrive.md"
 STACK = ("--stack", "tablestream")
 S3_ACTIONS = {
     "HeadObject": "s3:GetObject",

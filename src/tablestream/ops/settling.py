@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ops.bucket import FailuresBucket
-from ops.parked import Parked, identity_of, read
-from ops.planning import Source
+from tablestream.ops.bucket import FailuresBucket
+from tablestream.ops.parked import Parked, identity_of, read
+from tablestream.ops.planning import Source
 from tablestream.run import Clock
 
 REDRIVEN = "redriven/"

@@ -1,6 +1,6 @@
 """Runs the operator's tools and kills itself at one of their AWS calls.
 
-`python -m tests.integration.killed_ops Invoke 2 during redrive run …`; the number counts the calls of that operation.
+`python -m tests.integration.ops.killed Invoke 2 during redrive run …`; the number counts the calls of that operation.
 `before`: the call is not sent; `during`: it is sent, and its answer is not waited for; `after`: it is done.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from botocore.client import BaseClient
 
-from ops.__main__ import main
+from tablestream.ops.__main__ import main
 
 SOON = 0.05
 

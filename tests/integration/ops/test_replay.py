@@ -1,4 +1,4 @@
-"""`python -m ops replay` against the whole stack: the worker is the real one, in a process of its own."""
+"""`python -m tablestream.ops replay` against the whole stack: the worker is the real one, in a process of its own."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from ops.__main__ import main
 from tablestream.local.faults import Fault
 from tablestream.local.orders import Order
-from tests.integration.redrive_bench import STOCK, Bench, bench, interrupting
+from tablestream.ops.__main__ import main
+from tests.integration.ops.bench import STOCK, Bench, bench, interrupting
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STACK = ("--stack", "tablestream")
 SCAN = ("scan", "--segments", "3")
 LEASE = ("--lease-seconds", "2")  # an invocation here takes a tenth of one
@@ -167,7 +167,7 @@ def test_a_killed_replay_goes_on_and_doubles_nothing(fresh: Bench, replay: Ops, 
         fresh.placed(f"o-{number:02d}", number)
     command = [*SCAN, "--batch-size", "2", "--rate", "0", "--notify", *LEASE]
     killed = subprocess.run(
-        [sys.executable, "-m", "tests.integration.killed_ops", *map(str, point), "replay", *command, *STACK],
+        [sys.executable, "-m", "tests.integration.ops.killed", *map(str, point), "replay", *command, *STACK],
         env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"},
         check=False,
         capture_output=True,

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ops.bucket import FailuresBucket
-from ops.parked import PREFIXES, Kind, Parked, UnreadableError, created_of, read
 from tablestream.dead_letters import iso
+from tablestream.ops.bucket import FailuresBucket
+from tablestream.ops.parked import PREFIXES, Kind, Parked, UnreadableError, created_of, read
 
 
 @dataclass(slots=True)

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
-from ops.items import Maker, entity_of
-from ops.parked import item_of
-from ops.planning import MAX_BYTES
-from ops.sending import PendingRecord, RecordOutcome, Sender, Tally
-from ops.sources import Cursor, Page, Source
-from ops.state import State
-from ops.terminal import OutcomeUnknownError
+from tablestream.ops.items import Maker, entity_of
+from tablestream.ops.parked import item_of
+from tablestream.ops.planning import MAX_BYTES
+from tablestream.ops.sending import PendingRecord, RecordOutcome, Sender, Tally
+from tablestream.ops.sources import Cursor, Page, Source
+from tablestream.ops.state import State
+from tablestream.ops.terminal import OutcomeUnknownError
 from tablestream.report import Outcome
 
 

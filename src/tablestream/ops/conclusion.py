@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops.sending import RecordOutcome, Tally
-from ops.terminal import ExitStatus, InterruptedRunError, StoppedError, Terminal
+from tablestream.ops.sending import RecordOutcome, Tally
+from tablestream.ops.terminal import ExitStatus, InterruptedRunError, StoppedError, Terminal
 from tablestream.report import Outcome
 
 

@@ -1,4 +1,4 @@
-"""`python -m ops replay query | scan | export`."""
+"""`python -m tablestream.ops replay query | scan | export`."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ops.arguments import add_json, add_resources, add_sending, aws_of, positive
-from ops.aws import Aws
-from ops.bucket import FailuresBucket
-from ops.conclusion import concluded, told
-from ops.guard import Ready, WatchfulClock, paced, proven
-from ops.items import Maker
-from ops.lease import Lease
-from ops.owner import owner
-from ops.pace import Pace
-from ops.replaying import Replaying
-from ops.sending import RecordOutcome, Sender, Tally
-from ops.sources import Export, Query, Scan, Source, Table
-from ops.state import State, default_path
-from ops.terminal import ExitStatus, StoppedError, Terminal, UsageError, interruptible
 from tablestream._version import __version__
 from tablestream.dead_letters import DeadLetter
+from tablestream.ops.arguments import add_json, add_resources, add_sending, aws_of, positive
+from tablestream.ops.aws import Aws
+from tablestream.ops.bucket import FailuresBucket
+from tablestream.ops.conclusion import concluded, told
+from tablestream.ops.guard import Ready, WatchfulClock, paced, proven
+from tablestream.ops.items import Maker
+from tablestream.ops.lease import Lease
+from tablestream.ops.owner import owner
+from tablestream.ops.pace import Pace
+from tablestream.ops.replaying import Replaying
+from tablestream.ops.sending import RecordOutcome, Sender, Tally
+from tablestream.ops.sources import Export, Query, Scan, Source, Table
+from tablestream.ops.state import State, default_path
+from tablestream.ops.terminal import ExitStatus, StoppedError, Terminal, UsageError, interruptible
 from tablestream.run import Deadline, Run, SystemClock
 from tablestream.sink import Done
 from tablestream.sinks import S3DeadLetters

@@ -15,16 +15,16 @@ from typing import Any
 
 import pytest
 
-from ops.invoking import Answer, Head, Invoke, Reported, StoredLetter
-from ops.items import Maker, as_key
-from ops.pace import Pace
-from ops.parked import identity_of
-from ops.replaying import Replaying
-from ops.sending import Sender, Tally
-from ops.sources import Export, Scan, Table
-from ops.state import State, default_path
-from ops.terminal import OutcomeUnknownError, StoppedError, UsageError
 from tablestream import Change
+from tablestream.ops.invoking import Answer, Head, Invoke, Reported, StoredLetter
+from tablestream.ops.items import Maker, as_key
+from tablestream.ops.pace import Pace
+from tablestream.ops.parked import identity_of
+from tablestream.ops.replaying import Replaying
+from tablestream.ops.sending import Sender, Tally
+from tablestream.ops.sources import Export, Scan, Table
+from tablestream.ops.state import State, default_path
+from tablestream.ops.terminal import OutcomeUnknownError, StoppedError, UsageError
 from tablestream.testing import FakeClock, image
 
 ARN = "arn:aws:dynamodb:eu-central-1:123456789012:table/orders"
@@ -188,7 +188,7 @@ def test_a_second_ctrl_c_waits_for_nothing_and_counts_what_is_under_way(
         begun.wait(60)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ops.replaying.wait", pressed)
+    monkeypatch.setattr("tablestream.ops.replaying.wait", pressed)
     replay = replaying(tmp_path / "s", FakeTable(PAGE), worker, 1)
     try:
         with pytest.raises(KeyboardInterrupt):

@@ -10,8 +10,8 @@ from functools import partial
 from itertools import islice
 from typing import Any, Protocol
 
-from ops.items import Item, as_json, as_key
-from ops.terminal import UsageError
+from tablestream.ops.items import Item, as_json, as_key
+from tablestream.ops.terminal import UsageError
 
 Client = Any
 """boto3 builds its classes at run time; the stubs know only services that are named literally."""

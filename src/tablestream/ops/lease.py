@@ -20,8 +20,8 @@ from typing import Any, Never
 
 from botocore.exceptions import ClientError
 
-from ops.bucket import MISSING, FailuresBucket, code_of
-from ops.terminal import OutcomeUnknownError, StoppedError, UsageError
+from tablestream.ops.bucket import MISSING, FailuresBucket, code_of
+from tablestream.ops.terminal import OutcomeUnknownError, StoppedError, UsageError
 from tablestream.run import Clock
 
 KEY = "redrive/lease.json"

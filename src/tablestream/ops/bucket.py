@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from ops.parked import Stored
+from tablestream.ops.parked import Stored
 from tablestream.run import Parallel, Sequential
 
 if TYPE_CHECKING:

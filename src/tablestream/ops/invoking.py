@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, HTTPClientError
 
-from ops.parked import Identity, named
-from ops.terminal import OutcomeUnknownError, StoppedError
 from tablestream.change import RawRecord
 from tablestream.errors import ConfigurationError, InvalidEvent, NoProgress, SystemicFailure
+from tablestream.ops.parked import Identity, named
+from tablestream.ops.terminal import OutcomeUnknownError, StoppedError
 from tablestream.run import Backoff, Clock, Deadline
 
 MAX_REQUEST_BYTES = 6_291_456

@@ -32,7 +32,7 @@ from tablestream.testing import CREATED, Record, inserted, modified
 if TYPE_CHECKING:
     import pytest
 
-TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+TEMPLATE = Path(__file__).parents[3] / "template.yaml"
 STOCK = 1000
 
 

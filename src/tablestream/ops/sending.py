@@ -18,10 +18,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ops.invoking import Answer, Broken, Head, Invoke, Reported, Unreported
-from ops.parked import Identity, identity_of
-from ops.terminal import OutcomeUnknownError, StoppedError
 from tablestream.change import RawRecord
+from tablestream.ops.invoking import Answer, Broken, Head, Invoke, Reported, Unreported
+from tablestream.ops.parked import Identity, identity_of
+from tablestream.ops.terminal import OutcomeUnknownError, StoppedError
 from tablestream.report import Outcome
 
 DEFAULT_PATIENCE = 5

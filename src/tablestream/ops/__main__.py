@@ -1,4 +1,4 @@
-"""The command line: `python -m ops redrive …` and `python -m ops replay …`."""
+"""The command line: `python -m tablestream.ops redrive …` and `python -m tablestream.ops replay …`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops import redrive_command, replay_command
-from ops.arguments import add_break_lease, add_filters, add_json, add_resources, add_sending
-from ops.terminal import ExitStatus, InterruptedRunError, StoppedError, Terminal, UsageError
 from tablestream._version import __version__
+from tablestream.ops import redrive_command, replay_command
+from tablestream.ops.arguments import add_break_lease, add_filters, add_json, add_resources, add_sending
+from tablestream.ops.terminal import ExitStatus, InterruptedRunError, StoppedError, Terminal, UsageError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,7 +54,7 @@ def run() -> NoReturn:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m ops", description="The operator's tools.")
+    parser = argparse.ArgumentParser(prog="python -m tablestream.ops", description="The operator's tools.")
     parser.add_argument("--version", action="version", version=f"tablestream {__version__}")
     tools = parser.add_subparsers(dest="tool", required=True)
     _add_redrive(

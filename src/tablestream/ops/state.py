@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ops.sending import Tally
-from ops.sources import Cursor
-from ops.terminal import UsageError
+from tablestream.ops.sending import Tally
+from tablestream.ops.sources import Cursor
+from tablestream.ops.terminal import UsageError
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""`python -m ops redrive` against the whole stack: the worker is the real one, in a process of its own."""
+"""`python -m tablestream.ops redrive` against the whole stack: the worker is the real one, in a process of its own."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from ops.__main__ import main
 from tablestream.local.faults import Fault
+from tablestream.ops.__main__ import main
 from tablestream.testing import CREATED
-from tests.integration.redrive_bench import STOCK, Bench, bench, interrupting
+from tests.integration.ops.bench import STOCK, Bench, bench, interrupting
 
 POISON = -1
 
@@ -273,7 +273,7 @@ def test_a_worker_that_does_not_report_is_refused_before_anything_is_sent(
     fresh: Bench, ops: Ops, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = fresh.park(fresh.placed("a", 1))
-    monkeypatch.setattr("ops.invoking.REPORT", {})  # so that the worker answers as an older one does
+    monkeypatch.setattr("tablestream.ops.invoking.REPORT", {})  # so that the worker answers as an older one does
     assert ops("run") == 2
     assert "does not say which records became dead letters" in capsys.readouterr().err
     assert fresh.left() == [key]

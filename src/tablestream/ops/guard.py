@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ops.invoking import Answer, Broken, Invoke, Unreported
-from ops.lease import Lease
-from ops.pace import Pace
-from ops.terminal import Interrupt, StoppedError, UsageError
 from tablestream.change import RawRecord
+from tablestream.ops.invoking import Answer, Broken, Invoke, Unreported
+from tablestream.ops.lease import Lease
+from tablestream.ops.pace import Pace
+from tablestream.ops.terminal import Interrupt, StoppedError, UsageError
 from tablestream.run import Clock
 
 _NAP = 1.0

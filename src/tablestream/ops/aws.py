@@ -10,8 +10,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from ops.invoking import Invoker
-from ops.terminal import UsageError
+from tablestream.ops.invoking import Invoker
+from tablestream.ops.terminal import UsageError
 from tablestream.run import Clock
 
 _LONGEST = 900.0

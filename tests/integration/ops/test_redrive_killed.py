@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from ops.__main__ import main
 from tablestream.local.faults import Fault
-from tests.integration.redrive_bench import STOCK, Bench, bench
+from tablestream.ops.__main__ import main
+from tests.integration.ops.bench import STOCK, Bench, bench
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LEASE = "2"  # seconds: an invocation here takes a tenth of one
 POINTS = [
     ("GetObject", 6, "after"),  # the plan is made, nothing is sent
@@ -60,7 +60,7 @@ COMMAND = ["redrive", "run", "--stack", "tablestream", "--batch-size", "3", "--r
 
 def kill(point: Point) -> None:
     killed = subprocess.run(
-        [sys.executable, "-m", "tests.integration.killed_ops", *map(str, point), *COMMAND],
+        [sys.executable, "-m", "tests.integration.ops.killed", *map(str, point), *COMMAND],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"},
         check=False,

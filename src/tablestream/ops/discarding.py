@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from ops.bucket import FailuresBucket
-from ops.parked import Parked
-from ops.sending import Tally
 from tablestream.chunks import chunks
+from tablestream.ops.bucket import FailuresBucket
+from tablestream.ops.parked import Parked
+from tablestream.ops.sending import Tally
 from tablestream.run import Clock
 
 DISCARDED = "discarded/"

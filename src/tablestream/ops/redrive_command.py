@@ -1,4 +1,4 @@
-"""`python -m ops redrive list | show | run | discard`."""
+"""`python -m tablestream.ops redrive list | show | run | discard`."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ops.arguments import aws_of, selection_of
-from ops.aws import Aws
-from ops.bucket import FailuresBucket
-from ops.conclusion import concluded, told
-from ops.discarding import Discard, Doomed
-from ops.guard import Ready, WatchfulClock, paced, proven
-from ops.lease import Lease
-from ops.listing import Group, Unreadable, fields_of, groups_of, parked_in, row_of
-from ops.masking import masked
-from ops.owner import owner
-from ops.pace import Pace
-from ops.parked import NONE, PREFIXES, Kind, Parked, UnreadableError, read
-from ops.planning import Plan, Planner, batches
-from ops.redriving import Redrive
-from ops.selection import Selection
-from ops.sending import RecordOutcome, Sender, Tally
-from ops.terminal import Column, ExitStatus, Interrupt, Terminal, UsageError, age, interruptible
+from tablestream.ops.arguments import aws_of, selection_of
+from tablestream.ops.aws import Aws
+from tablestream.ops.bucket import FailuresBucket
+from tablestream.ops.conclusion import concluded, told
+from tablestream.ops.discarding import Discard, Doomed
+from tablestream.ops.guard import Ready, WatchfulClock, paced, proven
+from tablestream.ops.lease import Lease
+from tablestream.ops.listing import Group, Unreadable, fields_of, groups_of, parked_in, row_of
+from tablestream.ops.masking import masked
+from tablestream.ops.owner import owner
+from tablestream.ops.pace import Pace
+from tablestream.ops.parked import NONE, PREFIXES, Kind, Parked, UnreadableError, read
+from tablestream.ops.planning import Plan, Planner, batches
+from tablestream.ops.redriving import Redrive
+from tablestream.ops.selection import Selection
+from tablestream.ops.sending import RecordOutcome, Sender, Tally
+from tablestream.ops.terminal import Column, ExitStatus, Interrupt, Terminal, UsageError, age, interruptible
 from tablestream.run import SystemClock, ThreadParallel
 
 THREADS = 8

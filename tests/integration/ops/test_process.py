@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ops.__main__ import main
 from tablestream._version import __version__
-from tests.integration.redrive_bench import Bench, bench
+from tablestream.ops.__main__ import main
+from tests.integration.ops.bench import Bench, bench
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,7 +35,7 @@ def world() -> Iterator[Bench]:
 def started(world: Bench, *arguments: str, stdout: int, stderr: int) -> subprocess.Popen[bytes]:
     path = f"{ROOT}{os.pathsep}{ROOT / 'src'}"
     return subprocess.Popen(
-        [sys.executable, "-m", "ops", "redrive", *arguments, "--stack", "tablestream"],
+        [sys.executable, "-m", "tablestream.ops", "redrive", *arguments, "--stack", "tablestream"],
         env={**os.environ, **world.environment, "PYTHONPATH": path},
         stdout=stdout,
         stderr=stderr,

@@ -1,1 +1,0 @@
-"""The operator's tools: `python -m ops redrive` and `python -m ops replay`. Never deployed."""
