@@ -10,7 +10,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 SAM := .venv-sam/bin/sam
 ARGS ?=
-CODE := $(wildcard src examples tests benchmarks requirements/install.py)
+CODE := $(wildcard src demo examples tests tools benchmarks requirements/install.py)
 
 # Each asks a script of the standard library whether the layer is in place (some 50 ms) and installs it if not.
 INSTALL := $(PYTHON) requirements/install.py

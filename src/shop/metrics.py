@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from tablestream.report import Outcome
+from tablestream.report import RecordState
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Metrics
@@ -49,13 +49,13 @@ class Metric(StrEnum):
     """Actions that met another transaction on the same item. Many of them: fewer shards should share a product."""
 
 
-_OUTCOMES = {
-    Outcome.APPLIED: Metric.APPLIED,
-    Outcome.SKIPPED: Metric.SKIPPED,
-    Outcome.DUPLICATE: Metric.DUPLICATE,
-    Outcome.FAILED: Metric.FAILED,
-    Outcome.HELD_BACK: Metric.HELD_BACK,
-    Outcome.POISONED: Metric.DEAD_LETTERS,
+_STATES = {
+    RecordState.APPLIED: Metric.APPLIED,
+    RecordState.SKIPPED: Metric.SKIPPED,
+    RecordState.DUPLICATE: Metric.DUPLICATE,
+    RecordState.FAILED: Metric.FAILED,
+    RecordState.HELD_BACK: Metric.HELD_BACK,
+    RecordState.POISONED: Metric.DEAD_LETTERS,
 }
 
 
@@ -71,8 +71,8 @@ class Recorder:
     def report(self, report: Report) -> None:
         """Record an invocation."""
         self._count(Metric.RECORDS, report.records)
-        for outcome, metric in _OUTCOMES.items():
-            self._count(metric, report.count(outcome))
+        for state, metric in _STATES.items():
+            self._count(metric, report.count(state))
         self._count(Metric.INVOCATION_ERRORS, int(report.error_class is not None))
         self._count(Metric.JOURNALLED, report.journalled)
         if report.oldest_creation is not None:

@@ -17,7 +17,7 @@ from tablestream.errors import (
 )
 from tablestream.image import Image
 from tablestream.journal import Journal
-from tablestream.report import Outcome, Report, Verdict
+from tablestream.report import RecordOutcome, RecordState, Report
 from tablestream.router import Router
 from tablestream.run import Backoff, Clock, Deadline, Parallel, Run, Sequential, SystemClock, ThreadParallel
 from tablestream.sink import DONE, Answer, Done, Effect, Permanent, PermanentFailure, Sink, Transient, each
@@ -43,10 +43,11 @@ __all__ = [
     "Kind",
     "MissingAttribute",
     "NoProgress",
-    "Outcome",
     "Parallel",
     "Permanent",
     "PermanentFailure",
+    "RecordOutcome",
+    "RecordState",
     "Report",
     "Router",
     "Run",
@@ -57,7 +58,6 @@ __all__ = [
     "TablestreamError",
     "ThreadParallel",
     "Transient",
-    "Verdict",
     "Worker",
     "__version__",
     "each",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from tablestream._event import BOTH_IMAGES, check_record, check_table, is_plain
 from tablestream.change import (
     Change,
     RawRecord,
@@ -16,24 +16,12 @@ from tablestream.change import (
     item_key_of,
     key_hash_of,
     record_key_of,
-    table_arn_of,
 )
 from tablestream.errors import ConfigurationError, InvalidEvent, InvalidRecord
-from tablestream.report import Outcome, Verdict
+from tablestream.report import RecordOutcome, RecordState
 from tablestream.router import Handler, Route, Router
 from tablestream.sink import Effect, Sink, key_of, name_of, never_ran
 
-WANTED = (
-    "wanted an event of a DynamoDB stream trigger, {'Records': [{'eventSource': 'aws:dynamodb', 'dynamodb': {…}}, …]}"
-)
-MAX_SEQUENCE_NUMBER = 128
-"""The service model allows 40 digits; whatever is longer than this is not a sequence number."""
-
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)
-_SERVICE = re.compile(r"aws:[A-Za-z0-9_.-]{1,64}", re.ASCII)
-_TABLE_ARN = re.compile(r"arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]+:table/[A-Za-z0-9_.-]{1,255}", re.ASCII)
-_BOTH_IMAGES = "NEW_AND_OLD_IMAGES"
-_LESSER_VIEWS = frozenset({"KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE"})
 _NO_NAMES: frozenset[str] = frozenset()
 
 
@@ -57,7 +45,7 @@ class Task:
     """
 
     poison: Poison | None = None
-    outcome: Outcome | None = None
+    state: RecordState | None = None
     error: BaseException | None = None
     dead_letter = ""
     """The key of the dead letter, if one is stored."""
@@ -126,20 +114,20 @@ class Task:
 
     def fail(self, error: BaseException) -> None:
         """Leave the record to redelivery, because of an error."""
-        self.outcome = Outcome.FAILED
+        self.state = RecordState.FAILED
         self.error = error
 
-    def verdict(self) -> Verdict:
+    def record_outcome(self) -> RecordOutcome:
         """Return what became of the record."""
         sequence_number = self.record["dynamodb"]["SequenceNumber"]
-        outcome = self.outcome or Outcome.HELD_BACK
+        state = self.state or RecordState.HELD_BACK
         error_class, reason = "", ""
-        if outcome is Outcome.POISONED and self.poison:
+        if state is RecordState.POISONED and self.poison:
             error_class, reason = self.poison.error_class, self.poison.reason
         elif self.error is not None:
             error_class, reason = type(self.error).__name__, str(self.error)
-        return Verdict(
-            self.event_id, sequence_number, key_hash_of(self.record), outcome, error_class, reason, self.dead_letter
+        return RecordOutcome(
+            self.event_id, sequence_number, key_hash_of(self.record), state, error_class, reason, self.dead_letter
         )
 
 
@@ -151,8 +139,8 @@ class Check(Protocol):
         ...
 
 
-class Batch(NamedTuple):
-    """The tasks of an invocation: the changes of one item, its lane, in stream order.
+class Lanes(NamedTuple):
+    """The tasks of an invocation: the changes of one item are its lane, in stream order.
 
     Nearly every lane has one change. Those that have more, only, are made into lists.
     """
@@ -191,7 +179,7 @@ class Consumer:
     local_changes_only: bool = False
     """Whether changes that were made in another region of a global table are skipped."""
 
-    def take(self, records: Sequence[Any], systemic: Check) -> Batch:
+    def take(self, records: Sequence[Any], systemic: Check) -> Lanes:
         """Check the records of an event, call the handlers of each and lay out the lanes.
 
         Raises `InvalidEvent` for what is no batch of the table's stream, `ConfigurationError` for an effect that no
@@ -203,7 +191,7 @@ class Consumer:
         skips = self.local_changes_only or self.ignore_before is not None
         with_images = len(records) < 2  # noqa: PLR2004 -- one record without images is a bad record, several are a wrong stream
         for position, record in enumerate(records):
-            if not _is_plain(record, tables):
+            if not is_plain(record, tables):
                 self._check(record, position, tables)
             if not with_images:
                 with_images = "NewImage" in record["dynamodb"] or "OldImage" in record["dynamodb"]
@@ -212,19 +200,17 @@ class Consumer:
                 if task is not None:
                     tasks.append(task)
         if not with_images:
-            raise InvalidEvent(f"wanted a stream with the StreamViewType {_BOTH_IMAGES}, got no images in any record")
+            raise InvalidEvent(f"wanted a stream with the StreamViewType {BOTH_IMAGES}, got no images in any record")
         systemic.judge(tasks)
         heads, queues = _lanes(tasks, tables)
         kept = len(heads) + sum([len(lane) - 1 for lane in queues])
         by_hand = [task for task in tasks if "redriven" in task.record or "replayed" in task.record]
-        return Batch(heads, queues, len(records) - len(tasks), len(tasks) - kept, by_hand)
+        return Lanes(heads, queues, len(records) - len(tasks), len(tasks) - kept, by_hand)
 
     def _check(self, record: Any, position: int, tables: dict[str, str]) -> None:
         """Look carefully at a record that is not plain, or the first of its stream; remember which table that is of."""
-        _check_record(record, position)
-        arn = table_arn_of(record)
-        if self.table is not None and self.table not in (arn, arn.rpartition(":table/")[2]):
-            raise InvalidEvent(f"wanted records of the table {self.table}, got {_shown(arn, _TABLE_ARN)}")
+        check_record(record, position)
+        arn = check_table(record, self.table)
         source = record.get("eventSourceARN")
         if type(source) is str:
             tables[source] = arn
@@ -294,63 +280,6 @@ def _is_several(value: object) -> bool:
     return not single and hasattr(type(value), "__iter__")
 
 
-def records_of(event: object) -> list[Any]:
-    """Return the records of a Lambda event, which are still to be checked; raises `InvalidEvent` when it has none."""
-    if not isinstance(event, dict):
-        raise InvalidEvent(f"{WANTED}; got a {type(event).__name__}")
-    records = event.get("Records")
-    if not isinstance(records, list):
-        names = ", ".join(sorted(name for name in map(str, event) if _NAME.fullmatch(name))[:10])
-        got = "no Records" if records is None else f"Records of type {type(records).__name__}"
-        raise InvalidEvent(f"{WANTED}; got {got} in an event with the keys: {names or 'none'}")
-    return records
-
-
-def _is_plain(record: Any, tables: Mapping[str, str]) -> bool:
-    """Tell whether a record is as AWS sends them, of a stream that was seen before.
-
-    Anything else gets a careful look, which says what is wrong.
-    """
-    try:
-        stream = record["dynamodb"]
-        number = stream["SequenceNumber"]
-        plain: bool = (
-            record["eventSourceARN"] in tables
-            and record["eventSource"] == "aws:dynamodb"
-            and stream["StreamViewType"] == _BOTH_IMAGES
-            and number.isdigit()
-            and number.isascii()
-            and len(number) <= MAX_SEQUENCE_NUMBER
-        )
-    except (AttributeError, KeyError, TypeError):
-        return False
-    return plain
-
-
-def _check_record(record: Any, position: int) -> None:
-    if type(record) is not dict:
-        raise InvalidEvent(f"{WANTED}; record {position} is a {type(record).__name__}")
-    source = record.get("eventSource", record.get("EventSource", "aws:dynamodb"))
-    if source != "aws:dynamodb":
-        raise InvalidEvent(f"{WANTED}; record {position} comes from {_shown(source, _SERVICE)}")
-    stream = record.get("dynamodb")
-    if type(stream) is not dict:
-        raise InvalidEvent(f"{WANTED}; record {position} has no dynamodb object")
-    number = stream.get("SequenceNumber")
-    if type(number) is not str or not number.isdigit() or not number.isascii() or len(number) > MAX_SEQUENCE_NUMBER:
-        raise InvalidEvent(
-            f"wanted a SequenceNumber of digits in record {position}, got a {type(number).__name__} that is none"
-        )
-    view = stream.get("StreamViewType")
-    if type(view) is str and view in _LESSER_VIEWS:
-        raise InvalidEvent(f"wanted a stream with the StreamViewType {_BOTH_IMAGES}, got {view}")
-
-
-def _shown(value: object, wanted: re.Pattern[str]) -> str:
-    """Name what came only when it looks like what it should be: these errors are logged, and it could be anything."""
-    return value if isinstance(value, str) and wanted.fullmatch(value) else f"a {type(value).__name__} that names none"
-
-
 def _poisoned(
     task: Task, error: BaseException, handler: Handler | None, bad_record: tuple[type[Exception], ...] = ()
 ) -> Task:
@@ -379,11 +308,7 @@ def _reason_of(error: BaseException) -> str:
     return f"{error}{where}"
 
 
-Lanes = tuple[list[Task], list[list[Task]]]
-"""The first change of each lane, and the lanes of several changes."""
-
-
-def _lanes(tasks: Sequence[Task], tables: Mapping[str, str]) -> Lanes:
+def _lanes(tasks: Sequence[Task], tables: Mapping[str, str]) -> tuple[list[Task], list[list[Task]]]:
     """Put the changes of each item into a lane, in stream order, without what stands there twice."""
     heads: dict[Hashable, Task] = {}
     queues: dict[Hashable, list[Task]] = {}

@@ -10,14 +10,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tablestream._intake import Batch, Consumer, Task, records_of
+from tablestream._event import records_of
+from tablestream._intake import Consumer, Lanes, Task
 from tablestream._systemic import SystemicCheck
 from tablestream._waves import Waves
 from tablestream.change import RawRecord, creation_of, is_quiet_replay, is_sent_again
 from tablestream.dead_letters import DeadLetters
 from tablestream.errors import ConfigurationError, JournalUnavailable, NoProgress, TablestreamError
 from tablestream.journal import Journal
-from tablestream.report import Outcome, Report, Verdict
+from tablestream.report import RecordOutcome, RecordState, Report
 from tablestream.run import Deadline, LambdaContext, Run, margin_of
 
 logger = logging.getLogger("tablestream")
@@ -82,8 +83,8 @@ class Invocations:
         self._drop_notifications(batch.sent_by_hand)
         self._recall(tasks, run)
         self._waves.run(batch.heads, batch.queues, run)
-        unsettled = [task for task in tasks if task.outcome is not Outcome.APPLIED]
-        failed = [task for task in unsettled if task.outcome is not Outcome.POISONED]
+        unsettled = [task for task in tasks if task.state is not RecordState.APPLIED]
+        failed = [task for task in unsettled if task.state is not RecordState.POISONED]
         # Where nothing failed, only what is parked or was sent by hand can come again: spare the others the question.
         asked = tasks if failed else {*unsettled, *batch.sent_by_hand}
         journalled = self._remember(asked, failed, run.until(Deadline.of(context, margin * _JOURNAL_SHARE)))
@@ -148,7 +149,7 @@ def _may_come_again(task: Task, checkpoint: int | None) -> bool:
     a dead letter one of whose effects could be carried out and another could not.
     """
     above = checkpoint is not None and task.sequence >= checkpoint
-    return above or task.outcome is Outcome.POISONED or is_sent_again(task.record)
+    return above or task.state is RecordState.POISONED or is_sent_again(task.record)
 
 
 def _length_of(event: object) -> int:
@@ -168,13 +169,13 @@ def answer_of(event: object, report: Report) -> Response:
         if isinstance(asked, dict) and asked.get("report") is True:
             answer["deadLetters"] = [
                 {
-                    "eventID": verdict.event_id,
-                    "sequenceNumber": verdict.sequence_number,
-                    "errorClass": verdict.error_class,
-                    "key": verdict.dead_letter,
+                    "eventID": outcome.event_id,
+                    "sequenceNumber": outcome.sequence_number,
+                    "errorClass": outcome.error_class,
+                    "key": outcome.dead_letter,
                 }
-                for verdict in report.verdicts
-                if verdict.outcome is Outcome.POISONED
+                for outcome in report.outcomes
+                if outcome.state is RecordState.POISONED
             ]
     return answer
 
@@ -202,22 +203,22 @@ def _no_progress(records: Sequence[RawRecord], failed: Sequence[Task]) -> NoProg
 
 def _report(
     records: Sequence[RawRecord],
-    batch: Batch,
+    batch: Lanes,
     tasks: Sequence[Task],
     unsettled: Sequence[Task],
     journalled: int,
     error: TablestreamError | None,
 ) -> Report:
-    verdicts = tuple([task.verdict() for task in unsettled])
-    counts = Counter([verdict.outcome for verdict in verdicts])
-    counts[Outcome.APPLIED] = len(tasks) - len(verdicts)
-    counts[Outcome.SKIPPED] = batch.skipped
-    counts[Outcome.DUPLICATE] = batch.duplicates
-    failed = [verdict.sequence_number for verdict in verdicts if verdict.outcome is not Outcome.POISONED]
+    outcomes = tuple([task.record_outcome() for task in unsettled])
+    counts = Counter([outcome.state for outcome in outcomes])
+    counts[RecordState.APPLIED] = len(tasks) - len(outcomes)
+    counts[RecordState.SKIPPED] = batch.skipped
+    counts[RecordState.DUPLICATE] = batch.duplicates
+    failed = [outcome.sequence_number for outcome in outcomes if outcome.state is not RecordState.POISONED]
     return Report(
         records=len(records),
         counts=counts,
-        verdicts=verdicts,
+        outcomes=outcomes,
         remembered=sum([task.known for task in tasks]),
         journalled=max(journalled, 0),
         checkpoint=min(failed, key=int, default=None),
@@ -229,19 +230,19 @@ def _report(
 
 def _log(report: Report) -> None:
     """Write a line for each dead letter, for each cause of failure, for the batch; never a value of a record."""
-    causes: dict[str, list[Verdict]] = {}
-    for verdict in report.verdicts:
-        if verdict.outcome is Outcome.POISONED:
-            logger.warning("dead letter stored", extra=_fields(verdict))
-        elif verdict.outcome is Outcome.FAILED:
-            causes.setdefault(verdict.error_class, []).append(verdict)
-    for verdicts in causes.values():
-        logger.warning("records failed", extra={**_fields(verdicts[0]), "records": len(verdicts)})
+    causes: dict[str, list[RecordOutcome]] = {}
+    for outcome in report.outcomes:
+        if outcome.state is RecordState.POISONED:
+            logger.warning("dead letter stored", extra=_fields(outcome))
+        elif outcome.state is RecordState.FAILED:
+            causes.setdefault(outcome.error_class, []).append(outcome)
+    for outcomes in causes.values():
+        logger.warning("records failed", extra={**_fields(outcomes[0]), "records": len(outcomes)})
     level = logging.INFO if report.error_class is None else logging.ERROR
-    counts = {outcome.value.replace(" ", "_"): count for outcome, count in report.counts.items() if count}
+    counts = {state.value.replace(" ", "_"): count for state, count in report.counts.items() if count}
     fields = {"records": report.records, "checkpoint": report.checkpoint, "error_class": report.error_class, **counts}
     logger.log(level, "batch processed", extra=fields)
 
 
-def _fields(verdict: Verdict) -> dict[str, str]:
-    return {"event_id": verdict.event_id, "key_hash": verdict.key_hash, "error_class": verdict.error_class}
+def _fields(outcome: RecordOutcome) -> dict[str, str]:
+    return {"event_id": outcome.event_id, "key_hash": outcome.key_hash, "error_class": outcome.error_class}

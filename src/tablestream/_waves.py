@@ -14,7 +14,7 @@ from tablestream._intake import Poison, Task
 from tablestream._version import __version__
 from tablestream.dead_letters import DeadLetter, DeadLetters
 from tablestream.errors import JournalUnavailable
-from tablestream.report import Outcome
+from tablestream.report import RecordState
 from tablestream.run import Run
 from tablestream.sink import Answer, Done, Sink, Transient
 
@@ -43,7 +43,7 @@ class Waves:
             self._run_wave(wave, run, late)
             position += 1
             lanes = [
-                lane for lane in lanes if len(lane) > position and lane[position - 1].outcome is not Outcome.FAILED
+                lane for lane in lanes if len(lane) > position and lane[position - 1].state is not RecordState.FAILED
             ]
             wave = [lane[position] for lane in lanes]
 
@@ -57,9 +57,9 @@ class Waves:
                 turn = self._next_turn(index, waiting)
         poisoned: list[Task] = []
         for task in wave:
-            if task.outcome is None:
+            if task.state is None:
                 if task.poison is None:
-                    task.outcome = Outcome.APPLIED
+                    task.state = RecordState.APPLIED
                 else:
                     poisoned.append(task)
         self._store_poison(poisoned, run)
@@ -112,7 +112,7 @@ class Waves:
         answers, _ = _checked(lambda: self._dead_letters.store(letters, run), len(letters))
         for task, letter, answer in zip(tasks, letters, answers, strict=True):
             if isinstance(answer, Done):
-                task.outcome = Outcome.POISONED
+                task.state = RecordState.POISONED
                 task.dead_letter = self._dead_letters.key(letter)
             else:
                 task.fail(answer.error if isinstance(answer, Transient) else RuntimeError(answer.reason))
@@ -122,7 +122,7 @@ _NO_NAMES: frozenset[str] = frozenset()
 
 
 def _is_open(task: Task) -> bool:
-    return task.outcome is None and task.poison is None
+    return task.state is None and task.poison is None
 
 
 def _pass_over(task: Task, index: int) -> None:

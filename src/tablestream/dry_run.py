@@ -12,7 +12,7 @@ from typing import Any
 
 from tablestream._invocation import Response, answer_of
 from tablestream.dead_letters import DeadLetter
-from tablestream.report import Outcome, Report
+from tablestream.report import RecordState, Report
 from tablestream.router import Router
 from tablestream.run import LambdaContext, Run, Sequential
 from tablestream.sink import DONE, Answer, Effect, answer_to
@@ -104,8 +104,8 @@ class DryRun:
 
 
 _NOTHING = {
-    Outcome.SKIPPED: "which no handler wants",
-    Outcome.DUPLICATE: "which stand in the event before",
+    RecordState.SKIPPED: "which no handler wants",
+    RecordState.DUPLICATE: "which stand in the event before",
 }
 
 

@@ -1,4 +1,4 @@
-"""What became of an invocation: the outcome of each record, and the counts."""
+"""The report of an invocation: the outcome of each record, and the counts."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Outcome(StrEnum):
-    """What became of a record."""
+class RecordState(StrEnum):
+    """The states that a record can end in."""
 
     SKIPPED = "skipped"
     """No handler wants it."""
@@ -25,13 +25,13 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of one record that was neither applied nor skipped."""
+class RecordOutcome:
+    """The outcome of one record that was neither applied nor skipped."""
 
     event_id: str
     sequence_number: str
     key_hash: str
-    outcome: Outcome
+    state: RecordState
     error_class: str = ""
     reason: str = ""
     """May quote values of the record: never log it."""
@@ -44,8 +44,8 @@ class Report:
     """The sums of one invocation, for metrics and the log."""
 
     records: int
-    counts: Mapping[Outcome, int]
-    verdicts: tuple[Verdict, ...] = ()
+    counts: Mapping[RecordState, int]
+    outcomes: tuple[RecordOutcome, ...] = ()
     remembered: int = 0
     """Effects that were skipped because the journal knew them."""
     journalled: int = 0
@@ -57,6 +57,6 @@ class Report:
     error_class: str | None = None
     """The class of the error that the invocation ends with."""
 
-    def count(self, outcome: Outcome) -> int:
+    def count(self, state: RecordState) -> int:
         """Return how many records had this outcome."""
-        return self.counts.get(outcome, 0)
+        return self.counts.get(state, 0)

@@ -44,7 +44,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "go on with an item after a failure",
         f"{_ENGINE}/_waves.py",
-        "len(lane) > position and lane[position - 1].outcome is not Outcome.FAILED",
+        "len(lane) > position and lane[position - 1].state is not RecordState.FAILED",
         "len(lane) > position",
         test=f"{_SCHEDULES}::test_an_item_does_not_go_on_behind_its_failure",
     ),
@@ -183,8 +183,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "take a dead letter for stored that is not",
         f"{_ENGINE}/_waves.py",
-        "            if isinstance(answer, Done):\n                task.outcome = Outcome.POISONED",
-        "            if isinstance(answer, Done | Transient):\n                task.outcome = Outcome.POISONED",
+        "            if isinstance(answer, Done):\n                task.state = RecordState.POISONED",
+        "            if isinstance(answer, Done | Transient):\n                task.state = RecordState.POISONED",
     ),
     _mutant(
         "do not say that a message is late",

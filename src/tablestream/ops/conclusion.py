@@ -8,12 +8,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tablestream.ops.sending import RecordOutcome, Tally
 from tablestream.ops.terminal import ExitStatus, InterruptedRunError, StoppedError, Terminal
-from tablestream.report import Outcome
+from tablestream.report import RecordState
 
 
 def told(outcome: RecordOutcome | None, terminal: Terminal) -> None:
     """Write a JSON line for a record that was not applied."""
-    if outcome is not None and outcome.state is not Outcome.APPLIED:
+    if outcome is not None and outcome.state is not RecordState.APPLIED:
         event_id, number = outcome.pending.identity
         terminal.emit(
             "record",

@@ -16,7 +16,7 @@ from tablestream.ops.parked import Identity, Kind, Parked, read
 from tablestream.ops.planning import Entry, Plan, Source, batches, marked
 from tablestream.ops.sending import PendingRecord, RecordOutcome, Sender, Tally
 from tablestream.ops.settling import Settler
-from tablestream.report import Outcome
+from tablestream.report import RecordState
 from tablestream.run import Clock
 
 DEFAULT_BATCH = 100
@@ -99,9 +99,9 @@ class Redrive:
         for key, position in entry.places:
             source = self.plan.sources[key]
             source.waiting.discard(position)
-            if outcome.state is Outcome.FAILED:
+            if outcome.state is RecordState.FAILED:
                 source.failed[position] = (outcome.error, outcome.detail)
-            elif outcome.state is Outcome.APPLIED or (outcome.state is Outcome.POISONED and outcome.key != key):
+            elif outcome.state is RecordState.APPLIED or (outcome.state is RecordState.POISONED and outcome.key != key):
                 source.settled.add(position)  # a dead letter that the worker has replaced stays, with the new reason
         self.noted(outcome)
 

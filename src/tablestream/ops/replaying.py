@@ -15,7 +15,7 @@ from tablestream.ops.sending import PendingRecord, RecordOutcome, Sender, Tally
 from tablestream.ops.sources import Cursor, Page, Source
 from tablestream.ops.state import State
 from tablestream.ops.terminal import OutcomeUnknownError
-from tablestream.report import Outcome
+from tablestream.report import RecordState
 
 
 @dataclass(slots=True)
@@ -120,7 +120,7 @@ class Replaying:
         self.tally.add("passed_over", part.passed_over)
         if part.records:
             sender.send(part.records, note)
-        self.park([outcome for outcome in outcomes if outcome.state in {Outcome.FAILED, Outcome.HELD_BACK}])
+        self.park([outcome for outcome in outcomes if outcome.state in {RecordState.FAILED, RecordState.HELD_BACK}])
         tally = Tally(passed_over=part.passed_over)
         for outcome in outcomes:
             tally.count(outcome)

@@ -22,7 +22,7 @@ from tablestream.change import RawRecord
 from tablestream.ops.invoking import Answer, Broken, Head, Invoke, Reported, Unreported
 from tablestream.ops.parked import Identity, identity_of
 from tablestream.ops.terminal import OutcomeUnknownError, StoppedError
-from tablestream.report import Outcome
+from tablestream.report import RecordState
 
 DEFAULT_PATIENCE = 5
 
@@ -45,7 +45,7 @@ class RecordOutcome:
     """What became of a record: applied, poisoned, failed or held back behind a failed change of its item."""
 
     pending: PendingRecord
-    state: Outcome
+    state: RecordState
     error: str = ""
     """The class of the error."""
     detail: str = ""
@@ -89,11 +89,11 @@ class Tally:
     def count(self, outcome: RecordOutcome) -> None:
         """Count a record of which it was unknown what became of it."""
         with self._lock:
-            if outcome.state is Outcome.FAILED:
+            if outcome.state is RecordState.FAILED:
                 self.failed[outcome.error] += 1
-            elif outcome.state is Outcome.HELD_BACK:
+            elif outcome.state is RecordState.HELD_BACK:
                 self.held_back += 1
-            elif outcome.state is Outcome.POISONED:
+            elif outcome.state is RecordState.POISONED:
                 self.poison += 1
             else:
                 self.applied += 1
@@ -157,7 +157,7 @@ class Sender:
             part = parts.pop()
             for one in part:
                 if one.item in self._stuck:
-                    self._count(RecordOutcome(one, Outcome.HELD_BACK), note)
+                    self._count(RecordOutcome(one, RecordState.HELD_BACK), note)
             ready = [one for one in part if one.item not in self._stuck]
             if ready:
                 outcomes, left = self._understand(self._answer(ready), ready)
@@ -197,14 +197,14 @@ class Sender:
     ) -> tuple[list[RecordOutcome], list[Sequence[PendingRecord]]]:
         letters = answer.dead_letters
         poisoned = [
-            RecordOutcome(one, Outcome.POISONED, letters[one.identity].error_class, key=letters[one.identity].key)
+            RecordOutcome(one, RecordState.POISONED, letters[one.identity].error_class, key=letters[one.identity].key)
             for one in sent
             if one.identity in letters
         ]
         rest = [one for one in sent if one.identity not in letters]
         first = answer.failed_from
         if first is None:
-            return [*poisoned, *[RecordOutcome(one, Outcome.APPLIED) for one in rest]], []
+            return [*poisoned, *[RecordOutcome(one, RecordState.APPLIED) for one in rest]], []
         below = [one for one in rest if one.identity[1] < first]
         named = [one for one in rest if one.identity[1] == first]
         above = [one for one in rest if one.identity[1] > first]
@@ -213,7 +213,7 @@ class Sender:
             failed, left = self._unsettled(wrong, rest)
             return [*poisoned, *failed], left
         if poisoned or below or above:
-            return [*poisoned, *[RecordOutcome(one, Outcome.APPLIED) for one in below]], [named, above]
+            return [*poisoned, *[RecordOutcome(one, RecordState.APPLIED) for one in below]], [named, above]
         return self._unsettled(answer, named)
 
     def _unsettled(
@@ -228,8 +228,8 @@ class Sender:
     def _failed(self, one: PendingRecord, answer: Answer) -> RecordOutcome:
         self._stuck.add(one.item)
         if isinstance(answer, Broken):
-            return RecordOutcome(one, Outcome.FAILED, answer.error, answer.detail)
-        return RecordOutcome(one, Outcome.FAILED, FAILED_FOR_NOW, self._details.pop(one.identity, ""))
+            return RecordOutcome(one, RecordState.FAILED, answer.error, answer.detail)
+        return RecordOutcome(one, RecordState.FAILED, FAILED_FOR_NOW, self._details.pop(one.identity, ""))
 
     def _count(self, outcome: RecordOutcome, note: Callable[[RecordOutcome], None]) -> None:
         """Hand an outcome on, and stop when there are too many failures in a row."""
@@ -238,9 +238,9 @@ class Sender:
             self.tally.add("unknown", -1)
         self.tally.count(outcome)
         note(outcome)
-        if outcome.state is Outcome.HELD_BACK:
+        if outcome.state is RecordState.HELD_BACK:
             return
-        self._in_a_row = self._in_a_row + 1 if outcome.state is Outcome.FAILED else 0
+        self._in_a_row = self._in_a_row + 1 if outcome.state is RecordState.FAILED else 0
         if self._in_a_row >= self.patience:
             why = f"{outcome.error}{': ' if outcome.detail else ''}{outcome.detail}"
             raise StoppedError(f"{self._in_a_row} records failed in a row, so it is hardly the records ({why})")

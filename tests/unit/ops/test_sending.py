@@ -12,7 +12,7 @@ from tablestream.ops.invoking import Answer, Broken, Head, Invoke, Reported, Sto
 from tablestream.ops.parked import item_of
 from tablestream.ops.sending import PendingRecord, RecordOutcome, Sender, Tally
 from tablestream.ops.terminal import OutcomeUnknownError, StoppedError
-from tablestream.report import Outcome
+from tablestream.report import RecordState
 from tablestream.testing import event, inserted
 
 NO_PATIENCE_NEEDED = 1000
@@ -61,13 +61,13 @@ def worker(
     return invoke, applied
 
 
-def states(sender: Sender, sent: Sequence[PendingRecord]) -> list[Outcome]:
-    found: dict[Any, Outcome] = {}
+def states(sender: Sender, sent: Sequence[PendingRecord]) -> list[RecordState]:
+    found: dict[Any, RecordState] = {}
     sender.send(sent, lambda outcome: found.update({outcome.pending.identity: outcome.state}))
     return [found[one.identity] for one in sent]
 
 
-A, P, F, H = Outcome.APPLIED, Outcome.POISONED, Outcome.FAILED, Outcome.HELD_BACK
+A, P, F, H = RecordState.APPLIED, RecordState.POISONED, RecordState.FAILED, RecordState.HELD_BACK
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ A, P, F, H = Outcome.APPLIED, Outcome.POISONED, Outcome.FAILED, Outcome.HELD_BAC
     ],
 )
 def test_it_is_found_out_what_became_of_each_record(
-    items: str, failing: list[int], breaking: list[int], poison: list[int], expected: list[Outcome]
+    items: str, failing: list[int], breaking: list[int], poison: list[int], expected: list[RecordState]
 ) -> None:
     invoke, _ = worker(failing, breaking, poison)
     tally = Tally()

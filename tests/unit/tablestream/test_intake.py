@@ -10,7 +10,7 @@ import pydantic
 import pytest
 
 from tablestream import Change, ConfigurationError, InvalidRecord, Kind, Router, SystemicFailure
-from tablestream._intake import Batch, Consumer, Task
+from tablestream._intake import Consumer, Lanes, Task
 from tablestream._systemic import SystemicCheck
 from tablestream.testing import CREATED, Record, RecordingSink, event, inserted, modified
 from tests.unit.tablestream.kit import Mail, Stock, altered, made, router
@@ -23,11 +23,11 @@ def consumer(routes: Router | None = None, **settings: Any) -> Consumer:
     return Consumer("worker", routes or router(), sinks, SINK_OF, **settings)
 
 
-def taken(records: list[Record], routes: Router | None = None, **settings: Any) -> Batch:
+def taken(records: list[Record], routes: Router | None = None, **settings: Any) -> Lanes:
     return consumer(routes, **settings).take(records, SystemicCheck())
 
 
-def batch_of(*records: Record, routes: Router | None = None, **settings: Any) -> Batch:
+def batch_of(*records: Record, routes: Router | None = None, **settings: Any) -> Lanes:
     return taken(event(*records)["Records"], routes, **settings)
 
 
@@ -35,12 +35,12 @@ def wanted(task: Task) -> list[object]:
     return [effect.value for effect in task.effects]
 
 
-def lanes_of(batch: Batch) -> list[list[Task]]:
+def lanes_of(batch: Lanes) -> list[list[Task]]:
     queues = {lane[0]: list(lane) for lane in batch.queues}
     return [queues.get(head, [head]) for head in batch.heads]
 
 
-def only_task(batch: Batch) -> Task:
+def only_task(batch: Lanes) -> Task:
     ((task,),) = lanes_of(batch)
     return task
 

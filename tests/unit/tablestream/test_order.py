@@ -192,7 +192,7 @@ def test_a_sink_that_does_not_answer_has_done_nothing(answers: Callable[[], Any]
     bench.stock = Broken(answers)  # type: ignore[assignment]  # it is a sink, if a bad one
     assert bench.run(made("m", "mail:m"), made("a", "stock:1"), made("b", "stock:2"))
     assert bench.counts == {"applied": 1, "failed": 2}
-    assert {verdict.error_class for verdict in bench.reports[-1].verdicts} == {error_class}
+    assert {outcome.error_class for outcome in bench.reports[-1].outcomes} == {error_class}
 
 
 def test_answers_may_come_from_a_generator() -> None:

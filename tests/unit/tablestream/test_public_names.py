@@ -12,9 +12,9 @@ import tablestream
 
 ENGINE = """
 DONE Answer Backoff Change Clock ConfigurationError DeadLetter DeadLetters Deadline Done Effect Image
-InvalidEvent InvalidRecord Journal JournalUnavailable Kind MissingAttribute NoProgress Outcome Parallel Permanent
+InvalidEvent InvalidRecord Journal JournalUnavailable Kind MissingAttribute NoProgress RecordState Parallel Permanent
 PermanentFailure Report Router Run Sequential Sink SystemClock SystemicFailure TablestreamError
-ThreadParallel Transient Verdict Worker __version__ each
+ThreadParallel Transient RecordOutcome Worker __version__ each
 """
 TESTING = """
 CREATED FakeClock FakeContext MemoryDeadLetters MemoryJournal Raw RecordingSink event expired image inserted modified

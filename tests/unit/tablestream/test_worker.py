@@ -13,7 +13,7 @@ from tablestream import (
     Done,
     InvalidEvent,
     NoProgress,
-    Outcome,
+    RecordState,
     SystemicFailure,
     TablestreamError,
     Transient,
@@ -381,7 +381,7 @@ def test_a_mail_whose_journal_entry_cannot_be_read_waits_and_the_others_go_on() 
     assert checkpoint_of(bench.send(whole)) == numbers(whole)[1]
     assert (bench.sent, bench.did) == (["a"], ["b", "c"])
     assert bench.counts == {"applied": 2, "failed": 1, "held back": 1}
-    assert bench.reports[-1].verdicts[0].error_class == "JournalUnavailable"
+    assert bench.reports[-1].outcomes[0].error_class == "JournalUnavailable"
 
 
 def test_with_the_journal_down_nothing_is_mailed_and_stock_still_moves() -> None:
@@ -423,19 +423,19 @@ def test_every_record_has_one_outcome() -> None:
     bad, failed, behind = made("b", "invalid:x"), made("c", "stock:f"), altered("c", "mail:c")
     bench.run(twice, bad, failed, behind, twice, *others)
     report = bench.reports[-1]
-    assert {outcome: report.count(outcome) for outcome in Outcome} == {
-        Outcome.APPLIED: 1,
-        Outcome.POISONED: 1,
-        Outcome.FAILED: 1,
-        Outcome.HELD_BACK: 1,
-        Outcome.DUPLICATE: 1,
-        Outcome.SKIPPED: 2,
+    assert {outcome: report.count(outcome) for outcome in RecordState} == {
+        RecordState.APPLIED: 1,
+        RecordState.POISONED: 1,
+        RecordState.FAILED: 1,
+        RecordState.HELD_BACK: 1,
+        RecordState.DUPLICATE: 1,
+        RecordState.SKIPPED: 2,
     }
     assert sum(report.counts.values()) == report.records == 7
-    assert [(verdict.outcome, verdict.error_class, verdict.reason) for verdict in report.verdicts] == [
-        (Outcome.POISONED, "InvalidRecord", "x"),
-        (Outcome.FAILED, "ConnectionError", "throttled"),
-        (Outcome.HELD_BACK, "", ""),
+    assert [(outcome.state, outcome.error_class, outcome.reason) for outcome in report.outcomes] == [
+        (RecordState.POISONED, "InvalidRecord", "x"),
+        (RecordState.FAILED, "ConnectionError", "throttled"),
+        (RecordState.HELD_BACK, "", ""),
     ]
 
 
@@ -443,8 +443,8 @@ def test_a_dead_letter_that_could_not_be_stored_is_reported_with_the_stores_erro
     bench = Bench()
     bench.letters.failure = Transient(TimeoutError("s3"))
     bench.run(made("z"), made("b", "invalid:x"))
-    (verdict,) = bench.reports[-1].verdicts
-    assert (verdict.outcome, verdict.error_class) == (Outcome.FAILED, "TimeoutError")
+    (outcome,) = bench.reports[-1].outcomes
+    assert (outcome.state, outcome.error_class) == (RecordState.FAILED, "TimeoutError")
 
 
 def test_the_report_tells_the_age_of_the_oldest_change() -> None:
@@ -530,7 +530,7 @@ def test_whatever_a_sink_raises_its_neighbours_effects_are_journalled(error: Bas
     for _ in range(2):
         assert checkpoint_of(bench.send(whole)) == numbers(whole)[1]
     assert bench.sent == ["b"]
-    assert bench.reports[-1].verdicts[0].error_class == type(error).__name__
+    assert bench.reports[-1].outcomes[0].error_class == type(error).__name__
 
 
 @pytest.mark.parametrize("count", [1, 9, 10, 100])

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tablestream import InvalidEvent, Router
-from tablestream import _intake as intake
+from tablestream._event import records_of as _records_of
+from tablestream._intake import Consumer
 from tablestream._systemic import SystemicCheck
 from tablestream.testing import Record, event, inserted, record
 
@@ -16,8 +17,8 @@ ITEM = {"pk": "1", "sk": "A"}
 
 def records_of(whole: object, table_name: str | None = None) -> list[Any]:
     """Return the records, all of them checked."""
-    records = intake.records_of(whole)
-    intake.Consumer("worker", Router(), (), {}, table=table_name).take(records, SystemicCheck())
+    records = _records_of(whole)
+    Consumer("worker", Router(), (), {}, table=table_name).take(records, SystemicCheck())
     return records
 
 
