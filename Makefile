@@ -75,9 +75,10 @@ events: ## Write the sample events anew from their builders
 	@$(NEED_LOCAL)
 	@$(PY) -m tablestream.local events
 
+# All tests side by side, with coverage; with ARGS (a path, -k, -x) only what they name, and without coverage of the rest.
 test: ## Unit, integration and rule tests, and some simulation
 	@$(NEED_DEV)
-	@$(PY) -m pytest -q -m "not e2e and not slow" --cov $(ARGS)
+	@$(PY) -m pytest -q -m "not e2e and not slow" $(or $(ARGS),-n 2 --cov)
 
 slow: ## Tests that start and kill programs, each some seconds
 	@$(NEED_DEV)

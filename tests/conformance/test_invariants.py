@@ -108,7 +108,7 @@ class Schedule:
 
 
 @given(MAPPINGS, st.integers(0, 2**32))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_schedule_ends_with_every_record_finished_once_and_in_order(mapping: MappingSettings, seed: int) -> None:
     schedule = Schedule(mapping, random.Random(seed))
     schedule.run()

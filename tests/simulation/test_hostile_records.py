@@ -28,8 +28,6 @@ from tests.simulation.stream import TABLE
 
 ENOUGH = settings(
     max_examples=150,
-    deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 CANARY = "Zuckerrohrgasse 7"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
 from pathlib import Path
 
-MAKEFILE = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TOLD = re.findall(r"^([a-z0-9-]+):.*## (.*)$", MAKEFILE, re.MULTILINE)
 
 
@@ -17,3 +20,14 @@ def test_every_line_fits_80_columns() -> None:
 def test_every_target_that_is_no_file_is_listed() -> None:
     (phony,) = re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
     assert sorted(phony.split()) == sorted(name for name, _ in TOLD)
+
+
+def test_with_arguments_make_test_runs_what_they_name_and_nothing_else() -> None:
+    def command(*variables: str) -> list[str]:
+        words = ["make", "--no-print-directory", "-n", "test", *variables]
+        told = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+        return shlex.split(told.stdout.splitlines()[-1])
+
+    assert command("ARGS=tests/unit -x")[-2:] == ["tests/unit", "-x"]
+    assert not {"--cov", "-n"} & set(command("ARGS=tests/unit -x"))
+    assert command()[-1] == "--cov"

@@ -583,7 +583,7 @@ def until_done(apply: Callable[[], Sequence[Answer]]) -> None:
     raise AssertionError("never done")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     orders=ORDERS_PLACED,
     stock=STOCK,

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import wraps
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Self
 
 from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS, JSONSerializer
@@ -47,8 +48,8 @@ class Corrections:
 
     def __call__(self, records: Sequence[Record]) -> list[Record]:
         """The records as AWS would have written them, in the same order."""
-        following: Iterable[Record | None] = [*records[1:], None]
-        kept = [r for r, after in zip(records, following, strict=True) if not _unchanged(r) and not _half(r, after)]
+        pairs = zip_longest(records, records[1:])
+        kept = [record for record, after in pairs if not _unchanged(record) and not _half(record, after)]
         return [self._expired(record) if record["eventName"] == "REMOVE" else record for record in kept]
 
     def _expired(self, record: Record) -> Record:
