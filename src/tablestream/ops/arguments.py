@@ -4,11 +4,73 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
-from tablestream.ops.aws import Aws, Given
-from tablestream.ops.lease import LONGEST_SECONDS
-from tablestream.ops.selection import Selection, time_of
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from tablestream.ops.bucket import LONGEST_SECONDS
+from tablestream.ops.invoking import Invoker
+from tablestream.ops.planning import Parked
 from tablestream.ops.terminal import UsageError
+from tablestream.run import Clock
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_AGO = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Filters that all have to hold; an empty one always does."""
+
+    reasons: frozenset[str] = frozenset()
+    entities: frozenset[str] = frozenset()
+    since: float | None = None
+    """Seconds since the epoch, inclusive; of the time at which the records were set aside for the first time."""
+    until: float | None = None
+    """Likewise, exclusive."""
+    prefix: str = ""
+    """How the object's key begins."""
+    keys: frozenset[str] = frozenset()
+
+    @property
+    def narrow(self) -> bool:
+        """Whether there is any filter."""
+        return self != Selection()
+
+    def takes(self, parked: Parked) -> bool:
+        """Tell whether an object is selected. One without a time is in no range."""
+        if self.keys and parked.key not in self.keys:
+            return False
+        if self.reasons and parked.reason not in self.reasons:
+            return False
+        if self.entities and not self.entities & set(parked.entities):
+            return False
+        return parked.key.startswith(self.prefix) and self._in_range(parked.first_time)
+
+    def _in_range(self, time: float | None) -> bool:
+        if time is None:
+            return self.since is None and self.until is None
+        return (self.since is None or time >= self.since) and (self.until is None or time < self.until)
+
+
+def time_of(text: str, now: float) -> float:
+    """Return a point in time in seconds since the epoch: ISO 8601 (UTC unless it says otherwise), or `2h` ago.
+
+    Units are s, m, h, d and w. Raises `ValueError`.
+    """
+    if ago := _AGO.fullmatch(text):
+        return now - int(ago[1]) * _UNITS[ago[2]]
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"wanted a time like 2026-01-31T12:00Z, or 90m, 2h, 3d for ago; got {text!r}") from None
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
 def add_resources(parser: argparse.ArgumentParser, *names: str) -> None:
@@ -116,3 +178,90 @@ def rate(text: str) -> float:
     if not 0 <= number < math.inf:
         raise argparse.ArgumentTypeError(f"wanted a number that is not below 0, got {text!r}")
     return number
+
+
+_LONGEST = 900.0
+_SLACK = 30.0
+_SPARE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the command line names; None for what the stack shall tell."""
+
+    stack: str | None = None
+    bucket: str | None = None
+    function: str | None = None
+    table: str | None = None
+
+
+class Aws:
+    """Resources, looked up when they are asked for. Clients are those of boto3's default session.
+
+    Raises `UsageError` for a resource that neither the command line nor the stack names.
+    """
+
+    def __init__(self, given: Given) -> None:
+        """Take what the command line names."""
+        self._given = given
+        self._outputs: Mapping[str, str] | None = None
+
+    @property
+    def bucket(self) -> str:
+        """The failures bucket."""
+        return self._given.bucket or self._output("FailuresBucketName", "--bucket")
+
+    @property
+    def function(self) -> str:
+        """The worker's function."""
+        return self._given.function or self._output("WorkerName", "--function")
+
+    @property
+    def table(self) -> str:
+        """The table whose stream the worker reads."""
+        return self._given.table or self._output("TableName", "--table")
+
+    def _output(self, name: str, option: str) -> str:
+        if self._given.stack is None:
+            raise UsageError(f"name the stack with --stack, or the resource with {option}")
+        if self._outputs is None:
+            self._outputs = _outputs(self._given.stack)
+        if name not in self._outputs:
+            raise UsageError(f"the stack {self._given.stack} has no output {name}: name the resource with {option}")
+        return self._outputs[name]
+
+    def client(self, service: str, **settings: Any) -> Any:
+        """Return a client of a service."""
+        session: Any = boto3.Session()  # Any: the stubs know only services that are named literally
+        return session.client(service, config=Config(**settings))
+
+    def s3(self, threads: int) -> Any:
+        """Return an S3 client for some threads."""
+        return self.client("s3", max_pool_connections=threads, retries={"mode": "standard", "total_max_attempts": 5})
+
+    def timeout(self) -> float:
+        """Return how many seconds an invocation may take at most, with some to spare."""
+        configuration = self.client("lambda").get_function_configuration(FunctionName=self.function)
+        return float(configuration["Timeout"]) + _SPARE
+
+    def invoker(self, ready: Callable[[], None], clock: Clock, connections: int = 1) -> Invoker:
+        """Return what invokes the worker: it waits longer than any function may run, and never repeats a call."""
+        client = self.client(
+            "lambda",
+            read_timeout=_LONGEST + _SLACK,
+            retries={"total_max_attempts": 1},
+            tcp_keepalive=True,
+            max_pool_connections=connections,
+        )
+        return Invoker(client, self.function, ready, clock)
+
+
+def _outputs(stack: str) -> dict[str, str]:
+    client: Any = boto3.client("cloudformation")
+    try:
+        described = client.describe_stacks(StackName=stack)["Stacks"][0]
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") == "ValidationError":
+            raise UsageError(f"there is no stack {stack} in {client.meta.region_name}") from None
+        raise
+    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", ())}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -11,9 +12,33 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnec
 
 from tablestream.change import RawRecord
 from tablestream.errors import ConfigurationError, InvalidEvent, NoProgress, SystemicFailure
-from tablestream.ops.parked import Identity, named
-from tablestream.ops.terminal import OutcomeUnknownError, StoppedError
+from tablestream.ops.bucket import Lease
+from tablestream.ops.planning import Identity, named
+from tablestream.ops.terminal import Interrupt, OutcomeUnknownError, StoppedError, UsageError
 from tablestream.run import Backoff, Clock, Deadline
+
+
+@dataclass(slots=True)
+class Pace:
+    """Lets `rate` records a second pass, evenly. Safe to share between threads. Mutable: it knows when the next may."""
+
+    rate: float
+    """Records a second; 0 for no limit."""
+    clock: Clock
+    _next: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def wait(self, records: int) -> None:
+        """Wait until these records may be sent."""
+        if self.rate <= 0:
+            return
+        with self._lock:
+            now = self.clock.now()
+            at = max(now, self._next)
+            self._next = at + records / self.rate
+        if at > now:
+            self.clock.sleep(at - now)
+
 
 MAX_REQUEST_BYTES = 6_291_456
 """What Lambda takes in a synchronous invocation (Lambda quotas)."""
@@ -191,3 +216,61 @@ def _error(content: object) -> Answer:
     error = named(fields.get("errorType"))
     detail = str(fields.get("errorMessage", ""))[:_DETAIL] if error in _SPEAKING else ""
     return Head(detail) if error == NoProgress.__name__ else Broken(error, detail)
+
+
+_NAP = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Says whether more may be sent: the operator has not ended the run, and the lease is held."""
+
+    lease: Lease
+    interrupt: Interrupt
+
+    def __call__(self) -> None:
+        """Raise `StoppedError` when nothing more shall be sent."""
+        self.interrupt.check()
+        self.lease.confirm()
+
+
+@dataclass(frozen=True, slots=True)
+class WatchfulClock:
+    """A clock whose naps are short: between them the lease is kept, and Ctrl-C is noticed."""
+
+    clock: Clock
+    ready: Callable[[], None]
+
+    def now(self) -> float:
+        """Return the time in seconds since the epoch."""
+        return self.clock.now()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait. Raises `StoppedError` when nothing more shall be sent."""
+        end = self.clock.now() + seconds
+        while (left := end - self.clock.now()) > 0:
+            self.clock.sleep(min(left, _NAP))
+            self.ready()
+
+
+def paced(invoke: Invoke, pace: Pace) -> Invoke:
+    """Return an `Invoke` that waits for its turn."""
+
+    def send(records: Sequence[RawRecord]) -> Answer:
+        pace.wait(len(records))
+        return invoke(records)
+
+    return send
+
+
+def proven(invoke: Invoke) -> Invoke:
+    """Return the `Invoke` of a worker that says which records became dead letters; it is asked without a record.
+
+    Raises `UsageError` for an older worker, `StoppedError` for one that fails for no record at all.
+    """
+    answer = invoke([])
+    if isinstance(answer, Unreported):
+        raise UsageError(answer.problem)
+    if isinstance(answer, Broken):
+        raise StoppedError(f"the worker fails for a batch of no records: {answer.error} {answer.detail}".rstrip())
+    return invoke

@@ -4,27 +4,104 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from tablestream.ops.arguments import aws_of, selection_of
-from tablestream.ops.aws import Aws
-from tablestream.ops.bucket import FailuresBucket
-from tablestream.ops.conclusion import concluded, told
-from tablestream.ops.discarding import Discard, Doomed
-from tablestream.ops.guard import Ready, WatchfulClock, paced, proven
-from tablestream.ops.lease import Lease
-from tablestream.ops.listing import Group, Unreadable, fields_of, groups_of, parked_in, row_of
-from tablestream.ops.masking import masked
-from tablestream.ops.owner import owner
-from tablestream.ops.pace import Pace
-from tablestream.ops.parked import NONE, PREFIXES, Kind, Parked, UnreadableError, read
-from tablestream.ops.planning import Plan, Planner, batches
-from tablestream.ops.redriving import Redrive
-from tablestream.ops.selection import Selection
-from tablestream.ops.sending import RecordOutcome, Sender, Tally
-from tablestream.ops.terminal import Column, ExitStatus, Interrupt, Terminal, UsageError, age, interruptible
+from tablestream.dead_letters import iso
+from tablestream.ops.arguments import Aws, Selection, aws_of, selection_of
+from tablestream.ops.bucket import FailuresBucket, Lease, owner
+from tablestream.ops.invoking import Pace, Ready, WatchfulClock, paced, proven
+from tablestream.ops.planning import (
+    NONE,
+    PREFIXES,
+    Kind,
+    Parked,
+    Plan,
+    Planner,
+    Unreadable,
+    UnreadableError,
+    batches,
+    created_of,
+    parked_in,
+    read,
+)
+from tablestream.ops.redrive import Discard, Doomed, Redrive
+from tablestream.ops.sending import RecordOutcome, Sender, Tally, concluded, told
+from tablestream.ops.terminal import Column, ExitStatus, Interrupt, Terminal, UsageError, age, interruptible, masked
 from tablestream.run import SystemClock, ThreadParallel
+
+
+@dataclass(slots=True)
+class Group:
+    """Objects that were set aside by the same, for the same reason. Mutable: it sums up."""
+
+    kind: Kind
+    reason: str
+    handler: str
+    objects: int = 0
+    records: int = 0
+    entities: Counter[str] = field(default_factory=Counter)
+    oldest: float | None = None
+    """When the first was set aside for the first time, in seconds since the epoch."""
+    newest: float | None = None
+    """Likewise, the last."""
+    tried: int = 0
+    """Objects that a redrive has failed to send."""
+
+    def add(self, parked: Parked) -> None:
+        """Count an object."""
+        self.objects += 1
+        self.records += len(parked.records)
+        self.entities.update(parked.entities)
+        self.tried += parked.last_redrive != "-"
+        time = parked.first_time
+        if time is not None:
+            self.oldest = time if self.oldest is None else min(self.oldest, time)
+            self.newest = time if self.newest is None else max(self.newest, time)
+
+
+def groups_of(objects: Iterable[Parked]) -> list[Group]:
+    """Sum up objects, the most numerous first."""
+    groups: dict[tuple[Kind, str, str], Group] = {}
+    for parked in objects:
+        name = (parked.kind, parked.reason, parked.handler)
+        groups.setdefault(name, Group(*name)).add(parked)
+    return sorted(groups.values(), key=lambda group: -group.records)
+
+
+def row_of(parked: Parked) -> dict[str, Any]:
+    """Return what may be told about one object."""
+    return {
+        "key": parked.key,
+        "kind": parked.kind.value,
+        "reason": parked.reason,
+        "handler": parked.handler,
+        "records": len(parked.records),
+        "entities": dict(parked.entities),
+        "first_time": _iso(parked.first_time),
+        "time": _iso(parked.time),
+        "oldest_change": _iso(created_of(parked)),
+        "last_redrive": parked.last_redrive,
+    }
+
+
+def fields_of(group: Group) -> dict[str, Any]:
+    """Return a group as plain values."""
+    return {
+        "kind": group.kind.value,
+        **{name: getattr(group, name) for name in ("reason", "handler", "objects", "records")},
+        "entities": dict(group.entities),
+        "oldest": _iso(group.oldest),
+        "newest": _iso(group.newest),
+        "tried": group.tried,
+    }
+
+
+def _iso(time: float | None) -> str | None:
+    return None if time is None else iso(time)
+
 
 THREADS = 8
 _DISCARD_SECONDS = 120.0

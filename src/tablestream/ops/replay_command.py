@@ -12,19 +12,12 @@ from typing import Any
 
 from tablestream._version import __version__
 from tablestream.dead_letters import DeadLetter
-from tablestream.ops.arguments import add_json, add_resources, add_sending, aws_of, positive
-from tablestream.ops.aws import Aws
-from tablestream.ops.bucket import FailuresBucket
-from tablestream.ops.conclusion import concluded, told
-from tablestream.ops.guard import Ready, WatchfulClock, paced, proven
-from tablestream.ops.items import Maker
-from tablestream.ops.lease import Lease
-from tablestream.ops.owner import owner
-from tablestream.ops.pace import Pace
-from tablestream.ops.replaying import Replaying
-from tablestream.ops.sending import RecordOutcome, Sender, Tally
-from tablestream.ops.sources import Export, Query, Scan, Source, Table
-from tablestream.ops.state import State, default_path
+from tablestream.ops.arguments import Aws, add_json, add_resources, add_sending, aws_of, positive
+from tablestream.ops.bucket import FailuresBucket, Lease, owner
+from tablestream.ops.invoking import Pace, Ready, WatchfulClock, paced, proven
+from tablestream.ops.replay import Replaying, State, default_path
+from tablestream.ops.sending import RecordOutcome, Sender, Tally, concluded, told
+from tablestream.ops.sources import Export, Maker, Query, Scan, Source, Table
 from tablestream.ops.terminal import ExitStatus, StoppedError, Terminal, UsageError, interruptible
 from tablestream.run import Deadline, Run, SystemClock
 from tablestream.sink import Done

@@ -9,8 +9,18 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
-from tablestream.ops.guard import proven
-from tablestream.ops.invoking import Answer, Broken, Head, Invoker, Reported, StoredLetter, Unreported, read
+from tablestream.ops.invoking import (
+    Answer,
+    Broken,
+    Head,
+    Invoker,
+    Pace,
+    Reported,
+    StoredLetter,
+    Unreported,
+    proven,
+    read,
+)
 from tablestream.ops.terminal import OutcomeUnknownError, StoppedError, UsageError
 from tablestream.run import Backoff
 from tablestream.testing import FakeClock, inserted
@@ -172,3 +182,18 @@ def test_what_lambda_would_not_take_is_not_sent() -> None:
     assert isinstance(answer, Broken)
     assert answer.error == "RequestTooLarge"
     assert api.requests == []
+
+
+def test_a_pace_is_kept_over_many_batches() -> None:
+    clock = FakeClock()
+    pace = Pace(50.0, clock)
+    began = clock.now()
+    for _ in range(10):
+        pace.wait(100)
+    assert clock.now() - began == pytest.approx(18.0)
+
+
+def test_no_rate_is_no_wait() -> None:
+    clock = FakeClock()
+    Pace(0.0, clock).wait(10**9)
+    assert clock.slept == []

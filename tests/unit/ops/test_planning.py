@@ -7,9 +7,16 @@ from typing import Any
 
 import pytest
 
-from tablestream.ops.parked import Parked, Stored, UnreadableError, read
-from tablestream.ops.planning import Plan, Planner, batches, marked
-from tablestream.ops.selection import Selection, time_of
+from tablestream.ops.bucket import Stored
+from tablestream.ops.planning import (
+    Parked,
+    Plan,
+    Planner,
+    UnreadableError,
+    batches,
+    marked,
+    read,
+)
 from tablestream.testing import Record, inserted
 
 
@@ -106,47 +113,6 @@ def test_a_batch_is_no_larger_than_it_was_planned() -> None:
     sent = [marked(record(str(n), n, text="é\ud800" * 50), 1767225600.0) for n in range(3)]
     whole = json.dumps({"Records": sent}, separators=(",", ":"))
     assert len(whole) <= sum(entry.size + 1 for entry in entries) + len('{"Records":[]}')
-
-
-@pytest.mark.parametrize(
-    ("selection", "takes"),
-    [
-        (Selection(), True),
-        (Selection(reasons=frozenset({"KeyError", "X"})), True),
-        (Selection(reasons=frozenset({"TypeError"})), False),
-        (Selection(entities=frozenset({"Order"})), True),
-        (Selection(entities=frozenset({"Customer"})), False),
-        (Selection(since=1767225600.0), True),
-        (Selection(since=1767225601.0), False),
-        (Selection(until=1767225600.0), False),
-        (Selection(prefix="dead-letters/"), True),
-        (Selection(prefix="aws/"), False),
-        (Selection(keys=frozenset({"dead-letters/k"})), True),
-        (Selection(keys=frozenset({"dead-letters/other"})), False),
-        (Selection(reasons=frozenset({"KeyError"}), prefix="aws/"), False),
-    ],
-)
-def test_filters_all_have_to_hold(selection: Selection, takes: bool) -> None:
-    assert selection.takes(letter(record("a", 1), key="dead-letters/k")) is takes
-
-
-def test_a_range_is_of_the_time_at_which_it_was_first_set_aside() -> None:
-    again = letter(record("a", 1), time="2026-03-01T00:00:00Z", first_time="2026-01-01T00:00:00Z")
-    assert Selection(until=1767225601.0).takes(again)
-    assert not Selection(since=1767225601.0).takes(again)
-
-
-def test_an_object_without_a_time_is_in_no_range() -> None:
-    timeless = letter(record("a", 1), time="yesterday")
-    assert Selection().takes(timeless)
-    assert not Selection(since=0.0).takes(timeless)
-
-
-def test_times_are_absolute_or_ago() -> None:
-    assert time_of("2h", now=10_000.0) == 2_800.0
-    assert time_of("2026-01-01", 0.0) == time_of("2026-01-01T01:00+01:00", 0.0) == 1767225600.0
-    with pytest.raises(ValueError, match="wanted a time like"):
-        time_of("tomorrow", 0.0)
 
 
 @pytest.mark.parametrize(

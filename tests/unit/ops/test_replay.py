@@ -15,17 +15,13 @@ from typing import Any
 
 import pytest
 
-from tablestream import Change
 from tablestream.ops.invoking import Answer, Head, Invoke, Reported, StoredLetter
-from tablestream.ops.items import Maker, as_key
-from tablestream.ops.pace import Pace
-from tablestream.ops.parked import identity_of
-from tablestream.ops.replaying import Replaying
+from tablestream.ops.planning import identity_of
+from tablestream.ops.replay import Replaying, State, default_path
 from tablestream.ops.sending import Sender, Tally
-from tablestream.ops.sources import Export, Scan, Table
-from tablestream.ops.state import State, default_path
+from tablestream.ops.sources import Export, Maker, Scan, Table, as_key
 from tablestream.ops.terminal import OutcomeUnknownError, StoppedError, UsageError
-from tablestream.testing import FakeClock, image
+from tablestream.testing import image
 
 ARN = "arn:aws:dynamodb:eu-central-1:123456789012:table/orders"
 MAKER = Maker(ARN, ("pk", "sk"), "spring", 1_767_225_600.0, notify=False)
@@ -188,7 +184,7 @@ def test_a_second_ctrl_c_waits_for_nothing_and_counts_what_is_under_way(
         begun.wait(60)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tablestream.ops.replaying.wait", pressed)
+    monkeypatch.setattr("tablestream.ops.replay.wait", pressed)
     replay = replaying(tmp_path / "s", FakeTable(PAGE), worker, 1)
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -262,34 +258,6 @@ def _deaf(_records: Sequence[Any]) -> Answer:
     return Reported()
 
 
-def test_the_same_run_makes_the_same_record_and_another_run_another() -> None:
-    record = MAKER.record(order(1))
-    assert record == MAKER.record(order(1))
-    assert record["eventID"] != Maker(ARN, ("pk", "sk"), "autumn", 0.0, notify=False).record(order(1))["eventID"]
-    assert record["eventID"] != MAKER.record(order(2))["eventID"]
-
-
-def test_the_record_is_one_the_engine_takes() -> None:
-    record = MAKER.record({**order(1), "photo": {"B": b"\x00\xff"}, "all": {"L": [{"BS": [b"a"]}]}})
-    change = Change.from_record(json.loads(json.dumps(record)))
-    assert (change.kind, change.replayed, change.redriven) == ("INSERT", True, False)
-    assert change.new is not None
-    assert change.new["photo"] == b"\x00\xff"
-    assert change.keys["sk"] == "ORDER#1"
-    assert change.event_id == record["eventID"]
-
-
-def test_its_sequence_number_is_below_every_real_one() -> None:
-    number = MAKER.record(order(1))["dynamodb"]["SequenceNumber"]
-    assert 21 <= len(number) <= 40
-    assert int(number) < 10**20
-
-
-def test_only_asked_for_it_notifies() -> None:
-    assert "notify" not in MAKER.record(order(1))
-    assert Maker(ARN, ("pk", "sk"), "spring", 0.0, notify=True).record(order(1))["notify"] is True
-
-
 def test_a_binary_key_survives_the_state_file(tmp_path: Path) -> None:
     seen: list[Any] = []
 
@@ -317,12 +285,6 @@ def lines(count: int) -> bytes:
     return gzip.compress("".join(json.dumps({"Item": order(number)}) + "\n" for number in range(count)).encode())
 
 
-@pytest.mark.parametrize(("count", "sizes"), [(0, []), (999, [999]), (1000, [1000]), (2500, [1000, 1000, 500])])
-def test_an_export_file_is_read_by_thousands(count: int, sizes: list[int]) -> None:
-    export = Export(FakeExport(data=lines(count)), "b", "f")
-    assert [len(page.items) for page in export.pages("f/data.json.gz", None)] == sizes
-
-
 def test_a_file_whose_last_page_is_full_is_done_with_it(tmp_path: Path) -> None:
     manifest = json.dumps({"dataFileS3Key": "f/data.json.gz"}).encode()
     export = Export(FakeExport(data=lines(1000), manifest_files=manifest), "b", "f")
@@ -330,37 +292,6 @@ def test_a_file_whose_last_page_is_full_is_done_with_it(tmp_path: Path) -> None:
     replay = replaying(tmp_path / "other", FakeTable(0), _deaf)
     replace(replay, source=export, state=state).run()
     assert (state.tally.applied, state.rest(export.units())) == (1000, [])
-
-
-def test_an_export_file_goes_on_at_a_line() -> None:
-    export = Export(FakeExport(data=lines(2500)), "b", "f")
-    (page, rest) = export.pages("f/data.json.gz", 1000)
-    assert page.items[0] == order(1000)
-    assert (page.after, len(rest.items), rest.after) == (2000, 500, None)
-    assert next(iter(export.pages("f/data.json.gz", page.within(41)))).items[0] == order(1042)
-
-
-@pytest.mark.parametrize(
-    "summary", [{"exportType": "INCREMENTAL_EXPORT"}, {"exportType": "FULL_EXPORT", "outputFormat": "ION"}]
-)
-def test_another_kind_of_export_is_refused(summary: dict[str, str]) -> None:
-    with pytest.raises(UsageError, match="wanted a full export"):
-        Export(FakeExport(manifest_summary=json.dumps(summary).encode()), "b", "f").check()
-
-
-def test_a_pace_is_kept_over_many_batches() -> None:
-    clock = FakeClock()
-    pace = Pace(50.0, clock)
-    began = clock.now()
-    for _ in range(10):
-        pace.wait(100)
-    assert clock.now() - began == pytest.approx(18.0)
-
-
-def test_no_rate_is_no_wait() -> None:
-    clock = FakeClock()
-    Pace(0.0, clock).wait(10**9)
-    assert clock.slept == []
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tablestream.ops.invoking import Answer, Broken, Head, Invoke, Reported, StoredLetter, Unreported
-from tablestream.ops.parked import item_of
+from tablestream.ops.planning import item_of
 from tablestream.ops.sending import PendingRecord, RecordOutcome, Sender, Tally
 from tablestream.ops.terminal import OutcomeUnknownError, StoppedError
 from tablestream.report import RecordState

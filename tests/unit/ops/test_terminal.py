@@ -1,4 +1,4 @@
-"""The operator's terminal: what fits, what stays of a line, how a run is ended."""
+"""The operator's terminal: what fits, what stays of a line, how a run is ended, and values that are hidden."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import signal
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 
 from tablestream.ops.terminal import (
     Column,
@@ -19,8 +21,10 @@ from tablestream.ops.terminal import (
     age,
     interruptible,
     laid_out,
+    masked,
     printable,
 )
+from tablestream.testing import Raw, inserted
 
 COLUMNS = (Column("reason"), Column("handler", 2), Column("records"), Column("newest", 1))
 ROWS = [
@@ -188,3 +192,43 @@ def test_nothing_is_raised_while_nobody_asked() -> None:
 )
 def test_an_age_is_told_in_its_largest_unit(seconds: float, text: str) -> None:
     assert age(seconds) == text
+
+
+SECRET = "s3cr3t"
+
+
+def test_the_structure_stays_and_the_values_go() -> None:
+    item = {"pk": SECRET, "sk": "x", "n": 5, "bad": Raw({"N": SECRET}), "lines": [{"productId": SECRET}], "flag": True}
+    shown = masked(inserted(item))["dynamodb"]["NewImage"]
+    assert shown == {
+        "pk": {"S": "<text, 6 characters>"},
+        "sk": {"S": "<text, 1 characters>"},
+        "n": {"N": "<a number>"},
+        "bad": {"N": "<text that is no number>"},
+        "lines": {"L": [{"M": {"productId": {"S": "<text, 6 characters>"}}}]},
+        "flag": {"BOOL": "<true or false>"},
+    }
+
+
+def test_what_identifies_the_change_stays() -> None:
+    record = inserted({"pk": "a", "sk": "b"})
+    shown = masked(record)
+    assert shown["eventID"] == record["eventID"]
+    assert shown["dynamodb"]["SequenceNumber"] == record["dynamodb"]["SequenceNumber"]
+    assert shown["dynamodb"]["Keys"] == {"pk": {"S": "<text, 1 characters>"}, "sk": {"S": "<text, 1 characters>"}}
+
+
+_json = some.recursive(
+    some.just(SECRET),
+    lambda inner: (
+        some.lists(inner, max_size=3)
+        | some.dictionaries(some.sampled_from(["S", "N", "M", "L", "B", f"{SECRET} {SECRET}"]), inner, max_size=3)
+    ),
+    max_leaves=10,
+)
+
+
+@given(_json, _json)
+def test_no_malformed_image_lets_a_value_through(image: object, keys: object) -> None:
+    record = {"eventID": "e", "dynamodb": {"NewImage": image, "Keys": keys, "junk": image}, "extra": image}
+    assert SECRET not in json.dumps(masked(record))

@@ -5,17 +5,20 @@ There is no state beside the bucket: what is settled has been moved away, so who
 
 from __future__ import annotations
 
+import hashlib
+import json
+import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from tablestream.change import RawRecord
 from tablestream.chunks import chunks
 from tablestream.ops.bucket import FailuresBucket
-from tablestream.ops.parked import Identity, Kind, Parked, read
-from tablestream.ops.planning import Entry, Plan, Source, batches, marked
+from tablestream.ops.planning import Entry, Identity, Kind, Parked, Plan, Source, batches, identity_of, marked, read
 from tablestream.ops.sending import PendingRecord, RecordOutcome, Sender, Tally
-from tablestream.ops.settling import Settler
 from tablestream.report import RecordState
 from tablestream.run import Clock
 
@@ -117,3 +120,97 @@ class Redrive:
         for source in open_ones:
             source.closed = True
             self._recent.pop(source.key, None)
+
+
+REDRIVEN = "redriven/"
+
+
+@dataclass(frozen=True, slots=True)
+class Settler:
+    """Moves what is settled, and notes at what failed why it did."""
+
+    bucket: FailuresBucket
+    clock: Clock
+
+    def settle(self, source: Source) -> None:
+        """Bring an object up to date with what is known of its records.
+
+        An object that somebody else has changed meanwhile stays as it is.
+        """
+        if len(source.settled) == source.total:
+            self.bucket.move(source.key, source.etag, REDRIVEN)
+            return
+        stored = self.bucket.read(source.key, source.etag)
+        if stored is not None:
+            self._keep_rest(source, read(stored))
+
+    def _keep_rest(self, source: Source, parked: Parked) -> None:
+        """Keep the settled records under `redriven/`, then leave the others in place."""
+        done = [record for position, record in enumerate(parked.records) if position in source.settled]
+        rest = [record for position, record in enumerate(parked.records) if position not in source.settled]
+        if done:
+            names = "".join(identity_of(record)[0] for record in done)
+            part = hashlib.sha256(names.encode()).hexdigest()[:12]
+            self.bucket.write(f"{REDRIVEN}{source.key}.{part}", parked.with_records(done))
+        self.bucket.write(source.key, parked.with_records(rest, **self._note(source)), etag=source.etag)
+
+    def _note(self, source: Source) -> dict[str, Any]:
+        if not source.failed:
+            return {}
+        error, detail = next(iter(source.failed.values()))
+        at = datetime.fromtimestamp(self.clock.now(), UTC).isoformat(timespec="milliseconds")
+        return {"redrive": {"time": at, "error": error, "detail": detail, "records": len(source.failed)}}
+
+
+DISCARDED = "discarded/"
+_MOVED_TOGETHER = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """An object to be discarded."""
+
+    key: str
+    etag: str
+    kind: str
+    reason: str
+    records: int
+
+    @classmethod
+    def of(cls, parked: Parked) -> Doomed:
+        """Return what is needed of an object."""
+        return cls(parked.key, parked.etag, parked.kind.value, parked.reason, len(parked.records))
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Moves objects to `discarded/`, having written down which and why."""
+
+    bucket: FailuresBucket
+    clock: Clock
+    owner: str
+    ready: Callable[[], None]
+    """Called before objects are moved; raises `StoppedError` when nothing more shall be moved."""
+    tally: Tally
+    """Counts the records of the objects that were moved."""
+
+    def run(self, doomed: Sequence[Doomed], why: str, advanced: Callable[[int], None]) -> None:
+        """Discard objects, less those that somebody has changed meanwhile. Raises `StoppedError`."""
+        self._log(doomed, why)
+        for part in chunks(doomed, _MOVED_TOGETHER):
+            self.ready()
+            done = self.bucket.parallel.run([partial(self.bucket.move, one.key, one.etag, DISCARDED) for one in part])
+            self.tally.add("discarded", sum(one.records for one, moved in zip(part, done, strict=True) if moved))
+            advanced(len(part))
+
+    def _log(self, doomed: Iterable[Doomed], why: str) -> None:
+        """Write the log first: what is moved is in it even if the tool is killed."""
+        at = datetime.fromtimestamp(self.clock.now(), UTC)
+        entry = {
+            "time": at.isoformat(timespec="milliseconds"),
+            "by": self.owner,
+            "why": why,
+            "objects": [asdict(one) for one in doomed],
+        }
+        key = f"{DISCARDED}log/{at:%Y-%m-%dT%H.%M.%S}-{uuid.uuid4()}.json"
+        self.bucket.write(key, json.dumps(entry, indent=1).encode(), new=True)

@@ -12,11 +12,8 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from tablestream.ops.bucket import FailuresBucket
-from tablestream.ops.guard import Ready, WatchfulClock, paced
-from tablestream.ops.invoking import Invoke, Invoker, Reported
-from tablestream.ops.lease import KEY, Lease
-from tablestream.ops.pace import Pace
+from tablestream.ops.bucket import KEY, FailuresBucket, Lease
+from tablestream.ops.invoking import Invoke, Invoker, Pace, Ready, Reported, WatchfulClock, paced
 from tablestream.ops.terminal import Interrupt, OutcomeUnknownError, StoppedError, UsageError
 from tablestream.run import Backoff
 from tablestream.testing import FakeClock, inserted
