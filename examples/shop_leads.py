@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from shop.announcements import announce
-from shop.effects import Message
 from tablestream import Change, Router
+from tablestream.sinks import Message
 
 router = Router()
 

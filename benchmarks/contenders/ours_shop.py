@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from benchmarks.contenders.stubs import worker
-from shop.effects import Message, Release, Reserve
+from shop.effects import Release, Reserve
 from shop.handlers import router
 from tablestream.collector import spare_batches
+from tablestream.sinks import Message
 
 handler = worker(router, (Reserve, Release), (Message,))
 spare_batches()

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from shop.effects import Message, MessageTooLargeError
 from shop.orders import Order, OrderStatus
-from shop.values import as_json
 from tablestream.change import Change
+from tablestream.sinks import Message, MessageTooLarge
+from tablestream.sinks.messages import plain
 
 # ASCII escapes keep hostile text, lone surrogates included, from breaking the message; one byte is one character.
 _json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
@@ -18,17 +18,17 @@ _json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 def announce(change: Change, kind: str, entity: str, said: Mapping[str, Any], status: str | None = None) -> Message:
     """Return the message that tells of a change of an item.
 
-    `kind` is its type, as `lead.created`; `said` its fields: values as an `Image` gives them, which are told as
-    `shop.values` describes. Subscribers can filter by type, entity and status. Raises `MessageTooLargeError`, and
-    `TypeError` for a value that no image holds.
+    `kind` is its type, as `lead.created`; `said` its fields: values as an `Image` gives them, told as in a `Message`.
+    Subscribers can filter by type, entity and status. Raises `MessageTooLarge`, and `TypeError` for a value that no
+    image holds.
     """
-    return _message(change, kind, entity, status, {name: as_json(value) for name, value in said.items()})
+    return _message(change, kind, entity, status, {name: plain(value) for name, value in said.items()})
 
 
 def announce_order(change: Change, kind: str, order: Order, before: OrderStatus | None = None) -> Message:
     """Return the message that tells of a change of an order; `before` is the status that it had.
 
-    A message that would be too large goes without its lines and says so. Raises `MessageTooLargeError` when that is not
+    A message that would be too large goes without its lines and says so. Raises `MessageTooLarge` when that is not
     enough.
     """
     fields = {
@@ -36,13 +36,13 @@ def announce_order(change: Change, kind: str, order: Order, before: OrderStatus 
         "version": order.version,
         "status": order.status,
         "previousStatus": before,
-        "total": as_json(order.total),
+        "total": plain(order.total),
         "reason": order.reason,
         "lines": [{"productId": product, "quantity": quantity} for product, quantity in order.lines],
     }
     try:
         return _message(change, kind, "Order", order.status, fields)
-    except MessageTooLargeError:
+    except MessageTooLarge:
         del fields["lines"]
         return _message(change, kind, "Order", order.status, {**fields, "linesOmitted": True})
 

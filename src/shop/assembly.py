@@ -10,12 +10,11 @@ from botocore.session import Session
 
 from shop.handlers import router
 from shop.inventory import InventorySink
-from shop.notifications import SnsSink
 from shop.steps import Tables
 from tablestream.dynamodb import DynamoDBJournal
 from tablestream.dynamodb.client import LazyClient, dynamodb_client, session, settings
 from tablestream.run import Clock, Parallel, ThreadParallel
-from tablestream.sinks import S3DeadLetters
+from tablestream.sinks import S3DeadLetters, Topic
 from tablestream.sinks.sns import write_form
 from tablestream.worker import Worker
 
@@ -27,6 +26,10 @@ if TYPE_CHECKING:
     from shop.cases import InventoryCounts
     from shop.config import Config
     from tablestream.report import Report
+
+
+NOTIFICATIONS = "notifications"
+"""The name of the sink of announcements in the journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def assemble(
     worker = Worker(
         sinks=[
             InventorySink(clients.inventory, tables, observe=observe_inventory),
-            SnsSink(clients.topic, config.topic_arn),
+            Topic(config.topic_arn, clients.topic, sink_name=NOTIFICATIONS),
         ],
         journal=DynamoDBJournal(clients.journal, config.journal_table, ttl_days=config.journal_ttl_days),
         dead_letters=S3DeadLetters(clients.failures, config.failures_bucket),

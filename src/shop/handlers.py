@@ -6,11 +6,12 @@ An order is read and checked whole before any effect of it: one that cannot be u
 from __future__ import annotations
 
 from shop.announcements import announce_order
-from shop.effects import Message, Release, Reserve
+from shop.effects import Release, Reserve
 from shop.orders import SETTLED, Order, OrderKey, OrderStatus, known_status, status_of
 from tablestream.change import Change
 from tablestream.errors import InvalidRecord
 from tablestream.router import Router
+from tablestream.sinks import Message
 
 router = Router(key_prefixes={"Order": ("sk", "ORDER#")})
 """The shop's routes. The sort key of an order begins so: such an item without an entity type is poison."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 
-from shop.effects import Message, Release, Reserve
+from shop.assembly import NOTIFICATIONS
+from shop.effects import Release, Reserve
 from shop.handlers import router
 from shop.inventory import InventorySink
-from shop.notifications import SnsSink
 from tablestream.dry_run import DryRun, DryRunSink, say
 from tablestream.sam_local import stack_variables
+from tablestream.sinks import Message, Topic
 
 
 def dry_run_without_stack(environ: MutableMapping[str, str]) -> DryRun | None:
@@ -25,7 +26,7 @@ def dry_run_without_stack(environ: MutableMapping[str, str]) -> DryRun | None:
         router,
         [
             DryRunSink(InventorySink.name, InventorySink.takes, InventorySink.idempotent, _stock),
-            DryRunSink(SnsSink.name, SnsSink.takes, SnsSink.idempotent, _message),
+            DryRunSink(NOTIFICATIONS, Topic.takes, Topic.idempotent, _message),
         ],
         because=why,
     )
@@ -40,4 +41,4 @@ def _stock(effect: Reserve | Release) -> str:
 
 
 def _message(message: Message) -> str:
-    return f"publish {message.body}"
+    return f"publish {message.text}"

@@ -6,9 +6,9 @@ import json
 
 from examples import shop_leads
 from examples.shop_leads import lead_created
-from shop.effects import Message
 from shop.handlers import router
 from tablestream import Change, Worker
+from tablestream.sinks import Message
 from tablestream.testing import FakeContext, MemoryDeadLetters, MemoryJournal, RecordingSink, event, inserted
 
 LEAD = {"pk": "LEAD#1", "sk": "LEAD#1", "entityType": "Lead", "leadId": "1"}
@@ -16,7 +16,7 @@ LEAD = {"pk": "LEAD#1", "sk": "LEAD#1", "entityType": "Lead", "leadId": "1"}
 
 def test_a_new_lead_is_announced() -> None:
     message = lead_created(Change.from_record(inserted(LEAD)))
-    assert json.loads(message.body)["leadId"] == "1"
+    assert json.loads(message.text)["leadId"] == "1"
     assert message.attributes == {"type": "lead.created", "entity": "Lead"}
 
 

@@ -21,10 +21,10 @@ from typing import Any
 
 import pytest
 
-from shop.effects import MAX_BYTES
 from shop.orders import OrderKey
 from tablestream import InvalidEvent
 from tablestream.local import samples
+from tablestream.sinks.messages import MAX_MESSAGE_BYTES
 from tablestream.testing import Raw, Record, event, expired, inserted, modified, record, removed
 from tests.integration.shop_app import App, shop_app
 from tests.integration.shop_aws import ORDERS
@@ -316,7 +316,7 @@ def test_an_item_of_400_kb_is_processed_and_its_message_stays_under_the_limit(ap
     assert app.send(event(made)) == SUCCESS
 
     (message,) = app.aws.received()
-    assert len(message["Body"].encode()) < MAX_BYTES
+    assert len(message["Body"].encode()) < MAX_MESSAGE_BYTES
     assert json.loads(message["Body"])["linesOmitted"] is True
     assert (app.ledger(), app.letters()) == ({"large": "REJECTED"}, [])
 

@@ -1,4 +1,4 @@
-"""The notification sink against the embedded AWS: what a subscriber gets."""
+"""`Topic` against the embedded AWS: what a subscriber gets."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from shop.announcements import announce_order
-from shop.effects import Message
-from shop.notifications import SnsSink
 from shop.orders import Order
 from tablestream.run import Run
 from tablestream.sink import DONE
+from tablestream.sinks import Message, Topic
 from tablestream.testing import effects
 from tests.integration.shop_aws import ShopAws, shop_aws
 from tests.unit.shop.builders import order_change
@@ -31,7 +30,7 @@ def told(number: int, reason: str | None = None) -> Message:
 
 def test_a_subscriber_gets_every_message_with_its_attributes(aws: ShopAws) -> None:
     orders = effects(*[told(number) for number in range(12)])
-    assert SnsSink(aws.sns, aws.topic_arn).apply(orders, Run()) == [DONE] * 12
+    assert Topic(aws.topic_arn, aws.sns).apply(orders, Run()) == [DONE] * 12
     messages = aws.received()
     bodies = [json.loads(message["Body"]) for message in messages]
     assert sorted(body["orderId"] for body in bodies) == sorted(f"o-{number}" for number in range(12))
@@ -44,12 +43,12 @@ def test_a_subscriber_gets_every_message_with_its_attributes(aws: ShopAws) -> No
 
 def test_hostile_text_arrives_as_it_is(aws: ShopAws) -> None:
     hostile = 'a"b\\c\u0000\u2028<script>é😀'
-    assert SnsSink(aws.sns, aws.topic_arn).apply(effects(told(1, hostile)), Run()) == [DONE]
+    assert Topic(aws.topic_arn, aws.sns).apply(effects(told(1, hostile)), Run()) == [DONE]
     (message,) = aws.received()
     assert json.loads(message["Body"])["reason"] == hostile
 
 
 def test_messages_near_the_limit_go_in_calls_of_their_own(aws: ShopAws) -> None:
     messages = effects(told(1, "x" * 200_000), told(2, "x" * 200_000))
-    assert SnsSink(aws.sns, aws.topic_arn).apply(messages, Run()) == [DONE, DONE]
+    assert Topic(aws.topic_arn, aws.sns).apply(messages, Run()) == [DONE, DONE]
     assert len(aws.received()) == 2

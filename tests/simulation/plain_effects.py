@@ -11,10 +11,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from shop.effects import Message, Release, Reserve
+from shop.effects import Release, Reserve
 from shop.handlers import router
 from shop.orders import OrderKey, OrderLine
 from tablestream.change import Change, Kind
+from tablestream.sinks import Message
 from tests.simulation.aws import INVENTORY, TOPIC
 from tests.simulation.candidates import Log, client
 from tests.simulation.network import Network
@@ -105,7 +106,7 @@ class PlainEffects:
 
     def _publish(self, message: Message) -> None:
         attributes = {name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()}
-        self._sns.publish(TopicArn=TOPIC, Message=message.body, MessageAttributes=attributes)
+        self._sns.publish(TopicArn=TOPIC, Message=message.text, MessageAttributes=attributes)
 
 
 def _lines(image: Mapping[str, Any]) -> list[OrderLine]:

@@ -54,16 +54,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "            if isinstance(answer, Done):\n                task.done += 1\n            elif",
         "            task.done += 1\n            if isinstance(answer, Done):\n                pass\n            elif",
     ),
-    Mutant(
+    _mutant(
         "ignore PublishBatch's Failed",
-        (
-            Edit(
-                f"{_SHOP}/notifications.py",
-                'DONE) for entry in response.get("Successful", ())]',
-                'DONE) for entry in (*response.get("Successful", ()), *response.get("Failed", ()))]',
-            ),
-            Edit(f"{_SHOP}/notifications.py", 'for entry in response.get("Failed", ())]', "for entry in ()]"),
-        ),
+        f"{_ENGINE}/sinks/sns.py",
+        'response.get("Successful", ()), response.get("Failed", ())',
+        '[*response.get("Successful", ()), *response.get("Failed", ())], ()',
     ),
     _mutant(
         "swallow poison",

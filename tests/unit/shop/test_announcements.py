@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shop.announcements import announce, announce_order
-from shop.effects import MAX_BYTES, Message, MessageTooLargeError
 from shop.orders import Order, OrderStatus
 from tablestream import Change, InvalidRecord
+from tablestream.sinks import Message, MessageTooLarge
+from tablestream.sinks.messages import MAX_MESSAGE_BYTES
 from tablestream.testing import Raw, inserted
 from tests.unit.shop.builders import line, order_change, order_item
 
@@ -26,7 +27,7 @@ def told(before: OrderStatus | None = None, **changes: Any) -> Message:
 
 
 def said(**changes: Any) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(told(**changes).body)
+    body: dict[str, Any] = json.loads(told(**changes).text)
     return body
 
 
@@ -36,7 +37,7 @@ def said(**changes: Any) -> dict[str, Any]:
 def test_a_message_says_what_a_customer_may_see_and_no_more() -> None:
     change = Change.from_record(inserted(order_item(status="confirmed", version=2, items=[line("tea", 2)])))
     message = announce_order(change, "order.confirmed", Order.from_image(change.image), OrderStatus.PENDING)
-    assert json.loads(message.body) == {
+    assert json.loads(message.text) == {
         "type": "order.confirmed",
         "eventId": change.event_id,
         "sequenceNumber": change.sequence_number,
@@ -56,7 +57,7 @@ def test_a_message_says_what_a_customer_may_see_and_no_more() -> None:
 def test_a_change_that_was_sent_again_is_said_to_be_late(sent: str) -> None:
     change = Change.from_record({**inserted(order_item()), sent: True})
     message = announce_order(change, "order.received", Order.from_image(change.image))
-    assert json.loads(message.body)["late"] is True
+    assert json.loads(message.text)["late"] is True
     assert "late" not in said()
     assert message.key == told().key, "or the journal would not know it"
 
@@ -90,14 +91,14 @@ def test_versions_and_quantities_are_numbers_however_they_are_written() -> None:
 def test_a_message_that_would_be_too_large_goes_without_its_lines() -> None:
     # JSON takes three times the bytes of DynamoDB for such letters.
     message = told(items=[line(f"{number:03}" + "é" * 1_000) for number in range(98)])
-    body = json.loads(message.body)
+    body = json.loads(message.text)
     assert body["linesOmitted"] is True
     assert "lines" not in body
-    assert message.size <= MAX_BYTES
+    assert message.size <= MAX_MESSAGE_BYTES
 
 
 def test_a_message_that_is_too_large_without_its_lines_is_refused() -> None:
-    with pytest.raises(MessageTooLargeError, match="wanted a message of at most 262144 bytes, got 300") as raised:
+    with pytest.raises(MessageTooLarge, match="wanted a message of at most 262144 bytes, got 300") as raised:
         told(statusReason="x" * 300_000)
     assert isinstance(raised.value, InvalidRecord), "one record is bad, not the code"
 
@@ -105,14 +106,14 @@ def test_a_message_that_is_too_large_without_its_lines_is_refused() -> None:
 @given(st.text(max_size=2000), st.text(st.characters(codec="utf-8"), min_size=1, max_size=50))
 def test_hostile_text_stays_text_and_its_size_is_known(reason: str, product: str) -> None:
     message = told(statusReason=reason, items=[line(product)])
-    body = json.loads(message.body)
+    body = json.loads(message.text)
     assert (body["reason"], body["lines"][0]["productId"]) == (reason, product)
-    assert message.body.isascii()
-    assert message.size - len(message.body) == sum(len(k) + 6 + len(v) for k, v in message.attributes.items())
+    assert message.text.isascii()
+    assert message.size - len(message.text) == sum(len(k) + 6 + len(v) for k, v in message.attributes.items())
 
 
 def test_a_message_of_exactly_the_limit_keeps_its_lines() -> None:
-    slack = MAX_BYTES - told(statusReason="").size
+    slack = MAX_MESSAGE_BYTES - told(statusReason="").size
     assert "lines" in said(statusReason="x" * slack)
     assert "lines" not in said(statusReason="x" * (slack + 1))
 
@@ -123,7 +124,7 @@ def test_a_message_of_exactly_the_limit_keeps_its_lines() -> None:
 def test_an_entity_becomes_a_message_with_its_type() -> None:
     change = Change.from_record(inserted(LEAD))
     message = announce(change, "lead.created", "Lead", {"leadId": change.image["leadId"]})
-    assert json.loads(message.body) == {
+    assert json.loads(message.text) == {
         "type": "lead.created",
         "eventId": change.event_id,
         "sequenceNumber": change.sequence_number,
@@ -154,7 +155,7 @@ def test_an_entity_becomes_a_message_with_its_type() -> None:
 )
 def test_each_type_of_dynamodb_has_one_form_in_a_message(value: Any, said: Any) -> None:
     change = Change.from_record(inserted({**LEAD, "value": value}))
-    body = json.loads(announce(change, "lead.created", "Lead", {"value": change.image["value"]}).body)
+    body = json.loads(announce(change, "lead.created", "Lead", {"value": change.image["value"]}).text)
     assert body["value"] == said
     assert type(body["value"]) is type(said)
 
@@ -163,12 +164,3 @@ def test_each_type_of_dynamodb_has_one_form_in_a_message(value: Any, said: Any) 
 def test_what_no_image_holds_is_a_mistake_of_the_handler(fields: Any) -> None:
     with pytest.raises(TypeError):
         announce(Change.from_record(inserted(LEAD)), "lead.created", "Lead", fields)
-
-
-# Messages of one's own.
-
-
-def test_a_message_of_ones_own_is_checked_when_it_is_made() -> None:
-    assert Message("é" * 131_072, {}).size == MAX_BYTES
-    with pytest.raises(MessageTooLargeError):
-        Message("é" * 131_072, {"type": "x"})

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from shop.effects import Message, Release, Reserve
+from shop.effects import Release, Reserve
 from shop.handlers import router
 from shop.orders import OrderKey, OrderLine, OrderStatus
 from tablestream.change import Change
 from tablestream.errors import InvalidRecord
+from tablestream.sinks import Message
 from tablestream.testing import Raw, expired, inserted, modified, removed
 from tests.unit.shop.builders import order_item
 
@@ -39,7 +40,7 @@ def test_a_new_pending_order_is_reserved_and_announced() -> None:
     reserve, message = effects_of(record)
     lines = (OrderLine("tea", 2), OrderLine("cup", 1))
     assert reserve == Reserve(KEY, lines, record["dynamodb"]["SizeBytes"])
-    body = json.loads(message.body)
+    body = json.loads(message.text)
     assert (body["type"], body["orderId"], body["previousStatus"]) == ("order.received", "o-1", None)
 
 
@@ -51,7 +52,7 @@ def test_a_new_order_of_another_status_is_only_announced(status: str) -> None:
 @pytest.mark.parametrize("status", [status for status in STATUSES if status not in {"pending", "cancelled"}])
 def test_a_new_status_is_announced_with_the_one_before(status: str) -> None:
     (message,) = effects_of(modified(order_item(), order_item(status=status)))
-    body = json.loads(message.body)
+    body = json.loads(message.text)
     assert (body["type"], body["status"], body["previousStatus"]) == (f"order.{status}", status, "pending")
 
 
@@ -60,13 +61,13 @@ def test_a_cancelled_order_is_released_and_announced_whatever_it_was(before: str
     record = modified(order_item(status=before), order_item(status="cancelled"))
     release, message = effects_of(record)
     assert release == Release(KEY)
-    body = json.loads(message.body)
+    body = json.loads(message.text)
     assert (body["type"], body["previousStatus"]) == ("order.cancelled", before)
 
 
 def test_the_repair_of_an_unknown_status_is_announced_without_the_one_before() -> None:
     (message,) = effects_of(modified(order_item(status="lost"), order_item(status="confirmed")))
-    assert json.loads(message.body)["previousStatus"] is None
+    assert json.loads(message.text)["previousStatus"] is None
 
 
 @pytest.mark.parametrize("status", STATUSES)

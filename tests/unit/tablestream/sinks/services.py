@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from tablestream import Sink
 from tablestream.sinks import Event, EventBus, Message, Queue, Topic
+from tablestream.sinks.messages import MAX_MESSAGE_BYTES
 
 
 def failure(code: str, status: int = 400) -> ClientError:
@@ -28,12 +29,15 @@ class FakeService:
     faults: list[Exception | None] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     refused_once: dict[str, str] = field(default_factory=dict)
+    sender_faults: set[str] = field(default_factory=lambda: {"InvalidParameter"})
+    """Codes that SNS and SQS hold against the sender."""
     silent_about: set[str] = field(default_factory=set)
     invalid: set[str] = field(default_factory=set)
 
     def take(self, entries: list[Any], text_of: Callable[[Any], str]) -> list[tuple[Any, str | None]]:
         """Return each entry that the answer speaks of, with its error code if it was refused."""
         assert 1 <= len(entries) <= 10
+        assert sum(map(_size, entries)) <= MAX_MESSAGE_BYTES
         fault = self.faults.pop(0) if self.faults else None
         if fault is not None:
             raise fault
@@ -51,26 +55,33 @@ class FakeService:
 
     def publish_batch(self, *, TopicArn: str, PublishBatchRequestEntries: list[Any]) -> Any:  # noqa: N803 -- boto3's
         assert TopicArn == TOPIC
-        return _by_id(self.take(PublishBatchRequestEntries, lambda entry: json.loads(entry["Message"])["text"]))
+        told = self.take(PublishBatchRequestEntries, lambda entry: json.loads(entry["Message"])["text"])
+        return self._by_id(told)
 
     def send_message_batch(self, *, QueueUrl: str, Entries: list[Any]) -> Any:  # noqa: N803 -- boto3's
         assert QueueUrl.startswith("https://")
-        return _by_id(self.take(Entries, lambda entry: json.loads(entry["MessageBody"])["text"]))
+        return self._by_id(self.take(Entries, lambda entry: json.loads(entry["MessageBody"])["text"]))
 
     def put_events(self, *, Entries: list[Any]) -> Any:  # noqa: N803 -- boto3's
         told = self.take(Entries, lambda entry: json.loads(entry["Detail"])["text"])
         return {"Entries": [{"EventId": "e"} if code is None else {"ErrorCode": code} for _, code in told]}
 
+    def _by_id(self, told: list[tuple[Any, str | None]]) -> Any:
+        return {
+            "Successful": [{"Id": entry["Id"], "MessageId": "m"} for entry, code in told if code is None],
+            "Failed": [
+                {"Id": entry["Id"], "Code": code, "SenderFault": code in self.sender_faults}
+                for entry, code in told
+                if code is not None
+            ],
+        }
 
-def _by_id(told: list[tuple[Any, str | None]]) -> Any:
-    return {
-        "Successful": [{"Id": entry["Id"], "MessageId": "m"} for entry, code in told if code is None],
-        "Failed": [
-            {"Id": entry["Id"], "Code": code, "SenderFault": code.startswith("Invalid")}
-            for entry, code in told
-            if code is not None
-        ],
-    }
+
+def _size(entry: Mapping[str, Any]) -> int:
+    """Return the bytes that count for SNS and SQS; those of EventBridge's entry are more than that."""
+    attributes = entry.get("MessageAttributes", {}).items()
+    around = sum(len(name) + len(one["DataType"]) + len(one["StringValue"]) for name, one in attributes)
+    return around + sum(len(entry.get(name, "").encode()) for name in ("Message", "MessageBody", "Detail"))
 
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:sales"

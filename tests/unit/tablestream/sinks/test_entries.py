@@ -101,6 +101,36 @@ def test_an_entry_that_can_never_be_taken_is_permanent(bench: Bench) -> None:
     assert "does not take the entry: ValidationException" in second.reason
 
 
+@pytest.mark.parametrize("service", ["sns", "sqs"])
+@pytest.mark.parametrize(
+    ("code", "is_senders", "answer"),
+    [
+        ("InvalidParameter", True, Permanent),
+        ("SomethingOfTheSender", True, Permanent),
+        ("InternalError", False, Transient),
+        ("Throttled", True, Transient),
+        ("KMSAccessDenied", True, Transient),
+        ("SomethingOfTheService", False, Transient),
+    ],
+)
+def test_an_entry_that_fails_is_answered_by_whose_fault_it_is(
+    service: str, code: str, is_senders: bool, answer: type[Answer]
+) -> None:
+    bench = Bench(service)
+    bench.service.refused = {"a": code}
+    bench.service.sender_faults = {code} if is_senders else set()
+    first, second = bench.send("a", "b")
+    assert isinstance(first, answer)
+    assert second == DONE
+    assert sum(call.count("b") for call in bench.service.calls) == 1
+
+
+def test_a_throttled_call_is_waited_for(bench: Bench) -> None:
+    bench.service.faults = [failure("Throttling"), failure("ThrottlingException")]
+    assert bench.send("a") == [DONE]
+    assert len(bench.clock.slept) == 2
+
+
 def test_an_entry_that_fails_the_whole_call_is_found_and_the_others_go_through(bench: Bench) -> None:
     bench.service.invalid = {"b"}
     answers = bench.send("a", "b", "c")
