@@ -79,7 +79,7 @@ def test_handlers_with_different_conditions_are_asked_each(routes: Router) -> No
 
 
 def test_a_single_text_is_refused_where_names_are_wanted(routes: Router) -> None:
-    with pytest.raises(ConfigurationError, match="changed wants a sequence of attribute names, got the text 'stage'"):
+    with pytest.raises(ConfigurationError, match="changed wants a sequence of attribute names, got str 'stage'"):
         routes.on_modify("Lead", changed="stage")
 
 
