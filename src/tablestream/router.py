@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tablestream.change import Change, Kind, RawImage, RawRecord, is_replication_only
@@ -73,10 +73,10 @@ class Router:
         `changed` names attributes; the handler gets the change when at least one of them differs. None named: every
         change, but for one that only sets the attributes `aws:rep:…` of a global table.
         """
-        names = list(changed) if isinstance(changed, Iterable) and not isinstance(changed, str | bytes) else None
-        if names is None or not all(isinstance(name, str) for name in names):
-            raise ConfigurationError(f"changed wants a sequence of attribute names, got {describe(changed)}")
-        return self._register(Kind.MODIFY, entity, tuple(names))
+        given: Any = changed  # as somebody may write it who uses no type checker
+        if not isinstance(given, list | tuple | set | frozenset) or not all(isinstance(name, str) for name in given):
+            raise ConfigurationError(f"changed wants a sequence of attribute names, got {describe(given)}")
+        return self._register(Kind.MODIFY, entity, tuple(given))
 
     def on_remove(self, entity: str | None = None) -> Decorator:
         """Register the decorated handler for removed items of an entity type; without one, for all removed items.
