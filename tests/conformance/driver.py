@@ -7,7 +7,15 @@ from typing import Any, TypeVar
 
 from tablestream.local.delivery.events import DeliveryEvent
 from tablestream.local.delivery.mapping import MappingSettings
-from tablestream.local.delivery.protocol import Action, Answered, Discard, FunctionError, Invoke, Outcome, Record
+from tablestream.local.delivery.protocol import (
+    Answered,
+    DeliveryAction,
+    Discard,
+    FunctionError,
+    InvocationOutcome,
+    Invoke,
+    LambdaRecord,
+)
 from tablestream.local.delivery.shard import ShardDelivery
 from tablestream.testing import CREATED, Raw, inserted
 
@@ -17,21 +25,21 @@ SUCCESS = Answered({"batchItemFailures": []})
 ERROR = FunctionError("ValueError")
 
 E = TypeVar("E")
-Function = Callable[[Invoke], Outcome]
+Function = Callable[[Invoke], InvocationOutcome]
 Delivery = tuple[str, list[int], int]
 """("invoke", sequence numbers, attempt) or (condition, sequence numbers, invoke count)."""
 
 
-def record(number: int, *, item: str | None = None, at: float = CREATED, text: str = "") -> Record:
+def record(number: int, *, item: str | None = None, at: float = CREATED, text: str = "") -> LambdaRecord:
     """An insert of its own item unless one is named."""
     return inserted({"pk": item or f"P#{number}", "sk": "S", "text": Raw({"S": text})}, sequence_number=number, at=at)
 
 
-def records(numbers: Iterable[int], *, at: float = CREATED) -> list[Record]:
+def records(numbers: Iterable[int], *, at: float = CREATED) -> list[LambdaRecord]:
     return [record(number, at=at) for number in numbers]
 
 
-def numbers(made: Sequence[Record]) -> list[int]:
+def numbers(made: Sequence[LambdaRecord]) -> list[int]:
     return [int(one["dynamodb"]["SequenceNumber"]) for one in made]
 
 
@@ -40,7 +48,7 @@ def failing(*failed: int) -> Answered:
     return Answered({"batchItemFailures": [{"itemIdentifier": str(number)} for number in failed]})
 
 
-def in_turn(*outcomes: Outcome) -> Function:
+def in_turn(*outcomes: InvocationOutcome) -> Function:
     """A function that comes to these outcomes, one after the other."""
     left = iter(outcomes)
     return lambda _: next(left)
@@ -52,13 +60,13 @@ class Shard:
     def __init__(self, *, checkpoint: str | None = None, **settings: Any) -> None:
         self.now = CREATED
         self.delivery = ShardDelivery(MappingSettings(**settings), SHARD, STREAM, checkpoint=checkpoint)
-        self.actions: list[Action] = []
+        self.actions: list[DeliveryAction] = []
         self.history: list[DeliveryEvent] = []
 
-    def offer(self, *made: int | Record) -> None:
+    def offer(self, *made: int | LambdaRecord) -> None:
         self.delivery.offer([record(one) if isinstance(one, int) else one for one in made], self.now)
 
-    def due(self) -> list[Action]:
+    def due(self) -> list[DeliveryAction]:
         actions = self.delivery.due(self.now)
         self.actions += actions
         return actions
@@ -69,7 +77,7 @@ class Shard:
         assert isinstance(action, Invoke)
         return action
 
-    def answer(self, invoke: Invoke, outcome: Outcome) -> None:
+    def answer(self, invoke: Invoke, outcome: InvocationOutcome) -> None:
         self.delivery.answered(invoke.id, outcome, self.now)
 
     def run(self, function: Function, *, most: int = 10_000) -> list[Delivery]:
@@ -112,7 +120,7 @@ class Shard:
         return [event for event in self.history if isinstance(event, kind)]
 
 
-def _short(action: Action) -> Delivery:
+def _short(action: DeliveryAction) -> Delivery:
     if isinstance(action, Invoke):
         return "invoke", numbers(action.records), action.attempt
     return str(action.condition), numbers(action.records), action.invoke_count

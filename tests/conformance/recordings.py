@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tablestream.local.delivery.mapping import DestinationKind
-from tablestream.local.delivery.protocol import Answered, FunctionError, Invoke, Outcome
+from tablestream.local.delivery.protocol import Answered, FunctionError, InvocationOutcome, Invoke
 
 REPOSITORY = "localstack/localstack"
 COMMIT = "8b9a79f05846835cf4dff63ab7eefdde9df83783"
@@ -23,7 +23,7 @@ FILES = {
 """S: mappings of DynamoDB streams; K: of Kinesis, for what S does not have; E: EventBridge's patterns."""
 
 Item = Mapping[str, Mapping[str, Any]]
-Function = Callable[[Invoke], Outcome]
+Function = Callable[[Invoke], InvocationOutcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +97,12 @@ def answering(payload: object) -> Function:
     return lambda _: Answered(payload)
 
 
-def raising(_: Invoke) -> Outcome:
+def raising(_: Invoke) -> InvocationOutcome:
     """A function that raises."""
     return FunctionError("ZeroDivisionError")
 
 
-def reporting(invoke: Invoke) -> Outcome:
+def reporting(invoke: Invoke) -> InvocationOutcome:
     """A function that reports the items that say they should fail."""
     failed = [r for r in invoke.records if r["dynamodb"]["NewImage"]["should_fail"]["BOOL"]]
     return Answered({"batchItemFailures": [{"itemIdentifier": r["dynamodb"]["SequenceNumber"]} for r in failed]})

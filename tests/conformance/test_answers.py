@@ -12,8 +12,8 @@ from tablestream.local.delivery.protocol import (
     Condition,
     Discard,
     FunctionError,
+    InvocationOutcome,
     Invoke,
-    Outcome,
     Throttled,
     TimedOut,
 )
@@ -27,12 +27,12 @@ def names(*identifiers: object) -> Answered:
     return Answered({"batchItemFailures": [{"itemIdentifier": identifier} for identifier in identifiers]})
 
 
-def holding(*bad: int, otherwise: Outcome = ERROR) -> Callable[[Invoke], Outcome]:
+def holding(*bad: int, otherwise: InvocationOutcome = ERROR) -> Callable[[Invoke], InvocationOutcome]:
     """A function that fails for every batch that holds one of these records."""
     return lambda invoke: otherwise if set(numbers(invoke.records)) & set(bad) else SUCCESS
 
 
-def reporting(*bad: int) -> Callable[[Invoke], Outcome]:
+def reporting(*bad: int) -> Callable[[Invoke], InvocationOutcome]:
     """A function that reports these records whenever they are in its batch."""
     return lambda invoke: failing(*(number for number in numbers(invoke.records) if number in bad))
 
@@ -64,7 +64,7 @@ def test_rule_10_what_counts_as_full_success(payload: object) -> None:
     ],
     ids=repr,
 )
-def test_rule_11_what_makes_the_whole_batch_a_failure(answer: Outcome) -> None:
+def test_rule_11_what_makes_the_whole_batch_a_failure(answer: InvocationOutcome) -> None:
     shard = Shard(report_failures=True, max_retries=0)
     shard.offer(1, 2, 3)
     assert shard.run(lambda _: answer) == [("invoke", [1, 2, 3], 0), ("RetryAttemptsExhausted", [1, 2, 3], 1)]

@@ -9,17 +9,17 @@ import pytest
 
 from tablestream.local.delivery.mapping import DestinationKind
 from tablestream.local.delivery.on_failure import (
-    FailureContext,
-    failure_body,
-    failure_message,
-    failure_object,
+    OnFailureContext,
     object_key,
+    on_failure_body,
+    on_failure_object,
+    on_failure_record,
 )
-from tablestream.local.delivery.protocol import Answered, Outcome
+from tablestream.local.delivery.protocol import Answered, InvocationOutcome
 from tests.conformance.driver import ERROR, SHARD, STREAM, Shard, failing, record
 
 FUNCTION = "arn:aws:lambda:eu-west-1:111122223333:function:worker"
-CONTEXT = FailureContext("request-1", FUNCTION)
+CONTEXT = OnFailureContext("request-1", FUNCTION)
 NOW = 1_763_640_029.717  # 2025-11-20T12:00:29.717Z
 
 
@@ -35,7 +35,7 @@ def batch_info(first: int, last: int, size: int) -> dict[str, Any]:
     }
 
 
-def discarded(outcome: Outcome, **settings: Any) -> Shard:
+def discarded(outcome: InvocationOutcome, **settings: Any) -> Shard:
     shard = Shard(report_failures=True, **settings)
     shard.offer(record(7), record(8), record(9, at=shard.now + 1.5))
     shard.run(lambda _: outcome)
@@ -44,7 +44,7 @@ def discarded(outcome: Outcome, **settings: Any) -> Shard:
 
 def test_rule_24_the_message_after_an_exception() -> None:
     (discard,) = discarded(ERROR, max_retries=2).discards
-    assert failure_message(discard, CONTEXT, NOW) == {
+    assert on_failure_record(discard, CONTEXT, NOW) == {
         "requestContext": {
             "requestId": "request-1",
             "functionArn": FUNCTION,
@@ -61,7 +61,7 @@ def test_rule_24_the_message_after_an_exception() -> None:
 def test_rule_24_function_error_is_null_after_batch_item_failures() -> None:
     for answer in (failing(7), Answered({"batchItemFailures": [{"itemIdentifier": "nonsense"}]})):
         (discard,) = discarded(answer, max_retries=0).discards
-        assert failure_message(discard, CONTEXT, NOW)["responseContext"]["functionError"] is None
+        assert on_failure_record(discard, CONTEXT, NOW)["responseContext"]["functionError"] is None
 
 
 def test_rule_25_the_message_about_age_has_no_response_context() -> None:
@@ -69,7 +69,7 @@ def test_rule_25_the_message_about_age_has_no_response_context() -> None:
     shard.offer(record(7), record(8), record(9, at=shard.now + 1.5))
     shard.now += 3600
     shard.due()
-    assert failure_message(shard.discards[0], CONTEXT, NOW) == {
+    assert on_failure_record(shard.discards[0], CONTEXT, NOW) == {
         "requestContext": {
             "requestId": "request-1",
             "functionArn": FUNCTION,
@@ -88,20 +88,20 @@ def test_rule_25_the_message_about_age_counts_one_invocation_more_than_there_wer
     shard.offer(record(7, at=shard.now if failures else shard.now - 61))
     shard.run(lambda _: ERROR)
     assert len(shard.invocations) == failures
-    message = failure_message(shard.discards[0], CONTEXT, NOW)
+    message = on_failure_record(shard.discards[0], CONTEXT, NOW)
     assert message["requestContext"]["approximateInvokeCount"] == failures + 1
 
 
 def test_rule_26_s3_receives_the_same_and_the_records() -> None:
     (discard,) = discarded(ERROR, max_retries=0).discards
-    stored = failure_object(discard, CONTEXT, NOW)
-    assert stored == {**failure_message(discard, CONTEXT, NOW), "payload": {"Records": list(discard.records)}}
+    stored = on_failure_object(discard, CONTEXT, NOW)
+    assert stored == {**on_failure_record(discard, CONTEXT, NOW), "payload": {"Records": list(discard.records)}}
     assert json.loads(json.dumps(stored)) == stored
 
 
 def test_rule_26_only_s3_receives_the_records() -> None:
     (discard,) = discarded(ERROR, max_retries=0).discards
-    with_records = {kind for kind in DestinationKind if "payload" in failure_body(kind, discard, CONTEXT, NOW)}
+    with_records = {kind for kind in DestinationKind if "payload" in on_failure_body(kind, discard, CONTEXT, NOW)}
     assert with_records == {DestinationKind.S3}
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tablestream.local.delivery.mapping import MappingSettings
-from tablestream.local.delivery.protocol import Answered, Discard, Invoke, Outcome, Throttled, TimedOut
+from tablestream.local.delivery.protocol import Answered, Discard, InvocationOutcome, Invoke, Throttled, TimedOut
 from tablestream.local.delivery.shard import ShardDelivery
 from tablestream.testing import CREATED
 from tests.conformance.driver import ERROR, SHARD, STREAM, failing, numbers, record
@@ -82,7 +82,7 @@ class Schedule:
             self.attempts[tuple(numbers(invoke.records))] += 1
         self.delivery.answered(invoke.id, outcome, self.now)
 
-    def outcome(self, got: list[int]) -> tuple[Outcome, list[int]]:
+    def outcome(self, got: list[int]) -> tuple[InvocationOutcome, list[int]]:
         """Any outcome, and which records it finishes."""
         kind = self.choice.random()
         if kind < 0.15:
@@ -98,8 +98,8 @@ class Schedule:
         return Answered({"state": {}}), got
 
     def check(self) -> None:
-        lanes = [invoke.lane for invoke in self.flying]
-        assert len(lanes) == len(set(lanes)) <= self.mapping.parallelization
+        slots = [invoke.slot for invoke in self.flying]
+        assert len(slots) == len(set(slots)) <= self.mapping.parallelization
         below = int(self.delivery.checkpoint or 0)
         assert {number for number in self.offered if number <= below and self.wanted(number)} <= set(self.finished)
 

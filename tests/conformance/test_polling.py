@@ -9,7 +9,7 @@ import pytest
 from tablestream.local.delivery.batch import PAYLOAD_LIMIT
 from tablestream.local.delivery.events import Checkpointed, Filtered, Invoked
 from tablestream.local.delivery.mapping import MappingSettings
-from tablestream.local.delivery.protocol import Invoke, Outcome
+from tablestream.local.delivery.protocol import InvocationOutcome, Invoke
 from tablestream.local.delivery.shard import ShardDelivery
 from tablestream.testing import CREATED, inserted, modified, removed
 from tests.conformance.driver import ERROR, SHARD, STREAM, SUCCESS, Shard, failing, numbers, record, records
@@ -70,25 +70,25 @@ def test_rule_07_as_many_batches_in_flight_as_the_parallelization_factor() -> No
     shard = Shard(parallelization=4, batch_size=10)
     shard.offer(*range(1, 201))
     flying = shard.due()
-    assert sorted(action.lane for action in flying) == [0, 1, 2, 3]
+    assert sorted(action.slot for action in flying) == [0, 1, 2, 3]
     assert shard.due() == []
 
 
-def test_rule_07_all_records_are_delivered_by_all_lanes_together() -> None:
+def test_rule_07_all_records_are_delivered_by_all_slots_together() -> None:
     shard = Shard(parallelization=10, batch_size=7)
     shard.offer(*range(1, 201))
     shard.run(lambda _: SUCCESS)
     assert sorted(number for batch in shard.invocations for number in batch) == list(range(1, 201))
 
 
-def test_rule_07_order_holds_per_item_while_lanes_run_side_by_side() -> None:
+def test_rule_07_order_holds_per_item_while_slots_run_side_by_side() -> None:
     choice = random.Random(7)
     shard = Shard(parallelization=3, batch_size=4, bisect=True, report_failures=True)
     items = {number: f"I#{choice.randrange(9)}" for number in range(1, 151)}
     shard.offer(*(record(number, item=item) for number, item in items.items()))
     applied: dict[str, list[int]] = {}
 
-    def function(invoke: Invoke) -> Outcome:
+    def function(invoke: Invoke) -> InvocationOutcome:
         if choice.random() < 0.3:
             return ERROR
         got = numbers(invoke.records)
@@ -102,7 +102,7 @@ def test_rule_07_order_holds_per_item_while_lanes_run_side_by_side() -> None:
     assert all(done == sorted(done) for done in applied.values())
 
 
-def test_rule_07_sort_keys_matter_for_the_lane_images_do_not() -> None:
+def test_rule_07_sort_keys_matter_for_the_slot_images_do_not() -> None:
     shard = Shard(parallelization=10, batch_size=100)
     old, new = {"pk": "P", "sk": "S", "n": 1}, {"pk": "P", "sk": "S", "n": 2}
     changes = [
@@ -117,20 +117,20 @@ def test_rule_07_sort_keys_matter_for_the_lane_images_do_not() -> None:
     assert len(batches) > 1
 
 
-def test_rule_07_a_lane_that_backs_off_does_not_hold_up_the_others() -> None:
+def test_rule_07_a_slot_that_backs_off_does_not_hold_up_the_others() -> None:
     shard = Shard(parallelization=2, batch_size=1, backoff=lambda _: 1000.0)
     shard.offer(*range(1, 21))
-    shard.run(lambda invoke: ERROR if invoke.lane == 0 and shard.now == CREATED else SUCCESS)
-    times = {lane: [event.at for event in shard.events(Invoked) if event.lane == lane] for lane in (0, 1)}
+    shard.run(lambda invoke: ERROR if invoke.slot == 0 and shard.now == CREATED else SUCCESS)
+    times = {slot: [event.at for event in shard.events(Invoked) if event.slot == slot] for slot in (0, 1)}
     assert times[0][:2] == [CREATED, CREATED + 1000]
     assert set(times[1]) == {CREATED}
 
 
-def test_rule_07_the_checkpoint_stays_below_the_lane_that_is_behind() -> None:
+def test_rule_07_the_checkpoint_stays_below_the_slot_that_is_behind() -> None:
     shard = Shard(parallelization=2, batch_size=1)
     shard.offer(*range(1, 11))
     slow = next(action for action in shard.due() if numbers(action.records) == [1])
-    assert {action.lane for action in shard.actions} == {0, 1}
+    assert {action.slot for action in shard.actions} == {0, 1}
     while others := [action for action in shard.actions if action is not slow]:
         shard.actions = [slow]
         for action in others:

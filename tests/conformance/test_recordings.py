@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tablestream.local.delivery.filters import FilterSet, InvalidFilterPattern
-from tablestream.local.delivery.mapping import Backoff
-from tablestream.local.delivery.on_failure import FailureContext, failure_body
-from tablestream.local.delivery.protocol import Record
+from tablestream.local.delivery.mapping import RetryDelay
+from tablestream.local.delivery.on_failure import OnFailureContext, on_failure_body
+from tablestream.local.delivery.protocol import LambdaRecord
 from tablestream.local.trigger.records import to_lambda_record
 from tablestream.testing import CREATED
 from tests.conformance.driver import SHARD, STREAM, Shard, numbers
@@ -44,7 +44,7 @@ def name(scenario: Delivery | Filtering | Pattern | Elsewhere) -> str:
     return scenario.recording.scenario
 
 
-def read(number: int, item: Item, *, old: Item | None = None, age: float = 0.0) -> Record:
+def read(number: int, item: Item, *, old: Item | None = None, age: float = 0.0) -> LambdaRecord:
     """A put as the stream has it, shaped for the function; what the emulators tell wrongly is wrong in it."""
     key = next(iter(item))
     change: dict[str, Any] = {
@@ -61,7 +61,7 @@ def read(number: int, item: Item, *, old: Item | None = None, age: float = 0.0) 
 
 @pytest.mark.parametrize("scenario", DELIVERIES, ids=name)
 def test_a_recorded_delivery(scenario: Delivery) -> None:
-    shard = Shard(**{"backoff": Backoff(), **scenario.settings})
+    shard = Shard(**{"backoff": RetryDelay(), **scenario.settings})
     ages = scenario.ages or (0.0,) * len(scenario.items)
     puts = [read(n, item, age=age) for n, (item, age) in enumerate(zip(scenario.items, ages, strict=True))]
     shard.offer(*puts)
@@ -70,11 +70,11 @@ def test_a_recorded_delivery(scenario: Delivery) -> None:
     assert scenario.size_bytes in (None, puts[0]["dynamodb"]["SizeBytes"])
     assert len(shard.discards) == (scenario.message is not None)
     for discard in shard.discards:
-        body = failure_body(scenario.kind, discard, FailureContext("r-1", FUNCTION), CREATED)
+        body = on_failure_body(scenario.kind, discard, OnFailureContext("r-1", FUNCTION), CREATED)
         assert body == message_of(scenario, [puts[number] for number in numbers(discard.records)])
 
 
-def message_of(scenario: Delivery, given_up: list[Record]) -> dict[str, Any]:
+def message_of(scenario: Delivery, given_up: list[LambdaRecord]) -> dict[str, Any]:
     assert scenario.message is not None
     condition, count, error = scenario.message
     (record,) = given_up  # every recorded message is about one record

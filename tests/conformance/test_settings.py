@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from tablestream.local.delivery.mapping import (
-    Backoff,
     Destination,
     DestinationKind,
     InvalidSettings,
     MappingSettings,
+    RetryDelay,
     read_mapping,
 )
 
@@ -176,5 +176,5 @@ def test_rule_03_at_timestamp_is_refused() -> None:
 
 
 def test_rule_23_the_default_backoff_doubles_up_to_a_limit() -> None:
-    backoff = Backoff(first=0.5, factor=2, longest=60)
+    backoff = RetryDelay(first=0.5, factor=2, longest=60)
     assert [backoff(failures) for failures in (1, 2, 3, 7, 8, 10_000)] == [0.5, 1, 2, 32, 60, 60]

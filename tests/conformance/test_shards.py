@@ -6,7 +6,7 @@ from tablestream.local.delivery.mapping import MappingSettings, StartingPosition
 from tablestream.local.delivery.protocol import Invoke
 from tablestream.local.delivery.shard import ShardDelivery
 from tablestream.local.delivery.shards import Begin, Progress, ShardPlan
-from tablestream.local.trigger.memory_stream import SyntheticSource
+from tablestream.local.trigger.memory_stream import MemoryStream
 from tablestream.local.trigger.stream import After, Position, Shard, TrimHorizon
 from tests.conformance.driver import SUCCESS, numbers, records
 
@@ -64,13 +64,13 @@ def test_rule_05_children_found_later_begin_at_trim_horizon_also_under_latest() 
     assert plan.finished("parent") == [horizon("left")]
 
 
-def position_of(begin: Begin, source: SyntheticSource) -> Position:
+def position_of(begin: Begin, source: MemoryStream) -> Position:
     if begin.checkpoint is not None:
         return After(begin.checkpoint)
     return source.latest(begin.shard_id) if begin.start == "LATEST" else TrimHorizon()
 
 
-def deliver_all(source: SyntheticSource, starting_position: StartingPosition) -> list[int]:
+def deliver_all(source: MemoryStream, starting_position: StartingPosition) -> list[int]:
     """Read and deliver every shard in the order of the plan; returns the sequence numbers as delivered."""
     plan, delivered = ShardPlan(starting_position), list[int]()
     todo = plan.update(source.shards())
@@ -92,7 +92,7 @@ def deliver_all(source: SyntheticSource, starting_position: StartingPosition) ->
 
 
 def test_rule_05_changes_keep_their_order_across_a_split() -> None:
-    source = SyntheticSource()
+    source = MemoryStream()
     source.open("parent")
     source.append("parent", records(range(1, 6)))
     source.close("parent")

@@ -20,17 +20,17 @@ from boto3.dynamodb.types import TypeSerializer
 from botocore.config import Config
 from moto import mock_aws
 
-from tablestream.local.delivery.protocol import Record
+from tablestream.local.delivery.protocol import LambdaRecord
 from tablestream.local.server import Server
-from tablestream.local.trigger.memory_stream import SyntheticSource
+from tablestream.local.trigger.memory_stream import MemoryStream
 from tablestream.local.trigger.moto_quirks import Corrections
 from tablestream.local.trigger.stream import (
     PAGE_LIMIT,
     After,
-    BotoSource,
+    BotoStream,
     IteratorExpired,
-    Page,
     Position,
+    RecordPage,
     RecordsTrimmed,
     Shard,
     StreamGone,
@@ -57,7 +57,7 @@ class Table(Protocol):
 
 @dataclass
 class SyntheticTable:
-    source: SyntheticSource = field(default_factory=SyntheticSource)
+    source: MemoryStream = field(default_factory=MemoryStream)
     items: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     next_number: int = 10**20
 
@@ -73,7 +73,7 @@ class SyntheticTable:
     def delete(self, item: dict[str, Any]) -> None:
         self._write(removed, self.items.pop((item["pk"], item["sk"])))
 
-    def _write(self, build: Callable[..., Record], *items: dict[str, Any]) -> None:
+    def _write(self, build: Callable[..., LambdaRecord], *items: dict[str, Any]) -> None:
         self.next_number += 1
         self.source.append("shard-1", [build(*items, sequence_number=self.next_number)])
 
@@ -113,7 +113,7 @@ def clients(endpoint: str | None) -> tuple[Any, Any]:
 class Corrected:
     """A source with its records corrected, as the trigger delivers them."""
 
-    source: BotoSource
+    source: BotoStream
     correct: Corrections = field(default_factory=Corrections)
 
     @property
@@ -126,7 +126,7 @@ class Corrected:
     def latest(self, shard_id: str) -> Position:
         return self.source.latest(shard_id)
 
-    def read(self, shard_id: str, position: Position, limit: int = PAGE_LIMIT) -> Page:
+    def read(self, shard_id: str, position: Position, limit: int = PAGE_LIMIT) -> RecordPage:
         page = self.source.read(shard_id, position, limit)
         return replace(page, records=self.correct(page.records))
 
@@ -141,7 +141,7 @@ def boto_table(endpoint: str, *, embedded: bool) -> BotoTable:
         BillingMode="PAY_PER_REQUEST",
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
     )
-    source = BotoSource(streams, made["TableDescription"]["LatestStreamArn"], follow=not embedded)
+    source = BotoStream(streams, made["TableDescription"]["LatestStreamArn"], follow=not embedded)
     return BotoTable(client, name, Corrected(source) if embedded else source)
 
 
@@ -175,9 +175,9 @@ def read_all(source: StreamSource, start: Position | None = None, limit: int = 1
     return found
 
 
-def patiently(source: StreamSource, shard_id: str, position: Position, limit: int) -> Sequence[Record]:
+def patiently(source: StreamSource, shard_id: str, position: Position, limit: int) -> Sequence[LambdaRecord]:
     """A page; of a server that is not in this process also one whose records arrive a moment after their write."""
-    for _ in range(ARRIVAL_LOOKS if isinstance(source, BotoSource) and source.follow else 0):
+    for _ in range(ARRIVAL_LOOKS if isinstance(source, BotoStream) and source.follow else 0):
         if page := source.read(shard_id, position, limit).records:
             return page
         time.sleep(ARRIVAL_SECONDS)
@@ -269,15 +269,15 @@ def test_rule_03_latest_is_behind_everything_that_is_there(table: Table) -> None
 
 def test_a_stream_that_is_not_there_is_named() -> None:
     with mock_aws():
-        gone = BotoSource(clients(None)[1], NOWHERE)
+        gone = BotoStream(clients(None)[1], NOWHERE)
         with pytest.raises(StreamGone, match="table/none"):
             gone.shards()
     with pytest.raises(StreamGone, match="nowhere"):
-        SyntheticSource().read("nowhere", TrimHorizon())
+        MemoryStream().read("nowhere", TrimHorizon())
 
 
-def opened(*numbers: int) -> SyntheticSource:
-    source = SyntheticSource()
+def opened(*numbers: int) -> MemoryStream:
+    source = MemoryStream()
     source.open("s")
     source.append("s", records(numbers))
     return source
@@ -290,7 +290,7 @@ def test_rule_06_a_page_has_at_most_a_thousand_records() -> None:
 
 
 def test_rule_06_a_page_has_at_most_a_megabyte() -> None:
-    source = SyntheticSource()
+    source = MemoryStream()
     source.open("s")
     source.append("s", [record(number, text="x" * 400_000) for number in (1, 2, 3)])
     assert len(source.read("s", TrimHorizon()).records) == 2
@@ -353,7 +353,7 @@ class Refusing:
 )
 def test_rule_06_the_services_exceptions_are_told_apart(name: str, error: type[Exception]) -> None:
     with pytest.raises(error):
-        BotoSource(Refusing(name), NOWHERE).read("s", TrimHorizon())
+        BotoStream(Refusing(name), NOWHERE).read("s", TrimHorizon())
 
 
 class Paging:
@@ -369,7 +369,7 @@ class Paging:
 
 
 def test_rule_05_all_pages_of_shards_are_listed() -> None:
-    shards = BotoSource(Paging(), NOWHERE).shards()
+    shards = BotoStream(Paging(), NOWHERE).shards()
     assert [(shard.shard_id, shard.parent, shard.closed) for shard in shards] == [("a", None, True), ("b", "a", False)]
 
 
@@ -396,14 +396,14 @@ class EmptyPages:
 
 def test_rule_06_an_empty_page_is_not_the_end_of_what_is_there() -> None:
     client = EmptyPages()
-    source = BotoSource(client, NOWHERE, follow=True)
+    source = BotoStream(client, NOWHERE, follow=True)
     assert [len(source.read("s", TrimHorizon()).records) for _ in range(3)] == [0, 0, 1]
     assert client.fresh_iterators == 1
 
 
 def test_rule_06_an_iterator_that_expired_while_it_was_kept_is_taken_anew() -> None:
     client = EmptyPages()
-    source = BotoSource(client, NOWHERE, follow=True)
+    source = BotoStream(client, NOWHERE, follow=True)
     source.read("s", TrimHorizon())
     client.expired = True
     assert not source.read("s", TrimHorizon()).records

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tablestream.local.delivery.events import WindowEnded
-from tablestream.local.delivery.protocol import Answered, Invoke, Outcome, Throttled, WindowContext
+from tablestream.local.delivery.protocol import Answered, InvocationOutcome, Invoke, Throttled, WindowContext
 from tests.conformance.driver import ERROR, SHARD, STREAM, Shard, in_turn, numbers, record
 
 START = 1_763_640_000.0  # a multiple of 60: 2025-11-20T12:00:00Z
@@ -18,7 +18,7 @@ def keeping(**state: object) -> Answered:
     return Answered({"state": state})
 
 
-def counting(invoke: Invoke) -> Outcome:
+def counting(invoke: Invoke) -> InvocationOutcome:
     """Add the batch to the state, as an aggregating function does."""
     return keeping(count=window(invoke).state.get("count", 0) + len(invoke.records))
 

@@ -10,8 +10,8 @@ from examples.why.collecting import collecting
 from examples.why.ours import ours
 from examples.why.raising import raising
 from tablestream import TablestreamError
-from tablestream.local.delivery.on_failure import FailureContext, failure_message
-from tablestream.local.delivery.protocol import Answered, FunctionError, Invoke, Outcome
+from tablestream.local.delivery.on_failure import OnFailureContext, on_failure_record
+from tablestream.local.delivery.protocol import Answered, FunctionError, InvocationOutcome, Invoke
 from tablestream.testing import FakeContext, MemoryDeadLetters, MemoryJournal, Record, event, inserted, modified
 from tests.conformance.driver import Shard
 
@@ -36,7 +36,7 @@ Handler = Callable[[Any, Any], Mapping[str, Any] | None]
 def deliver(handler: Handler, batch: list[Record], **settings: Any) -> Shard:
     """Deliver records as Lambda does until there is nothing more to do."""
 
-    def function(invoke: Invoke) -> Outcome:
+    def function(invoke: Invoke) -> InvocationOutcome:
         try:
             return Answered(handler(invoke.event(), FakeContext()))
         except (ConnectionError, KeyError, TablestreamError) as error:
@@ -131,7 +131,9 @@ def test_poison_ours_sets_the_record_aside_at_once() -> None:
 def test_payloads_what_lambda_tells_a_queue_does_not_hold_the_record() -> None:
     shard = deliver(raising(Post().send), with_a_bad_record(), bisect=True, max_retries=3)
     (discard,) = shard.discards
-    message = failure_message(discard, FailureContext("request", "arn:aws:lambda:eu-west-1:111122223333:function:f"), 0)
+    message = on_failure_record(
+        discard, OnFailureContext("request", "arn:aws:lambda:eu-west-1:111122223333:function:f"), 0
+    )
     batch = message["DDBStreamBatchInfo"]
     assert (batch["startSequenceNumber"], batch["batchSize"]) == (discard.records[0]["dynamodb"]["SequenceNumber"], 1)
     assert "bob" not in str(message)

@@ -16,7 +16,7 @@ from tablestream.local.cloud import Cloud
 from tablestream.local.containers import PREFIX, Reception, Unseen, bridge_address
 from tablestream.local.orders import Shop, restore
 from tablestream.local.samples import samples
-from tablestream.local.trigger.stream import BotoSource, TrimHorizon
+from tablestream.local.trigger.stream import BotoStream, TrimHorizon
 from tests.cloudformation import TEMPLATE
 
 pytestmark = pytest.mark.integration
@@ -69,7 +69,7 @@ def test_what_a_container_needs_is_in_place_when_it_is_told_and_no_stream_tells_
     assert times == [0]
     assert {order["orderId"]: order["status"] for order in shop.orders() if "orderId" in order}["1001"] == "pending"
     assert {entry["sk"]: entry["state"] for entry in shop.ledger()}["ORDER#1005"] == "RESERVED"
-    source = BotoSource(cloud.client("dynamodbstreams"), cloud.outputs["TableStreamArn"])
+    source = BotoStream(cloud.client("dynamodbstreams"), cloud.outputs["TableStreamArn"])
     assert [source.read(shard.shard_id, TrimHorizon()).records for shard in source.shards()] == [[]]
 
     shop.set_status({"pk": {"S": "USER#ada"}, "sk": {"S": "ORDER#1001"}}, "shipped")

@@ -9,7 +9,7 @@ import pytest
 
 from tablestream.local.delivery.mapping import MappingSettings
 from tablestream.local.delivery.protocol import Answered, Discard, Invoke
-from tablestream.local.trigger.memory_stream import SyntheticSource
+from tablestream.local.trigger.memory_stream import MemoryStream
 from tablestream.local.trigger.reader import RELIST_SECONDS, StreamReader
 from tablestream.testing import event, inserted
 
@@ -33,7 +33,7 @@ class Reading:
 
     def __init__(
         self,
-        source: SyntheticSource,
+        source: MemoryStream,
         start: StartingPosition = "TRIM_HORIZON",
         interval: float = 1.0,
         resume: Progress | None = None,
@@ -59,8 +59,8 @@ class Reading:
         self.reader.readings[action.shard_id].delivery.answered(action.id, Answered(None), now)
 
 
-def stream() -> SyntheticSource:
-    source = SyntheticSource()
+def stream() -> MemoryStream:
+    source = MemoryStream()
     source.open("parent")
     return source
 

@@ -13,7 +13,7 @@ from tablestream.local.cloud import Cloud
 from tablestream.local.delivery.protocol import Answered, Throttled
 from tablestream.local.running import Options, Running, hurried
 from tablestream.local.trigger.observations import Ended, GivenUp, Logged, Observation, Read, Trouble
-from tablestream.local.trigger.stream import BotoSource, TrimHorizon
+from tablestream.local.trigger.stream import BotoStream, TrimHorizon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tablestream.local.clients import Client
     from tablestream.local.delivery.mapping import MappingSettings
-    from tablestream.local.trigger.stream import Page
+    from tablestream.local.trigger.stream import RecordPage
 
 pytestmark = pytest.mark.integration
 SOON = 20  # seconds no condition here ever needs; only a failing test waits for so long
@@ -328,12 +328,12 @@ class Interleaved:
 def test_what_a_cancelled_transaction_did_not_write_is_not_delivered(start: Callable[..., World]) -> None:
     world = start(WRITES_DOWN, template())
     world.write("a")
-    source = BotoSource(Interleaved(world), world.cloud.mappings[0].stream_arn)
+    source = BotoStream(Interleaved(world), world.cloud.mappings[0].stream_arn)
     (shard,) = source.shards()
     assert names(source.read(shard.shard_id, TrimHorizon())) == ["a"]
 
 
-def names(page: Page) -> list[str]:
+def names(page: RecordPage) -> list[str]:
     return [record["dynamodb"]["Keys"]["id"]["S"] for record in page.records]
 
 

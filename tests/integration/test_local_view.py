@@ -13,7 +13,15 @@ from tablestream.local.bystander import messages_told
 from tablestream.local.child import BOOTSTRAP
 from tablestream.local.delivery.events import Filtered
 from tablestream.local.delivery.mapping import MappingSettings
-from tablestream.local.delivery.protocol import Answered, Condition, Discard, FunctionError, Invoke, Outcome, Throttled
+from tablestream.local.delivery.protocol import (
+    Answered,
+    Condition,
+    Discard,
+    FunctionError,
+    InvocationOutcome,
+    Invoke,
+    Throttled,
+)
 from tablestream.local.delivery.shard import ShardDelivery
 from tablestream.local.log_lines import readable
 from tablestream.local.runtime import Invocation
@@ -54,7 +62,7 @@ class Screen:
         self.view(Read("M", SHARD, {str(number): WRITTEN for number in numbers}))
         self.delivery.offer(made, WRITTEN)
 
-    def deliver(self, *outcomes: Outcome) -> None:
+    def deliver(self, *outcomes: InvocationOutcome) -> None:
         now = WRITTEN + 0.1
         for outcome in outcomes:
             now = max(now, self.delivery.next_due(now) or now)
@@ -65,7 +73,7 @@ class Screen:
         self.delivery.due(now)
         self._tell()
 
-    def _end(self, invoke: Invoke, outcome: Outcome, now: float) -> None:
+    def _end(self, invoke: Invoke, outcome: InvocationOutcome, now: float) -> None:
         error = ERROR | {"errorType": outcome.kind} if isinstance(outcome, FunctionError) else None
         began = None if isinstance(outcome, Throttled) else now
         self.view(Ended("M", invoke, Invocation("id", outcome, error, 0.012, began), now))

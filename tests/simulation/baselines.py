@@ -17,7 +17,7 @@ from unittest.mock import patch
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig, idempotent_function
 
-from tablestream.local.delivery.mapping import Backoff, Destination, DestinationKind, MappingSettings
+from tablestream.local.delivery.mapping import Destination, DestinationKind, MappingSettings, RetryDelay
 from tests.simulation.aws import IDEMPOTENCY
 from tests.simulation.candidates import Log, client
 from tests.simulation.invocation import Handler
@@ -55,7 +55,7 @@ class ThrowOnError:
             function_timeout=20.0,
             destination=QUEUE if self.bisect else None,
             # Longer waits than AWS has, for speed: a day of retries a minute apart takes a thousand invocations.
-            backoff=Backoff(longest=900.0),
+            backoff=RetryDelay(longest=900.0),
         )
 
     def handler(self, network: Network, log: Log) -> Handler:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from tablestream.local.delivery.protocol import Answered, FunctionError, Outcome, TimedOut
+from tablestream.local.delivery.protocol import Answered, FunctionError, InvocationOutcome, TimedOut
 from tests.simulation.faults import Fault
 from tests.simulation.scheduler import Scheduler
 
@@ -31,7 +31,7 @@ class Invocation:
         self.margin = margin
         self._timeout = timeout
         self._ends = float("inf")
-        self._on_end: Callable[[Outcome], None] | None = None
+        self._on_end: Callable[[InvocationOutcome], None] | None = None
         self.dead = False
         self.hangs = False
         self.overran = False
@@ -43,7 +43,9 @@ class Invocation:
     def event_ids(self) -> list[str]:
         return [record["eventID"] for record in self.records]
 
-    def start(self, after: float, on_end: Callable[[Outcome], None], memory_lasts: float | None = None) -> None:
+    def start(
+        self, after: float, on_end: Callable[[InvocationOutcome], None], memory_lasts: float | None = None
+    ) -> None:
         """Begin after some seconds; `memory_lasts` is how long until it runs out of memory, if it does."""
         self._on_end = on_end
         self._ends = self._scheduler.now + after + self._timeout
@@ -78,7 +80,7 @@ class Invocation:
             self.overran = not self.hangs
             self._end(TimedOut(), dead=True)
 
-    def _end(self, outcome: Outcome, *, dead: bool = False) -> None:
+    def _end(self, outcome: InvocationOutcome, *, dead: bool = False) -> None:
         on_end, self._on_end = self._on_end, None
         if on_end is not None:
             self.dead = dead

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from tablestream.local.delivery.protocol import Answered, Outcome
+from tablestream.local.delivery.protocol import Answered, InvocationOutcome
 from tests.simulation.aws import Aws
 from tests.simulation.candidates import MARGIN_SECONDS, Candidate, Log
 from tests.simulation.faults import Fault, Plan, Regime
@@ -152,7 +152,7 @@ class World:
         batch = [{**record, "redriven": True} for record in records[:size]]
         self.plan.quiet = self.plan.quiet or tries < _TRIES - 5
 
-        def ended(outcome: Outcome) -> None:
+        def ended(outcome: InvocationOutcome) -> None:
             done = isinstance(outcome, Answered) and not (outcome.payload or {}).get("batchItemFailures")
             following = (records[size:], _TRIES) if done or tries == 1 else (records, tries - 1)
             self.scheduler.at(self.scheduler.now + self.random.uniform(0.1, 60), partial(self._send, *following))

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from tablestream.local.delivery.mapping import DestinationKind, MappingSettings
-from tablestream.local.delivery.protocol import Answered, Discard, FunctionError, Invoke, Outcome, Throttled
+from tablestream.local.delivery.protocol import Answered, Discard, FunctionError, InvocationOutcome, Invoke, Throttled
 from tablestream.local.delivery.shard import ShardDelivery
 from tests.simulation.aws import Aws
 from tests.simulation.faults import OF_INVOCATION, Fault, Plan
@@ -108,7 +108,7 @@ class Trigger:
             self._scheduler.at(self._scheduler.now + 0.05, partial(answer, Throttled()))
         elif fault is Fault.TWICE:
             self._explain(event_ids, "invoked twice")
-            outcomes: list[Outcome] = []
+            outcomes: list[InvocationOutcome] = []
             for _ in range(2):
                 after = self._random.uniform(0, self._random.choice((0.01, 0.3)))
                 self.start(action.records, partial(self._first_of_two, outcomes, answer), after)
@@ -124,7 +124,7 @@ class Trigger:
     def start(
         self,
         records: Sequence[Record],
-        on_end: Callable[[Outcome], None],
+        on_end: Callable[[InvocationOutcome], None],
         after: float | None = None,
         memory_lasts: float | None = None,
     ) -> None:
@@ -134,7 +134,7 @@ class Trigger:
             self._scheduler, self._handler, records, timeout=self._settings.function_timeout, margin=self._margin
         )
 
-        def ended(outcome: Outcome) -> None:
+        def ended(outcome: InvocationOutcome) -> None:
             self.overruns += invocation.overran
             if invocation.dead:
                 self._explain(invocation.event_ids, "crash")
@@ -143,20 +143,24 @@ class Trigger:
 
         invocation.start(self._random.uniform(0.002, 0.02) if after is None else after, ended, memory_lasts)
 
-    def _first_of_two(self, outcomes: list[Outcome], answer: Callable[[Outcome], None], outcome: Outcome) -> None:
+    def _first_of_two(
+        self, outcomes: list[InvocationOutcome], answer: Callable[[InvocationOutcome], None], outcome: InvocationOutcome
+    ) -> None:
         """The poller goes on with the answer of either, once both have ended."""
         outcomes.append(outcome)
         if len(outcomes) > 1:
             answer(self._random.choice(outcomes))
 
-    def _again_later(self, records: Sequence[Record], answer: Callable[[Outcome], None], outcome: Outcome) -> None:
+    def _again_later(
+        self, records: Sequence[Record], answer: Callable[[InvocationOutcome], None], outcome: InvocationOutcome
+    ) -> None:
         """After a success the same batch comes once more, much later; nobody waits for its answer."""
         if isinstance(outcome, Answered) and not (outcome.payload or {}).get("batchItemFailures"):
             self._explain([record["eventID"] for record in records], "invoked again later")
             self.start(records, lambda _outcome: None, self._random.uniform(0.5, 300))
         answer(outcome)
 
-    def _answer(self, shard: Shard, action: Invoke, outcome: Outcome) -> None:
+    def _answer(self, shard: Shard, action: Invoke, outcome: InvocationOutcome) -> None:
         now = self._scheduler.now
         shard.delivery.answered(action.id, outcome, now)
         self._note_progress(shard)

@@ -38,12 +38,12 @@ class Latency:
         if began is None:
             return None
         shard = (ended.mapping, ended.invoke.shard_id)
-        lane = (*shard, ended.invoke.lane)
+        slot = (*shard, ended.invoke.slot)
         numbers = [record["dynamodb"]["SequenceNumber"] for record in ended.invoke.records]
-        fresh = [number for number in numbers if int(number) > self._delivered.get(lane, -1)]
+        fresh = [number for number in numbers if int(number) > self._delivered.get(slot, -1)]
         written = [at for number in fresh if (at := self._written.pop((*shard, number), None)) is not None]
         if fresh:
-            self._delivered[lane] = int(fresh[-1])
+            self._delivered[slot] = int(fresh[-1])
             self._coarse |= len(written) < len(fresh)
         self._seconds += [began - time for time in written]
         return began - min(written) if written else None

@@ -41,7 +41,7 @@ class Recording:
             "at": observation.at,
             "mapping": observation.mapping,
             "shard": invoke.shard_id,
-            "lane": invoke.lane,
+            "slot": invoke.slot,
             "attempt": invoke.attempt,
             "event": invoke.event(),
             "payload": invocation.payload,

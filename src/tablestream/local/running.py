@@ -11,11 +11,11 @@ from tablestream.local.code import mention_of_failures
 from tablestream.local.delivery.filters import InvalidFilterPattern
 from tablestream.local.delivery.mapping import InvalidSettings, MappingSettings, read_mapping
 from tablestream.local.runtime import Runtime
-from tablestream.local.trigger.destinations import FailureDestination
+from tablestream.local.trigger.destinations import OnFailureDestination
 from tablestream.local.trigger.moto_quirks import Corrections
 from tablestream.local.trigger.observations import Logged, Observation
 from tablestream.local.trigger.poller import POLL_INTERVAL, Trigger, Wiring, ignored_failures
-from tablestream.local.trigger.stream import BotoSource, StreamGone, StreamSource
+from tablestream.local.trigger.stream import BotoStream, StreamGone, StreamSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -115,7 +115,7 @@ class Running:
             settings=settings,
             source=self._source(mapping),
             invoke=partial(runtime.invoke, qualifier=mapping.qualifier),
-            destination=FailureDestination(destination, mapping.uuid, self.cloud.client) if destination else None,
+            destination=OnFailureDestination(destination, mapping.uuid, self.cloud.client) if destination else None,
             place=mapping.place,
             observe=self.observe,
             correct=self.corrections,
@@ -124,7 +124,7 @@ class Running:
 
     def _source(self, mapping: StreamMapping) -> StreamSource:
         client, elsewhere = self.cloud.client("dynamodbstreams"), self.cloud.dynamodb_endpoint is not None
-        return BotoSource(client, mapping.stream_arn, follow=elsewhere)
+        return BotoStream(client, mapping.stream_arn, follow=elsewhere)
 
     def _log(self, function: str) -> Callable[[str], None]:
         return lambda line: self.observe(Logged(function, line))

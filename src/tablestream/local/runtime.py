@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tablestream.local.child import HandlerTimeoutError, InitError, ProcessEndedError, Request
-from tablestream.local.delivery.protocol import Answered, FunctionError, Outcome, Throttled, TimedOut
+from tablestream.local.delivery.protocol import Answered, FunctionError, InvocationOutcome, Throttled, TimedOut
 from tablestream.local.environments import Environments
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Invocation:
     """
 
     request_id: str
-    outcome: Outcome
+    outcome: InvocationOutcome
     error: Mapping[str, Json] | None = None
     seconds: float = 0.0
     began: float | None = None

@@ -38,24 +38,24 @@ class ShardStatus:
         """Take one event."""
         match event:
             case Invoked():
-                self.slots[event.lane] = f"{event.count} in flight, attempt {event.attempt + 1}"
+                self.slots[event.slot] = f"{event.count} in flight, attempt {event.attempt + 1}"
                 if event.oldest is not None:
-                    self.waiting_since[event.lane] = event.oldest
+                    self.waiting_since[event.slot] = event.oldest
             case Delivered():
                 self.delivered += event.count
-                self._rest(event.lane)
+                self._rest(event.slot)
             case Advanced():
                 self.delivered += event.done
-                self.slots[event.lane] = f"{event.left} come again"
+                self.slots[event.slot] = f"{event.left} come again"
             case Retried():
                 self.attempts_again += 1
-                self.slots[event.lane] = f"{event.count} again in {event.wait:.1f} s"
+                self.slots[event.slot] = f"{event.count} again in {event.wait:.1f} s"
             case Split():
                 self.halves += 1
-                self.slots[event.lane] = f"halved into {event.first_half} + {event.second_half}"
+                self.slots[event.slot] = f"halved into {event.first_half} + {event.second_half}"
             case Discarded():
                 self.given_up += event.count
-                self._rest(event.lane)
+                self._rest(event.slot)
             case Filtered():
                 self.filtered += event.count
             case Checkpointed():
@@ -78,9 +78,9 @@ class ShardStatus:
         counted = [f"{self.delivered} done", *(f"{count} {what}" for what, count in counts.items() if count)]
         return f"{', '.join([*(busy or ['idle']), *oldest])}; {', '.join(counted)}"
 
-    def _rest(self, lane: int) -> None:
-        self.slots.pop(lane, None)
-        self.waiting_since.pop(lane, None)
+    def _rest(self, slot: int) -> None:
+        self.slots.pop(slot, None)
+        self.waiting_since.pop(slot, None)
 
 
 class Status:

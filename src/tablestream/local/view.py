@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from tablestream.local.delivery.protocol import Record
+    from tablestream.local.delivery.protocol import LambdaRecord
     from tablestream.local.runtime import Invocation
 
 Line = tuple[float | None, Text]  # when, in unix seconds; None for what belongs to the line above
@@ -133,7 +133,7 @@ class View:
         """The mapping and the number of the invocation; shard and slot where there are several."""
         mapping, shard_id, number = key
         shard = f" {short(shard_id)}" if self._verbose or self._status.shards(mapping) > 1 else ""
-        slot = f" slot {invoked.lane}" if invoked.lane else ""
+        slot = f" slot {invoked.slot}" if invoked.slot else ""
         attempt = f" attempt {invoked.attempt + 1}" if invoked.attempt else ""
         return f"{mapping}{shard}{slot} #{number}{attempt}"
 
@@ -155,7 +155,7 @@ def outcome_of(event: object, ended: Ended, words: str = "") -> tuple[str, str]:
     return f"failed{why}", "red"
 
 
-def changes(records: Sequence[Record]) -> str:
+def changes(records: Sequence[LambdaRecord]) -> str:
     """How many records of each kind."""
     kinds = Counter(str(record.get("eventName")) for record in records)
     return ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "no records"

@@ -18,7 +18,7 @@ from botocore.client import BaseClient
 from tablestream.dead_letters import DeadLetter
 from tablestream.local.clients import Clients
 from tablestream.local.cloud import Cloud
-from tablestream.local.delivery.on_failure import FailureContext, failure_object, object_key
+from tablestream.local.delivery.on_failure import OnFailureContext, object_key, on_failure_object
 from tablestream.local.delivery.protocol import Condition, Discard
 from tablestream.local.lambda_api import LambdaApi
 from tablestream.local.letters import Bucket, Letter
@@ -95,7 +95,7 @@ class Bench:
     def give_up(self, records: Sequence[Record], at: float = CREATED + 60) -> str:
         """Set a batch aside as Lambda does."""
         discard = Discard(0, records, Condition.RETRY_ATTEMPTS_EXHAUSTED, 101, 1, None, "shardId-1", self.stream_arn)
-        body = failure_object(discard, FailureContext("r-1", "arn:worker"), at)
+        body = on_failure_object(discard, OnFailureContext("r-1", "arn:worker"), at)
         key = object_key("0f0e", "shardId-1", at, records[0]["eventID"])
         self.cloud.client("s3").put_object(Bucket=self.bucket, Key=key, Body=json.dumps(body).encode())
         return key

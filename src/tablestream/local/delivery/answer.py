@@ -10,18 +10,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tablestream.local.delivery.protocol import Answered, FunctionError, Outcome, Throttled, TimedOut
+from tablestream.local.delivery.protocol import Answered, FunctionError, InvocationOutcome, Throttled, TimedOut
 
 
 @dataclass(frozen=True, slots=True)
-class Succeeded:
+class BatchSucceeded:
     """All of it; `state` is the window's new state, if there is a window."""
 
     state: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class FailedFrom:
+class BatchFailedFrom:
     """Everything before position `index` in the batch is finished; from there on it is delivered again (rule 13)."""
 
     index: int
@@ -29,7 +29,7 @@ class FailedFrom:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class BatchFailed:
     """The whole batch failed (rule 11). `function_error` as in the on-failure message (rule 24)."""
 
     reason: str
@@ -37,43 +37,45 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class NotStarted:
+class BatchNotStarted:
     """Throttled, or failed before the function ran: no attempt used (rule 18)."""
 
     reason: str
 
 
-Verdict = Succeeded | FailedFrom | Failed | NotStarted
+BatchResult = BatchSucceeded | BatchFailedFrom | BatchFailed | BatchNotStarted
 
 
 class _BadAnswer(Exception):
     """The answer makes the whole batch a failure; the message is the reason."""
 
 
-def read(outcome: Outcome, sequence_numbers: Sequence[str], *, report_failures: bool, windowed: bool) -> Verdict:
+def read_outcome(
+    outcome: InvocationOutcome, sequence_numbers: Sequence[str], *, report_failures: bool, windowed: bool
+) -> BatchResult:
     """What an outcome says about a batch with these sequence numbers, in batch order."""
     match outcome:
         case Throttled(reason):
-            return NotStarted(reason)
+            return BatchNotStarted(reason)
         case FunctionError(kind):
-            return Failed(kind, "Unhandled")
+            return BatchFailed(kind, "Unhandled")
         case TimedOut():
-            return Failed("TimedOut", "Unhandled")
+            return BatchFailed("TimedOut", "Unhandled")
         case Answered(payload):
             return _read_payload(payload, sequence_numbers, report_failures=report_failures, windowed=windowed)
 
 
 def _read_payload(
     payload: object, sequence_numbers: Sequence[str], *, report_failures: bool, windowed: bool
-) -> Verdict:
+) -> BatchResult:
     try:
         state = _state(payload) if windowed else None
         if not report_failures:
-            return Succeeded(state)  # rule 12: the list is ignored
+            return BatchSucceeded(state)  # rule 12: the list is ignored
         lowest = _lowest_failure(payload, sequence_numbers)
     except _BadAnswer as bad:
-        return Failed(str(bad), None)
-    return Succeeded(state) if lowest is None else FailedFrom(lowest, state)
+        return BatchFailed(str(bad), None)
+    return BatchSucceeded(state) if lowest is None else BatchFailedFrom(lowest, state)
 
 
 def _state(payload: object) -> Mapping[str, Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
-from tablestream.local.delivery.protocol import Record
+from tablestream.local.delivery.protocol import LambdaRecord
 
 PAYLOAD_LIMIT = 6 * 1024 * 1024
 """Bytes a synchronous invocation takes (rule 8, D)."""
 
 
-class Entry:
+class QueuedRecord:
     """One record that passed the filters, and where it stands.
 
     A plain class with slots instead of a frozen dataclass: `done` changes, and a simulator makes millions of them.
@@ -19,7 +19,7 @@ class Entry:
 
     __slots__ = ("created", "done", "offered", "record", "sequence_number", "size")
 
-    def __init__(self, record: Record, sequence_number: str, now: float, *, measured: bool = True) -> None:
+    def __init__(self, record: LambdaRecord, sequence_number: str, now: float, *, measured: bool = True) -> None:
         self.record = record
         self.sequence_number = sequence_number
         created = record["dynamodb"].get("ApproximateCreationDateTime")
@@ -30,8 +30,8 @@ class Entry:
         self.done = False
 
 
-class Batch:
-    """Records that are delivered together, and how that has gone. Mutable for the same reason as Entry.
+class DeliveryBatch:
+    """Records that are delivered together, and how that has gone. Mutable for the same reason as QueuedRecord.
 
     `failures` counts the attempts used up; `throttles` the invocations in a row that did not start.
     """
@@ -47,7 +47,7 @@ class Batch:
         "throttles",
     )
 
-    def __init__(self, entries: tuple[Entry, ...], *, is_final: bool = False) -> None:
+    def __init__(self, entries: tuple[QueuedRecord, ...], *, is_final: bool = False) -> None:
         self.entries = entries
         self.is_final = is_final
         self.failures = 0
@@ -72,16 +72,16 @@ class Batch:
         """Creation time of the oldest record in unix seconds."""
         return min((entry.created for entry in self.entries), default=None)
 
-    def records(self) -> tuple[Record, ...]:
+    def records(self) -> tuple[LambdaRecord, ...]:
         """The raw records, not copied."""
         return tuple(entry.record for entry in self.entries)
 
-    def halves(self) -> tuple[Batch, Batch]:
+    def halves(self) -> tuple[DeliveryBatch, DeliveryBatch]:
         """Two new batches at attempt 0 (rule 19). Which half gets the odd record is not documented: the second (I)."""
         middle = len(self.entries) // 2
-        return Batch(self.entries[:middle]), Batch(self.entries[middle:])
+        return DeliveryBatch(self.entries[:middle]), DeliveryBatch(self.entries[middle:])
 
-    def take_expired(self, horizon: float) -> tuple[Entry, ...]:
+    def take_expired(self, horizon: float) -> tuple[QueuedRecord, ...]:
         """Remove and return the prefix created before `horizon` (rule 22, R)."""
         count = 0
         while count < len(self.entries) and self.entries[count].created < horizon:

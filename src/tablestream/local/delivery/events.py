@@ -20,7 +20,7 @@ class Filtered:
 class Invoked:
     """A batch was handed out; `oldest` is the creation time (unix seconds) of its oldest record, if it has any."""
 
-    lane: int
+    slot: int
     invoke_id: int
     count: int
     attempt: int
@@ -34,7 +34,7 @@ class Invoked:
 class Delivered:
     """The whole batch succeeded."""
 
-    lane: int
+    slot: int
     invoke_id: int
     count: int
     first: str | None
@@ -46,7 +46,7 @@ class Delivered:
 class Advanced:
     """A partial answer: `done` records are finished, `left` come again from `resume_at` on (rules 13, 14)."""
 
-    lane: int
+    slot: int
     invoke_id: int
     done: int
     left: int
@@ -58,7 +58,7 @@ class Advanced:
 class Retried:
     """The identical batch comes again after `wait` seconds. `reason` is a class of failure, never its text."""
 
-    lane: int
+    slot: int
     invoke_id: int
     count: int
     attempt: int
@@ -71,7 +71,7 @@ class Retried:
 class Split:
     """A failed batch was halved (rules 19, 20)."""
 
-    lane: int
+    slot: int
     invoke_id: int
     first_half: int
     second_half: int
@@ -83,7 +83,7 @@ class Split:
 class Discarded:
     """`count` records were given up after `invoke_count` invocations (rules 16, 17, 22)."""
 
-    lane: int
+    slot: int
     count: int
     condition: str
     invoke_count: int
@@ -104,7 +104,7 @@ class Checkpointed:
 class WindowEnded:
     """A tumbling window ended: its final invocation succeeded, or was given up (`lost`) (rule 33)."""
 
-    lane: int
+    slot: int
     start: float
     end: float
     early: bool

@@ -1,22 +1,22 @@
-"""Gathering records into batches: batch size, batching window, payload size, window boundaries (rule 8, D)."""
+"""Records wait here until a batch of them goes: batch size, batching window, payload, window boundaries (rule 8, D)."""
 
 from __future__ import annotations
 
 from collections import deque
 
-from tablestream.local.delivery.batch import PAYLOAD_LIMIT, Batch, Entry
+from tablestream.local.delivery.batch import PAYLOAD_LIMIT, DeliveryBatch, QueuedRecord
 from tablestream.local.delivery.mapping import MappingSettings
-from tablestream.local.delivery.windows import Window
+from tablestream.local.delivery.windows import TumblingWindow
 
 
-class Gathering:
-    """The records of one lane that are not in a batch yet. Mutable: a queue."""
+class BatchBuffer:
+    """The records of one slot that are not in a batch yet. Mutable: a queue."""
 
     __slots__ = ("_bytes", "_settings", "_waiting", "closed")
 
     def __init__(self, settings: MappingSettings) -> None:
         self._settings = settings
-        self._waiting: deque[Entry] = deque()
+        self._waiting: deque[QueuedRecord] = deque()
         self._bytes = 0
         self.closed = False
 
@@ -24,19 +24,19 @@ class Gathering:
         return len(self._waiting)
 
     @property
-    def head(self) -> Entry | None:
+    def head(self) -> QueuedRecord | None:
         """The oldest record."""
         return self._waiting[0] if self._waiting else None
 
-    def add(self, entry: Entry) -> None:
-        """Add the next record of the lane."""
+    def add(self, entry: QueuedRecord) -> None:
+        """Add the next record of the slot."""
         self._waiting.append(entry)
         self._bytes += entry.size
 
-    def ready_at(self, window: Window | None) -> float | None:
+    def ready_at(self, window: TumblingWindow | None) -> float | None:
         """When a batch can be cut: a time in the past or now if it can be, None if there is nothing.
 
-        That the batching window begins when the oldest record was read, also while the lane was busy, is inferred (I).
+        That the batching window begins when the oldest record was read, also while the slot was busy, is inferred (I).
         """
         if not self._waiting:
             return None
@@ -44,9 +44,9 @@ class Gathering:
             return self._waiting[0].offered
         return self._waiting[0].offered + self._settings.batching_window
 
-    def cut(self, window: Window | None) -> Batch:
+    def cut(self, window: TumblingWindow | None) -> DeliveryBatch:
         """Take the next batch: at most batch size records and 6 MB, within one window."""
-        entries: list[Entry] = []
+        entries: list[QueuedRecord] = []
         size = 0
         while self._waiting and len(entries) < self._settings.batch_size:
             entry = self._waiting[0]
@@ -55,15 +55,15 @@ class Gathering:
                 break
             entries.append(self._waiting.popleft())
             self._bytes -= entry.size
-        return Batch(tuple(entries))
+        return DeliveryBatch(tuple(entries))
 
     def _full(self) -> bool:
         return len(self._waiting) >= self._settings.batch_size or self._bytes >= PAYLOAD_LIMIT
 
-    def _reaches_past(self, window: Window | None) -> bool:
+    def _reaches_past(self, window: TumblingWindow | None) -> bool:
         """Whether a later window's record is here already: then the open window gets no more."""
         return not _within(window, self._waiting[-1])
 
 
-def _within(window: Window | None, entry: Entry) -> bool:
+def _within(window: TumblingWindow | None, entry: QueuedRecord) -> bool:
     return window is None or window.holds(entry.created)

@@ -36,7 +36,7 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
-class Backoff:
+class RetryDelay:
     """Seconds to wait before the next attempt. AWS does not document its backoff (rule 23): this one is ours.
 
     Called with the number of failures in a row that made no progress, 1 or more: `first`, then each time `factor` as
@@ -76,7 +76,7 @@ class MappingSettings:
     starting_position: StartingPosition = "TRIM_HORIZON"
     function_timeout: float = 3.0
     destination: Destination | None = None
-    backoff: Callable[[int], float] = field(default_factory=Backoff)
+    backoff: Callable[[int], float] = field(default_factory=RetryDelay)
     window_grace: float = 120.0
     retention: float = 86_400.0
     enabled: bool = True

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tablestream.local.delivery.mapping import DestinationKind
-from tablestream.local.delivery.protocol import Condition, Discard, Record, iso_seconds
+from tablestream.local.delivery.protocol import Condition, Discard, LambdaRecord, iso_seconds
 
 
 @dataclass(frozen=True, slots=True)
-class FailureContext:
+class OnFailureContext:
     """What a message says beyond the discarded batch: `request_id` of its last invocation, and who was invoked.
 
     That with an alias `function_arn` carries it, and `executed_version` is the version behind it, is inferred (I).
@@ -26,7 +26,7 @@ class FailureContext:
     executed_version: str = "$LATEST"
 
 
-def failure_message(discard: Discard, context: FailureContext, now: float) -> dict[str, Any]:
+def on_failure_record(discard: Discard, context: OnFailureContext, now: float) -> dict[str, Any]:
     """The metadata SQS and SNS receive (rules 24, 25). `now` in unix seconds."""
     message: dict[str, Any] = {
         "requestContext": {
@@ -49,14 +49,14 @@ def failure_message(discard: Discard, context: FailureContext, now: float) -> di
     }
 
 
-def failure_object(discard: Discard, context: FailureContext, now: float) -> dict[str, Any]:
+def on_failure_object(discard: Discard, context: OnFailureContext, now: float) -> dict[str, Any]:
     """What S3 receives: the same, and the records themselves as an object (rule 26)."""
-    return failure_message(discard, context, now) | {"payload": {"Records": list(discard.records)}}
+    return on_failure_record(discard, context, now) | {"payload": {"Records": list(discard.records)}}
 
 
-def failure_body(kind: DestinationKind, discard: Discard, context: FailureContext, now: float) -> dict[str, Any]:
+def on_failure_body(kind: DestinationKind, discard: Discard, context: OnFailureContext, now: float) -> dict[str, Any]:
     """What a destination of this kind receives."""
-    build = failure_object if kind is DestinationKind.S3 else failure_message
+    build = on_failure_object if kind is DestinationKind.S3 else on_failure_record
     return build(discard, context, now)
 
 
@@ -72,7 +72,7 @@ def _invoke_count(discard: Discard) -> int:
 
 
 def _batch_info(discard: Discard) -> dict[str, Any]:
-    records: Sequence[Record] = discard.records
+    records: Sequence[LambdaRecord] = discard.records
     return {
         "shardId": discard.shard_id,
         "startSequenceNumber": records[0]["dynamodb"]["SequenceNumber"],
@@ -84,7 +84,7 @@ def _batch_info(discard: Discard) -> dict[str, Any]:
     }
 
 
-def _arrival(record: Record) -> str | None:
+def _arrival(record: LambdaRecord) -> str | None:
     created = record["dynamodb"].get("ApproximateCreationDateTime")
     return iso_seconds(created) if isinstance(created, int | float) else None
 

@@ -1,6 +1,6 @@
 """The checkpoint of a shard: the highest sequence number below which everything is finished.
 
-With several lanes records finish out of order; the checkpoint moves only over what is finished without a gap, so that a
+With several slots records finish out of order; the checkpoint moves only over what is finished without a gap, so that a
 restart delivers again rather than loses (rules 4, 7, 9).
 """
 
@@ -8,27 +8,27 @@ from __future__ import annotations
 
 from collections import deque
 
-from tablestream.local.delivery.batch import Entry
-from tablestream.local.delivery.protocol import Record
+from tablestream.local.delivery.batch import QueuedRecord
+from tablestream.local.delivery.protocol import LambdaRecord
 
 
-class Positions:
+class Checkpoint:
     """Everything offered and not yet below the checkpoint, in stream order. Mutable: it is the shard's bookkeeping."""
 
-    __slots__ = ("_latest", "_open", "checkpoint", "unfinished", "unfinished_bytes")
+    __slots__ = ("_latest", "_open", "sequence_number", "unfinished", "unfinished_bytes")
 
     def __init__(self, checkpoint: str | None) -> None:
-        self.checkpoint = checkpoint
+        self.sequence_number = checkpoint
         self.unfinished = 0
         self.unfinished_bytes = 0
         self._latest = int(checkpoint) if checkpoint is not None else -1
-        self._open: deque[Entry] = deque()
+        self._open: deque[QueuedRecord] = deque()
 
-    def enter(self, record: Record, now: float, *, passed: bool) -> Entry:
+    def enter(self, record: LambdaRecord, now: float, *, passed: bool) -> QueuedRecord:
         """Add the next record of the stream; one that passed no filter is finished at once (rule 9)."""
         sequence_number = _sequence_number(record)
         self._follow(sequence_number)
-        entry = Entry(record, sequence_number, now, measured=passed)
+        entry = QueuedRecord(record, sequence_number, now, measured=passed)
         entry.done = not passed
         self._open.append(entry)
         if passed:
@@ -36,7 +36,7 @@ class Positions:
             self.unfinished_bytes += entry.size
         return entry
 
-    def finish(self, entries: tuple[Entry, ...]) -> None:
+    def finish(self, entries: tuple[QueuedRecord, ...]) -> None:
         """These records need no further delivery."""
         for entry in entries:
             entry.done = True
@@ -47,7 +47,7 @@ class Positions:
         """Move the checkpoint over what is finished; whether it moved."""
         moved = False
         while self._open and self._open[0].done:
-            self.checkpoint = self._open.popleft().sequence_number
+            self.sequence_number = self._open.popleft().sequence_number
             moved = True
         return moved
 
@@ -58,7 +58,7 @@ class Positions:
         self._latest = number
 
 
-def _sequence_number(record: Record) -> str:
+def _sequence_number(record: LambdaRecord) -> str:
     number = record.get("dynamodb", {}).get("SequenceNumber")
     if not isinstance(number, str) or not number.isdecimal():
         raise ValueError(f"a stream record with SequenceNumber {number!r}; wanted text of digits")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-Record = Mapping[str, Any]
+LambdaRecord = Mapping[str, Any]
 
 
 class Condition(StrEnum):
@@ -45,8 +45,8 @@ class Invoke:
     """
 
     id: int
-    lane: int
-    records: Sequence[Record]
+    slot: int
+    records: Sequence[LambdaRecord]
     attempt: int
     first_attempt_at: float
     shard_id: str
@@ -70,8 +70,8 @@ class Discard:
     there was none; `function_error` is "Unhandled" after an exception or a timeout, None after a bad answer.
     """
 
-    lane: int
-    records: Sequence[Record]
+    slot: int
+    records: Sequence[LambdaRecord]
     condition: Condition
     invoke_count: int
     invoke_id: int | None
@@ -80,7 +80,7 @@ class Discard:
     stream_arn: str
 
 
-Action = Invoke | Discard
+DeliveryAction = Invoke | Discard
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Throttled:
     reason: str = "Throttled"
 
 
-Outcome = Answered | FunctionError | TimedOut | Throttled
+InvocationOutcome = Answered | FunctionError | TimedOut | Throttled
 
 
 def iso_seconds(time: float) -> str:

@@ -16,9 +16,9 @@ from tablestream.local.delivery.batch import PAYLOAD_LIMIT
 from tablestream.local.delivery.events import Checkpointed, DeliveryEvent, Filtered
 from tablestream.local.delivery.filters import FilterSet
 from tablestream.local.delivery.mapping import MappingSettings
-from tablestream.local.delivery.positions import Positions
-from tablestream.local.delivery.protocol import Action, Outcome, Record
-from tablestream.local.delivery.slot import Lane, LaneContext
+from tablestream.local.delivery.positions import Checkpoint
+from tablestream.local.delivery.protocol import DeliveryAction, InvocationOutcome, LambdaRecord
+from tablestream.local.delivery.slot import Slot, SlotContext
 
 FEWEST_READ_AHEAD = 1000
 """Records that may always be held: GetRecords returns up to 1000 at once (rule 6)."""
@@ -35,15 +35,15 @@ class ShardDelivery:
     ) -> None:
         self._settings = settings
         self._filters = FilterSet.compile(settings.filters)
-        self._positions = Positions(checkpoint)
+        self._checkpoint = Checkpoint(checkpoint)
         self._events: list[DeliveryEvent] = []
-        self._flights: dict[int, Lane] = {}
+        self._flights: dict[int, Slot] = {}
         self._closed = False
-        context = LaneContext(settings, shard_id, stream_arn, self._positions, self._emit, count(1).__next__)
-        self._lanes = tuple(Lane(number, context) for number in range(settings.parallelization))
+        context = SlotContext(settings, shard_id, stream_arn, self._checkpoint, self._emit, count(1).__next__)
+        self._slots = tuple(Slot(number, context) for number in range(settings.parallelization))
 
-    def offer(self, records: Iterable[Record], now: float) -> None:
-        """Take raw Lambda-shaped records in stream order; filters are applied here, before gathering (rule 9).
+    def offer(self, records: Iterable[LambdaRecord], now: float) -> None:
+        """Take raw Lambda-shaped records in stream order; filters are applied here, before batches are cut (rule 9).
 
         Records are kept, not copied. Raises ValueError for a record out of order, without a sequence number, or offered
         after `close`.
@@ -53,53 +53,53 @@ class ShardDelivery:
         filtered = 0
         for record in records:
             passed = self._filters.matches(record)
-            entry = self._positions.enter(record, now, passed=passed)
+            entry = self._checkpoint.enter(record, now, passed=passed)
             if passed:
-                self._lanes[self._lane_of(record)].gathering.add(entry)
+                self._slots[self._slot_of(record)].buffer.add(entry)
             filtered += not passed
         if filtered:
             self._emit(Filtered(filtered, now))
-            self._checkpoint(now)
+            self._advance(now)
 
     def close(self, now: float) -> None:  # noqa: ARG002  part of the drivers' interface: every input carries its time
         """The shard is closed and read to its end: what is gathered goes out without waiting for its window."""
         self._closed = True
-        for lane in self._lanes:
-            lane.gathering.closed = True
+        for slot in self._slots:
+            slot.buffer.closed = True
 
-    def due(self, now: float) -> list[Action]:
+    def due(self, now: float) -> list[DeliveryAction]:
         """What must be carried out now, in this order. A Discard counts as done once it is returned."""
-        actions: list[Action] = []
-        for lane in self._lanes:
-            actions += lane.due(now)
-            if lane.flying is not None:
-                self._flights[lane.flying] = lane
+        actions: list[DeliveryAction] = []
+        for slot in self._slots:
+            actions += slot.due(now)
+            if slot.flying is not None:
+                self._flights[slot.flying] = slot
         if actions:
-            self._checkpoint(now)
+            self._advance(now)
         return actions
 
-    def answered(self, invoke_id: int, outcome: Outcome, now: float) -> None:
+    def answered(self, invoke_id: int, outcome: InvocationOutcome, now: float) -> None:
         """Report what an invocation came to. Raises ValueError for an id that is not in flight."""
-        lane = self._flights.pop(invoke_id, None)
-        if lane is None:
+        slot = self._flights.pop(invoke_id, None)
+        if slot is None:
             raise ValueError(f"invocation {invoke_id} is not in flight")
-        lane.answered(outcome, now)
-        self._checkpoint(now)
+        slot.answered(outcome, now)
+        self._advance(now)
 
     @property
     def checkpoint(self) -> str | None:
-        """The highest sequence number below and at which everything is finished, in all lanes."""
-        return self._positions.checkpoint
+        """The highest sequence number below and at which everything is finished, in all slots."""
+        return self._checkpoint.sequence_number
 
     def next_due(self, now: float) -> float | None:
         """When `due` must be asked again; None if only an answer or new records can bring something."""
-        times = [time for lane in self._lanes if (time := lane.next_due(now)) is not None]
+        times = [time for slot in self._slots if (time := slot.next_due(now)) is not None]
         return min(times, default=None)
 
     @property
     def idle(self) -> bool:
         """Nothing gathered, in flight or to retry, and no tumbling window open."""
-        return all(lane.idle for lane in self._lanes)
+        return all(slot.idle for slot in self._slots)
 
     @property
     def finished(self) -> bool:
@@ -108,13 +108,13 @@ class ShardDelivery:
 
     @property
     def room(self) -> bool:
-        """Whether more records should be polled. How far AWS reads ahead of a blocked lane is not documented (I)."""
-        lanes = self._settings.parallelization
-        records = max(FEWEST_READ_AHEAD, 2 * self._settings.batch_size * lanes)
+        """Whether more records should be polled. How far AWS reads ahead of a blocked slot is not documented (I)."""
+        slots = self._settings.parallelization
+        records = max(FEWEST_READ_AHEAD, 2 * self._settings.batch_size * slots)
         return (
             not self._closed
-            and self._positions.unfinished < records
-            and self._positions.unfinished_bytes < 2 * PAYLOAD_LIMIT * lanes
+            and self._checkpoint.unfinished < records
+            and self._checkpoint.unfinished_bytes < 2 * PAYLOAD_LIMIT * slots
         )
 
     def events(self) -> list[DeliveryEvent]:
@@ -126,13 +126,13 @@ class ShardDelivery:
     def _emit(self, event: DeliveryEvent) -> None:
         self._events.append(event)
 
-    def _checkpoint(self, now: float) -> None:
-        if self._positions.advance() and self._positions.checkpoint is not None:
-            self._emit(Checkpointed(self._positions.checkpoint, now))
+    def _advance(self, now: float) -> None:
+        if self._checkpoint.advance() and self._checkpoint.sequence_number is not None:
+            self._emit(Checkpointed(self._checkpoint.sequence_number, now))
 
-    def _lane_of(self, record: Record) -> int:
-        """Order holds per item (D); that the lane is a hash of the full key is inferred (I)."""
-        if len(self._lanes) == 1:
+    def _slot_of(self, record: LambdaRecord) -> int:
+        """Order holds per item (D); that the slot is a hash of the full key is inferred (I)."""
+        if len(self._slots) == 1:
             return 0
         key = json.dumps(record["dynamodb"]["Keys"], sort_keys=True)
-        return crc32(key.encode()) % len(self._lanes)
+        return crc32(key.encode()) % len(self._slots)

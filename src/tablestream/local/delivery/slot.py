@@ -1,8 +1,8 @@
-"""One lane of a shard: one batch in flight, its retries, halves and ages (rules 7, 13 to 23, 33).
+"""One slot of a shard: one batch in flight, its retries, halves and ages (rules 7, 13 to 23, 33).
 
-A shard has ParallelizationFactor lanes, and every item always goes to the same one. A lane works on a stack of
+A shard has ParallelizationFactor slots, and every item always goes to the same one. A slot works on a stack of
 batches: the top is in flight or waits for its next attempt; a half or a remainder goes on top of what comes after it,
-so records of a lane never overtake each other.
+so records of a slot never overtake each other.
 """
 
 from __future__ import annotations
@@ -10,8 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tablestream.local.delivery.answer import Failed, FailedFrom, NotStarted, Succeeded, read
-from tablestream.local.delivery.batch import Batch, Entry
+from tablestream.local.delivery.answer import (
+    BatchFailed,
+    BatchFailedFrom,
+    BatchNotStarted,
+    BatchSucceeded,
+    read_outcome,
+)
+from tablestream.local.delivery.batch import DeliveryBatch, QueuedRecord
 from tablestream.local.delivery.events import (
     Advanced,
     Delivered,
@@ -22,57 +28,57 @@ from tablestream.local.delivery.events import (
     Split,
     WindowEnded,
 )
-from tablestream.local.delivery.gathering import Gathering
+from tablestream.local.delivery.gathering import BatchBuffer
 from tablestream.local.delivery.mapping import MappingSettings
-from tablestream.local.delivery.positions import Positions
-from tablestream.local.delivery.protocol import Action, Condition, Discard, Invoke, Outcome
-from tablestream.local.delivery.windows import Window
+from tablestream.local.delivery.positions import Checkpoint
+from tablestream.local.delivery.protocol import Condition, DeliveryAction, Discard, InvocationOutcome, Invoke
+from tablestream.local.delivery.windows import TumblingWindow
 
 
-class LaneContext:
-    """What all lanes of a shard share: its name, settings, positions, and where events and invocation ids come from."""
+class SlotContext:
+    """The state that all slots of a shard share: name, settings, checkpoint, and the sources of events and ids."""
 
-    __slots__ = ("emit", "next_id", "positions", "settings", "shard_id", "stream_arn")
+    __slots__ = ("checkpoint", "emit", "next_id", "settings", "shard_id", "stream_arn")
 
     def __init__(
         self,
         settings: MappingSettings,
         shard_id: str,
         stream_arn: str,
-        positions: Positions,
+        checkpoint: Checkpoint,
         emit: Callable[[DeliveryEvent], None],
         next_id: Callable[[], int],
     ) -> None:
         self.settings = settings
         self.shard_id = shard_id
         self.stream_arn = stream_arn
-        self.positions = positions
+        self.checkpoint = checkpoint
         self.emit = emit
         self.next_id = next_id
 
 
-class Lane:
-    """The state of one lane. Mutable: it is the state machine."""
+class Slot:
+    """The state of one slot. Mutable: it is the state machine."""
 
-    __slots__ = ("_context", "_not_before", "_work", "flying", "gathering", "number", "window")
+    __slots__ = ("_context", "_not_before", "_work", "buffer", "flying", "number", "window")
 
-    def __init__(self, number: int, context: LaneContext) -> None:
+    def __init__(self, number: int, context: SlotContext) -> None:
         self.number = number
         self._context = context
-        self.gathering = Gathering(context.settings)
-        self.window: Window | None = None
+        self.buffer = BatchBuffer(context.settings)
+        self.window: TumblingWindow | None = None
         self.flying: int | None = None
-        self._work: list[Batch] = []
+        self._work: list[DeliveryBatch] = []
         self._not_before = 0.0
 
     @property
     def idle(self) -> bool:
         """Nothing gathered, in flight or to retry, and no window open."""
-        return not self._work and not len(self.gathering) and self.window is None
+        return not self._work and not len(self.buffer) and self.window is None
 
-    def due(self, now: float) -> list[Action]:
+    def due(self, now: float) -> list[DeliveryAction]:
         """What must be done now, in order."""
-        actions: list[Action] = []
+        actions: list[DeliveryAction] = []
         while self.flying is None and self._prepare(now):
             batch = self._work[-1]
             if batch.exhausted:
@@ -92,28 +98,30 @@ class Lane:
         if self._work:
             return max(self._not_before, now)
         self._open_window()
-        times = [time for time in (self.gathering.ready_at(self.window), self._window_ends_at()) if time is not None]
+        times = [time for time in (self.buffer.ready_at(self.window), self._window_ends_at()) if time is not None]
         return max(min(times), now) if times else None
 
-    def answered(self, outcome: Outcome, now: float) -> None:
+    def answered(self, outcome: InvocationOutcome, now: float) -> None:
         """Take the outcome of the invocation in flight."""
         self.flying = None
         batch = self._work[-1]
         settings = self._context.settings
         numbers = [entry.sequence_number for entry in batch.entries]
-        verdict = read(outcome, numbers, report_failures=settings.report_failures, windowed=self.window is not None)
+        verdict = read_outcome(
+            outcome, numbers, report_failures=settings.report_failures, windowed=self.window is not None
+        )
         match verdict:
-            case Succeeded(state):
+            case BatchSucceeded(state):
                 self._keep(state)
                 self._succeed(batch, now)
-            case FailedFrom(index, state) if index > 0:
+            case BatchFailedFrom(index, state) if index > 0:
                 self._keep(state)
                 self._advance(batch, index, now)
-            case FailedFrom():
+            case BatchFailedFrom():
                 self._fail(batch, "NoProgress", None, now)
-            case Failed(reason, function_error):
+            case BatchFailed(reason, function_error):
                 self._fail(batch, reason, function_error, now)
-            case NotStarted(reason):
+            case BatchNotStarted(reason):
                 batch.throttles += 1
                 self._retry(batch, settings.backoff(batch.throttles), reason, now)
 
@@ -124,32 +132,32 @@ class Lane:
         self._open_window()
         ends_at = self._window_ends_at()
         if ends_at is not None and ends_at <= now:
-            self._work.append(Batch((), is_final=True))
+            self._work.append(DeliveryBatch((), is_final=True))
             return True
-        ready_at = self.gathering.ready_at(self.window)
+        ready_at = self.buffer.ready_at(self.window)
         if ready_at is None or ready_at > now:
             return False
-        self._work.append(self.gathering.cut(self.window))
+        self._work.append(self.buffer.cut(self.window))
         return True
 
     def _open_window(self) -> None:
-        head = self.gathering.head
+        head = self.buffer.head
         length = self._context.settings.tumbling_window
         if length and self.window is None and head is not None:
-            self.window = Window(head.created, length)
+            self.window = TumblingWindow(head.created, length)
 
     def _window_ends_at(self) -> float | None:
         """When the open window is over: at once if it ended early, has a successor or the shard is closed."""
         if self.window is None:
             return None
-        head = self.gathering.head
+        head = self.buffer.head
         if self.window.ended_early or (head is not None and not self.window.holds(head.created)):
             return 0.0
         if head is not None:
             return None
-        return 0.0 if self.gathering.closed else self.window.end + self._context.settings.window_grace
+        return 0.0 if self.buffer.closed else self.window.end + self._context.settings.window_grace
 
-    def _drop_expired(self, batch: Batch, now: float) -> list[Action]:
+    def _drop_expired(self, batch: DeliveryBatch, now: float) -> list[DeliveryAction]:
         """Rule 22 (R, Kinesis): before each attempt the expired prefix goes, as one message.
 
         Without an age limit Lambda retries until the stream's retention ends (D). That it loses what it was retrying
@@ -162,7 +170,7 @@ class Lane:
         expired = batch.take_expired(now - limit)
         return [self._discard(expired, condition, batch, now)] if expired else []
 
-    def _give_up(self, batch: Batch, now: float) -> list[Action]:
+    def _give_up(self, batch: DeliveryBatch, now: float) -> list[DeliveryAction]:
         """Rule 17 (P): all that is left of the batch. A window's final invocation has no records to send (I)."""
         self._work.pop()
         if batch.is_final:
@@ -170,13 +178,15 @@ class Lane:
             return []
         return [self._discard(batch.entries, Condition.RETRY_ATTEMPTS_EXHAUSTED, batch, now)]
 
-    def _discard(self, entries: tuple[Entry, ...], condition: Condition, batch: Batch, now: float) -> Discard:
+    def _discard(
+        self, entries: tuple[QueuedRecord, ...], condition: Condition, batch: DeliveryBatch, now: float
+    ) -> Discard:
         context = self._context
-        context.positions.finish(entries)
+        context.checkpoint.finish(entries)
         first, last = entries[0].sequence_number, entries[-1].sequence_number
         context.emit(Discarded(self.number, len(entries), condition, batch.failures, first, last, now))
         return Discard(
-            lane=self.number,
+            slot=self.number,
             records=tuple(entry.record for entry in entries),
             condition=condition,
             invoke_count=batch.failures,
@@ -186,7 +196,7 @@ class Lane:
             stream_arn=context.stream_arn,
         )
 
-    def _invoke(self, batch: Batch, now: float) -> Invoke:
+    def _invoke(self, batch: DeliveryBatch, now: float) -> Invoke:
         context = self._context
         if batch.first_attempt_at is None:
             batch.first_attempt_at = now
@@ -199,7 +209,7 @@ class Lane:
         )
         return Invoke(
             id=self.flying,
-            lane=self.number,
+            slot=self.number,
             records=batch.records(),
             attempt=batch.failures,
             first_attempt_at=batch.first_attempt_at,
@@ -212,24 +222,24 @@ class Lane:
         if self.window is not None and state is not None:
             self.window.keep(state)
 
-    def _succeed(self, batch: Batch, now: float) -> None:
+    def _succeed(self, batch: DeliveryBatch, now: float) -> None:
         self._work.pop()
         self._not_before = now
-        self._context.positions.finish(batch.entries)
+        self._context.checkpoint.finish(batch.entries)
         self._context.emit(Delivered(self.number, _id(batch), len(batch.entries), batch.first, batch.last, now))
         if batch.is_final:
             self._end_window(lost=False, now=now)
 
-    def _advance(self, batch: Batch, index: int, now: float) -> None:
+    def _advance(self, batch: DeliveryBatch, index: int, now: float) -> None:
         """Rules 13, 14 (R), 20 (D): the rest is a batch of its own at attempt 0. That it goes at once is I."""
-        done, rest = batch.entries[:index], Batch(batch.entries[index:])
+        done, rest = batch.entries[:index], DeliveryBatch(batch.entries[index:])
         self._work[-1] = rest
         self._not_before = now
-        self._context.positions.finish(done)
+        self._context.checkpoint.finish(done)
         resume_at = rest.entries[0].sequence_number
         self._context.emit(Advanced(self.number, _id(batch), index, len(rest.entries), resume_at, now))
 
-    def _fail(self, batch: Batch, reason: str, function_error: str | None, now: float) -> None:
+    def _fail(self, batch: DeliveryBatch, reason: str, function_error: str | None, now: float) -> None:
         settings = self._context.settings
         batch.throttles = 0
         if settings.bisect and len(batch.entries) > 1:
@@ -243,14 +253,14 @@ class Lane:
             return
         self._retry(batch, settings.backoff(batch.failures), reason, now)
 
-    def _split(self, batch: Batch, reason: str, now: float) -> None:
+    def _split(self, batch: DeliveryBatch, reason: str, now: float) -> None:
         """Rule 19: no attempt used (D, P); first half first, each at attempt 0, and without a wait (I)."""
         first, second = batch.halves()
         self._work[-1:] = [second, first]
         self._not_before = now
         self._context.emit(Split(self.number, _id(batch), len(first.entries), len(second.entries), reason, now))
 
-    def _retry(self, batch: Batch, wait: float, reason: str, now: float) -> None:
+    def _retry(self, batch: DeliveryBatch, wait: float, reason: str, now: float) -> None:
         self._not_before = now + wait
         self._context.emit(Retried(self.number, _id(batch), len(batch.entries), batch.failures, wait, reason, now))
 
@@ -262,7 +272,7 @@ class Lane:
         self._context.emit(WindowEnded(self.number, window.start, window.end, window.ended_early, lost, now))
 
 
-def _id(batch: Batch) -> int:
+def _id(batch: DeliveryBatch) -> int:
     """The id of the batch's last invocation; there is one whenever an outcome is read."""
     if batch.invoke_id is None:
         raise ValueError("the batch was never invoked")

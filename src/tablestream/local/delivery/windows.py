@@ -3,7 +3,7 @@
 Documented: windows are bounded by the records' creation times; state is at most 1 MB, else the window ends early; at
 its end the function is invoked once more with isFinalInvokeForWindow. Inferred: windows begin at multiples of their
 length; a record older than the open window belongs to it; the final invocation carries no records; after an early end
-the same period opens with fresh state. A mapping with windows has one lane a shard (rule 1).
+the same period opens with fresh state. A mapping with windows has one slot a shard (rule 1).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ STATE_LIMIT = 1024 * 1024
 """Bytes of state a shard may keep (D)."""
 
 
-class Window:
-    """One open window of one lane. Mutable: its state changes with each answer. Times are unix seconds."""
+class TumblingWindow:
+    """One open window of one slot. Mutable: its state changes with each answer. Times are unix seconds."""
 
     __slots__ = ("end", "ended_early", "start", "state")
 

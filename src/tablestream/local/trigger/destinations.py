@@ -7,7 +7,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from tablestream.local.delivery.mapping import Destination, DestinationKind
-from tablestream.local.delivery.on_failure import FailureContext, failure_body, object_key
+from tablestream.local.delivery.on_failure import OnFailureContext, object_key, on_failure_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tablestream.local.delivery.protocol import Discard
 
 
-class FailureDestination:
+class OnFailureDestination:
     """The on-failure destination of one event source mapping. `client` gives the boto3 client of a service."""
 
     def __init__(self, destination: Destination, mapping_uuid: str, client: Callable[[str], Client]) -> None:
@@ -24,10 +24,10 @@ class FailureDestination:
         self._mapping_uuid = mapping_uuid
         self._client = client
 
-    def send(self, discard: Discard, context: FailureContext, now: float) -> str:
+    def send(self, discard: Discard, context: OnFailureContext, now: float) -> str:
         """Send one message and say where it went. Raises botocore's exceptions."""
         kind, arn = self._destination.kind, self._destination.arn
-        body = json.dumps(failure_body(kind, discard, context, now))
+        body = json.dumps(on_failure_body(kind, discard, context, now))
         name = arn.rsplit(":", 1)[1]
         if kind is DestinationKind.S3:
             key = object_key(self._mapping_uuid, discard.shard_id, now, str(uuid.uuid4()))

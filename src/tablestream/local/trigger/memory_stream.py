@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tablestream.local.delivery.protocol import Record
+from tablestream.local.delivery.protocol import LambdaRecord
 from tablestream.local.trigger.stream import (
     PAGE_LIMIT,
     After,
     IteratorExpired,
-    Page,
     Position,
+    RecordPage,
     RecordsTrimmed,
     Shard,
     StreamGone,
@@ -22,13 +22,13 @@ PAGE_BYTES = 1_000_000
 """Bytes GetRecords returns at most (rule 6, D); measured by SizeBytes, so that nothing has to be serialized."""
 
 
-class SyntheticSource:
+class MemoryStream:
     """A `trigger.stream.StreamSource` that is written to by its test or simulator. Mutable: it is the stream."""
 
     def __init__(self, stream_arn: str = "arn:aws:dynamodb:eu-west-1:111122223333:table/T/stream/2026-01-01") -> None:
         self.stream_arn = stream_arn
         self._shards: dict[str, Shard] = {}
-        self._records: dict[str, list[Record]] = {}
+        self._records: dict[str, list[LambdaRecord]] = {}
         self._trimmed: dict[str, int] = {}
         self._expire: set[str] = set()
 
@@ -73,7 +73,7 @@ class SyntheticSource:
         records = self._records[shard_id]
         return After(records[-1]["dynamodb"]["SequenceNumber"]) if records else TrimHorizon()
 
-    def read(self, shard_id: str, position: Position, limit: int = PAGE_LIMIT) -> Page:
+    def read(self, shard_id: str, position: Position, limit: int = PAGE_LIMIT) -> RecordPage:
         """At most `limit` records and 1 MB behind a position."""
         shard = self._existing(shard_id)
         if shard_id in self._expire:
@@ -82,7 +82,7 @@ class SyntheticSource:
         start = self._start(shard_id, position)
         records = self._records[shard_id]
         page = _page(records, start, min(limit, PAGE_LIMIT))
-        return Page(page, at_end=shard.closed and start + len(page) == len(records))
+        return RecordPage(page, at_end=shard.closed and start + len(page) == len(records))
 
     def _start(self, shard_id: str, position: Position) -> int:
         if isinstance(position, TrimHorizon):
@@ -99,8 +99,8 @@ class SyntheticSource:
         return self._shards[shard_id]
 
 
-def _page(records: Sequence[Record], start: int, limit: int) -> list[Record]:
-    page: list[Record] = []
+def _page(records: Sequence[LambdaRecord], start: int, limit: int) -> list[LambdaRecord]:
+    page: list[LambdaRecord] = []
     size = 0
     for record in records[start : start + limit]:
         size += record["dynamodb"].get("SizeBytes", 0)
@@ -110,5 +110,5 @@ def _page(records: Sequence[Record], start: int, limit: int) -> list[Record]:
     return page
 
 
-def _number(record: Record) -> int:
+def _number(record: LambdaRecord) -> int:
     return int(record["dynamodb"]["SequenceNumber"])

@@ -25,7 +25,7 @@ from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS, JSONSerializer
 from moto.dynamodb.exceptions import MockValidationException, ResourceNotFoundException
 from moto.dynamodb.models import DynamoDBBackend
 
-from tablestream.local.delivery.protocol import Record
+from tablestream.local.delivery.protocol import LambdaRecord
 
 if TYPE_CHECKING:
     from moto.core.model import StructureShape
@@ -46,13 +46,13 @@ class Corrections:
         with self._lock:
             self._expiring.add(_identity(keys))
 
-    def __call__(self, records: Sequence[Record]) -> list[Record]:
+    def __call__(self, records: Sequence[LambdaRecord]) -> list[LambdaRecord]:
         """The records as AWS would have written them, in the same order."""
         pairs = zip_longest(records, records[1:])
         kept = [record for record, after in pairs if not _unchanged(record) and not _half(record, after)]
         return [self._expired(record) if record["eventName"] == "REMOVE" else record for record in kept]
 
-    def _expired(self, record: Record) -> Record:
+    def _expired(self, record: LambdaRecord) -> LambdaRecord:
         identity = _identity(record["dynamodb"]["Keys"])
         with self._lock:
             if identity not in self._expiring:
@@ -61,12 +61,12 @@ class Corrections:
         return {**record, "userIdentity": TTL_IDENTITY}
 
 
-def _unchanged(record: Record) -> bool:
+def _unchanged(record: LambdaRecord) -> bool:
     change = record["dynamodb"]
     return "OldImage" in change and change["OldImage"] == change.get("NewImage")
 
 
-def _half(record: Record, after: Record | None) -> bool:
+def _half(record: LambdaRecord, after: LambdaRecord | None) -> bool:
     """The first of the two INSERTs of an UpdateItem that creates: it has the keys only, the next one the item."""
     if after is None or record["eventName"] != "INSERT" or after["eventName"] != "INSERT":
         return False

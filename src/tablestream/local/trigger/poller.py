@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tablestream.local.delivery.on_failure import FailureContext
+from tablestream.local.delivery.on_failure import OnFailureContext
 from tablestream.local.delivery.protocol import Condition, Invoke
 from tablestream.local.trigger.observations import Ended, GivenUp, Observation, Read, Step, Trouble
 from tablestream.local.trigger.reader import ERROR_SECONDS, StreamReader
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tablestream.local.delivery.mapping import MappingSettings
-    from tablestream.local.delivery.protocol import Discard, Record
+    from tablestream.local.delivery.protocol import Discard, LambdaRecord
     from tablestream.local.delivery.shards import Progress
     from tablestream.local.runtime import Invocation
-    from tablestream.local.trigger.destinations import FailureDestination
+    from tablestream.local.trigger.destinations import OnFailureDestination
     from tablestream.local.trigger.stream import StreamSource
 
 POLL_INTERVAL = 0.25  # seconds: Lambda's base rate is 4 polls per second and shard (rule 6)
 LONGEST_WAIT = 5.0  # seconds between two looks at the stream, whatever else is (not) due
-REMEMBERED = 1000  # request ids, for messages about batches that were given up
+REQUEST_IDS_KEPT = 1000  # request ids, for messages about batches that were given up
 MOST_INVOCATIONS = 32  # threads that wait for a handler's answer
 
 
@@ -53,9 +53,9 @@ class Wiring:
     invoke: Callable[[object], Invocation]
     executed_version: str = LATEST
     place: str = ""
-    destination: FailureDestination | None = None
+    destination: OnFailureDestination | None = None
     observe: Callable[[Observation], None] = lambda _observation: None
-    correct: Callable[[Sequence[Record]], Sequence[Record]] = list
+    correct: Callable[[Sequence[LambdaRecord]], Sequence[LambdaRecord]] = list
     poll_interval: float = POLL_INTERVAL
     now: Callable[[], float] = time.time
 
@@ -243,12 +243,12 @@ class Trigger:
 
     def _remember(self, invoke: Invoke, request_id: str) -> None:
         self._request_ids[invoke.shard_id, invoke.id] = request_id
-        while len(self._request_ids) > REMEMBERED:
+        while len(self._request_ids) > REQUEST_IDS_KEPT:
             del self._request_ids[next(iter(self._request_ids))]
 
-    def _context(self, discard: Discard) -> FailureContext:
+    def _context(self, discard: Discard) -> OnFailureContext:
         known = self._request_ids.get((discard.shard_id, discard.invoke_id or 0))
-        return FailureContext(known or str(uuid.uuid4()), self._wiring.function_arn, self._wiring.executed_version)
+        return OnFailureContext(known or str(uuid.uuid4()), self._wiring.function_arn, self._wiring.executed_version)
 
     def _settled(self, since: float) -> bool:
         if not self._on:

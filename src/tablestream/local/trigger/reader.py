@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tablestream.local.delivery.mapping import MappingSettings
-    from tablestream.local.delivery.protocol import Record
+    from tablestream.local.delivery.protocol import LambdaRecord
 
 RELIST_SECONDS = 5.0  # how often the stream is asked for new shards; a closed shard's children are looked for at once
 ERROR_SECONDS = 1.0  # after a read that failed
@@ -54,7 +54,7 @@ class StreamReader:
     source: StreamSource
     settings: MappingSettings
     poll_interval: float
-    correct: Callable[[Sequence[Record]], Sequence[Record]]
+    correct: Callable[[Sequence[LambdaRecord]], Sequence[LambdaRecord]]
     trouble: Callable[[str], None]
     written: Callable[[str, Mapping[str, float]], None] = lambda _shard_id, _times: None
     resume: Progress | None = None

@@ -52,7 +52,7 @@ Position = After | TrimHorizon
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class RecordPage:
     """Lambda-shaped records in stream order; `at_end` says that the shard is closed and read to its end.
 
     `written` are the times (unix seconds) of the writes by sequence number, where the source knows fractions of a
@@ -80,12 +80,12 @@ class StreamSource(Protocol):
         """The position behind everything the shard holds now (for StartingPosition LATEST)."""
         ...
 
-    def read(self, shard_id: str, position: Position, limit: int = PAGE_LIMIT) -> Page:
+    def read(self, shard_id: str, position: Position, limit: int = PAGE_LIMIT) -> RecordPage:
         """The next records behind a position. Raises IteratorExpired, RecordsTrimmed, StreamGone."""
         ...
 
 
-class BotoSource:
+class BotoStream:
     """A stream behind a boto3 `dynamodbstreams` client: moto, DynamoDB Local or AWS.
 
     With `follow`, the iterator of an empty page is used for the next read of that position: on AWS a page can be empty
@@ -118,14 +118,14 @@ class BotoSource:
             position = After(records[-1]["dynamodb"]["SequenceNumber"])
         return position
 
-    def read(self, shard_id: str, position: Position, limit: int = PAGE_LIMIT) -> Page:
+    def read(self, shard_id: str, position: Position, limit: int = PAGE_LIMIT) -> RecordPage:
         """One GetRecords call."""
         answer = self._answer(shard_id, position, min(limit, PAGE_LIMIT))
         records = [to_lambda_record(record, self.stream_arn) for record in answer["Records"]]
         following = answer.get("NextShardIterator")
         if self.follow and following and not records:
             self._behind[shard_id, position] = following
-        return Page(records, at_end=not following, written=dict(_written(answer["Records"])))
+        return RecordPage(records, at_end=not following, written=dict(_written(answer["Records"])))
 
     def _answer(self, shard_id: str, position: Position, limit: int) -> dict[str, Any]:
         kept = self._behind.pop((shard_id, position), None)
