@@ -23,11 +23,33 @@ IN_TRANSACTION = {
 NOT_OPERATIONS = {"can_paginate", "close", "generate_presigned_post", "generate_presigned_url", "get_paginator"}
 
 
-def modules(*folders: Path) -> Iterator[tuple[Path, ast.Module]]:
-    """Parse every module below the folders."""
-    for folder in folders:
-        for path in sorted(folder.rglob("*.py")):
-            yield path, ast.parse(path.read_text(encoding="utf-8"), str(path))
+def reachable(source: Path, start: str) -> list[ast.Module]:
+    """Parse the modules below a folder that a module imports, directly or through others, itself included.
+
+    A name that a package only passes on leads to the module that has it, and to no other of the package.
+    """
+    found: dict[str, ast.Module] = {}
+    wanted = [(start, "")]
+    while wanted:
+        module, name = wanted.pop()
+        path = source.joinpath(*module.split("."))
+        if name and path.is_dir():
+            if path.joinpath(name).is_dir() or path.joinpath(f"{name}.py").is_file():
+                wanted.append((f"{module}.{name}", ""))
+            else:
+                package = ast.parse((path / "__init__.py").read_text(encoding="utf-8"))
+                wanted += [one for one in _imports(package) if one[1] == name]
+        elif path.with_suffix(".py").is_file() and module not in found:
+            found[module] = ast.parse(path.with_suffix(".py").read_text(encoding="utf-8"), module)
+            wanted += _imports(found[module])
+    return list(found.values())
+
+
+def _imports(tree: ast.Module) -> list[tuple[str, str]]:
+    """Return what a module imports: modules, and names of modules."""
+    nodes = list(ast.walk(tree))
+    named = [(node.module or "", one.name) for node in nodes if isinstance(node, ast.ImportFrom) for one in node.names]
+    return named + [(one.name, "") for node in nodes if isinstance(node, ast.Import) for one in node.names]
 
 
 def actions_called(trees: Iterable[ast.Module], services: Iterable[str]) -> set[str]:

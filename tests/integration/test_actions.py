@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.actions import actions_called, granted, modules, operations_called, services_used
+from tests.actions import actions_called, granted, operations_called, reachable, services_used
 from tests.cloudformation import ROOT, translated
 
 SOURCE = ROOT / "src"
-TREES = [tree for path, tree in modules(SOURCE / "tablestream", SOURCE / "shop") if "testing" not in path.parts]
+TREES = reachable(SOURCE, "shop.app")
 # What is done in the role's name without a line of ours, and why.
 BY_AWS = {
     "Logs": {"logs:CreateLogStream", "logs:PutLogEvents"},  # Lambda writes what the function logs

@@ -13,6 +13,7 @@ from botocore.parsers import ResponseParserError
 
 from tablestream import DONE, Answer, Backoff, ConfigurationError, Deadline, Permanent, Run, Transient, Worker
 from tablestream.sinks import EventBus, Message, Queue, Topic
+from tablestream.sinks._entries import refusal
 from tablestream.testing import FakeClock, effects
 from tests.unit.tablestream.sinks.services import SINKS, FakeService, effect, failure
 
@@ -213,3 +214,20 @@ def test_a_sink_that_was_not_connected_says_so_and_loses_nothing() -> None:
         (answer,) = sink.apply(effects(effect(service, "a")), Run(clock=FakeClock()))
         assert isinstance(answer, Transient)
         assert "is not connected" in str(answer.error)
+
+
+@pytest.mark.parametrize(
+    ("code", "sender", "answer"),
+    [
+        ("InvalidParameter", True, Permanent),
+        ("SomethingOfTheSender", True, Permanent),
+        ("InternalError", False, Transient),
+        ("Throttled", True, Transient),
+        ("KMSAccessDenied", True, Transient),
+        ("SomethingOfTheService", False, Transient),
+    ],
+)
+def test_an_entry_that_is_refused_is_answered_by_whose_fault_it_is(
+    code: str, *, sender: bool, answer: type[Permanent | Transient]
+) -> None:
+    assert isinstance(refusal("SNS", code, sender=sender), answer)
