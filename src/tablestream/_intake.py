@@ -17,7 +17,7 @@ from tablestream.change import (
     key_hash_of,
     record_key_of,
 )
-from tablestream.errors import ConfigurationError, InvalidEvent, InvalidRecord
+from tablestream.errors import ConfigurationError, InvalidEvent, InvalidRecord, error_class_of
 from tablestream.report import RecordOutcome, RecordState
 from tablestream.router import Handler, Route, Router
 from tablestream.sink import Effect, Sink, key_of, name_of, never_ran
@@ -125,7 +125,7 @@ class Task:
         if state is RecordState.POISONED and self.poison:
             error_class, reason = self.poison.error_class, self.poison.reason
         elif self.error is not None:
-            error_class, reason = type(self.error).__name__, str(self.error)
+            error_class, reason = error_class_of(self.error), str(self.error)
         return RecordOutcome(
             self.event_id, sequence_number, key_hash_of(self.record), state, error_class, reason, self.dead_letter
         )

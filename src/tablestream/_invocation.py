@@ -16,7 +16,7 @@ from tablestream._systemic import SystemicCheck
 from tablestream._waves import Waves
 from tablestream.change import RawRecord, creation_of, is_quiet_replay, is_sent_again
 from tablestream.dead_letters import DeadLetters
-from tablestream.errors import ConfigurationError, JournalUnavailable, NoProgress, TablestreamError
+from tablestream.errors import ConfigurationError, JournalUnavailable, NoProgress, TablestreamError, error_class_of
 from tablestream.journal import Journal
 from tablestream.report import RecordOutcome, RecordState, Report
 from tablestream.run import Deadline, LambdaContext, Run, margin_of
@@ -137,7 +137,7 @@ class Invocations:
         except JournalUnavailable as error:
             # The answer still has to be given: redelivery may then repeat these effects, which is better than losing
             # others.
-            logger.error("journal unavailable", extra={"error_class": type(error.__cause__ or error).__name__})  # noqa: TRY400 -- a traceback could quote personal data
+            logger.error("journal unavailable", extra={"error_class": error_class_of(error.__cause__ or error)})  # noqa: TRY400 -- a traceback could quote personal data
             return -1
         return len(done)
 
@@ -196,7 +196,7 @@ def _no_progress(records: Sequence[RawRecord], failed: Sequence[Task]) -> NoProg
     first = min(int(record["dynamodb"]["SequenceNumber"]) for record in records)
     if min(task.sequence for task in failed) > first:
         return None
-    causes = Counter(type(task.error).__name__ for task in failed if task.error is not None)
+    causes = Counter(error_class_of(task.error) for task in failed if task.error is not None)
     named = ", ".join(f"{count} x {name}" for name, count in causes.most_common(5)) or "the deadline came"
     return NoProgress(f"the first of {len(records)} records failed, with {len(failed) - 1} others: {named}")
 

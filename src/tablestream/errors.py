@@ -15,7 +15,9 @@ attribute values. The message of `InvalidRecord` may quote a value: it is stored
 
 from __future__ import annotations
 
+import re
 import reprlib
+from typing import Any
 
 
 class TablestreamError(Exception):
@@ -66,3 +68,33 @@ def describe(value: object) -> str:
     if isinstance(value, dict):
         value = dict(value)  # a map of an item is one, too
     return f"{type(value).__name__} {_bounded.repr(value)}"
+
+
+def error_class_of(error: BaseException) -> str:
+    """Return the name by which logs group an error: its class, or for an error of AWS its code.
+
+    An error of AWS that says more is told apart by that: `ThrottlingException (TableWriteKeyRangeThroughputExceeded)`,
+    `TransactionCanceledException (ThrottlingError)`. Of its answer nothing but codes is taken.
+    """
+    answer: Any = getattr(error, "response", None)
+    try:
+        code = answer["Error"]["Code"]
+        reasons = [*_told(answer, "ThrottlingReasons", "reason"), *_told(answer, "throttlingReasons", "reason")]
+        reasons += _told(answer, "CancellationReasons", "Code")
+    except (AttributeError, KeyError, TypeError):
+        return type(error).__name__
+    if not _is_code(code):
+        return type(error).__name__
+    told = sorted({reason for reason in reasons if _is_code(reason) and reason != "None"})
+    return f"{code} ({', '.join(told)})" if told else str(code)
+
+
+def _told(answer: Any, name: str, part: str) -> list[Any]:
+    return [entry.get(part) for entry in answer.get(name) or ()]
+
+
+def _is_code(value: object) -> bool:
+    return isinstance(value, str) and _CODE.fullmatch(value) is not None
+
+
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}", re.ASCII)
