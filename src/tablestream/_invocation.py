@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tablestream._event import records_of
-from tablestream._intake import Consumer, Lanes, Task
+from tablestream._intake import Check, Consumer, Lanes, Task
 from tablestream._systemic import SystemicCheck
 from tablestream._waves import Waves
 from tablestream.change import RawRecord, creation_of, is_quiet_replay, is_sent_again
@@ -49,11 +49,12 @@ class Invocations:
         run: Run,
         margin_seconds: float | None,
         observe: Callable[[Report], None],
+        check: Check | None = None,
     ) -> None:
-        """Take what `Worker` has put together."""
+        """Take what `Worker` has put together; `check` judges batches instead of the systemic check."""
         self._consumer = consumer
         self._sinks = consumer.sinks
-        self._systemic = SystemicCheck()
+        self._check = check or SystemicCheck()
         self._journalled = frozenset([index for index, sink in enumerate(self._sinks) if not sink.idempotent])
         self._journal = journal
         self._waves = Waves(self._sinks, dead_letters)
@@ -75,7 +76,7 @@ class Invocations:
         try:
             margin = self._margin_of(context)
             records = records_of(event)
-            batch = self._consumer.take(records, self._systemic)
+            batch = self._consumer.take(records, self._check)
         except TablestreamError as refused:
             return Report(records=_length_of(event), counts={}, error_class=type(refused).__name__), refused
         tasks = batch.tasks

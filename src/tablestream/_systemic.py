@@ -1,4 +1,4 @@
-"""Tells broken code from bad records: what handlers raise unexpectedly is judged over batches and their halves."""
+"""Tells broken code from bad records: a systemic failure is one of the code, judged over batches and their halves."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from tablestream.testing.records import Record, event
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """What became of the records that a test has sent."""
+    """The outcome of the records that a test has sent."""
 
     effects: list[Any]
     """The effects that were carried out, in the order in which that happened."""
@@ -50,25 +50,29 @@ class TestedWorker:
         self._effects: list[Any] = []
         self._reports: list[Report] = []
         places = {effect: place for place, sink in enumerate(doubles) for effect in sink.takes}
-        self._consumer = replace(consumer, sinks=tuple(doubles), sink_of=places)
         self._invocations = Invocations(
-            self._consumer,
+            replace(consumer, sinks=tuple(doubles), sink_of=places),
             journal=self.journal,
             dead_letters=self.dead_letters,
             run=Run(clock=self.clock),
             margin_seconds=None,
             observe=self._reports.append,
+            check=_RaisesUnexpected(),
         )
+        self._sent: list[Record] = []
 
     def _note(self, effect: object) -> None:
         self._effects.append(effect)
 
     def send(self, *records: Record, timeout_seconds: float = 60.0) -> Tested:
-        """Send records as one batch; return what became of them. Raises what a handler raises."""
+        """Send records as one batch; return what became of them. Raises what a handler raises.
+
+        Their sequence numbers go on from the last call; a record that was sent before is delivered again.
+        """
         self._effects, stored = [], set(self.dead_letters.letters)
-        whole = event(*records)
-        for record in whole["Records"]:
-            self._consumer.take([record], _RaisesUnexpected())
+        before = len(self._sent)
+        self._sent += records
+        whole = {"Records": event(*self._sent)["Records"][before:]}
         response: Response | None = None
         error: TablestreamError | None = None
         try:

@@ -213,6 +213,19 @@ def test_a_tested_worker_tells_what_became_of_records() -> None:
     assert (result.response, result.dead_letters, result.error) == ({"batchItemFailures": []}, [], None)
 
 
+def test_records_of_one_call_follow_those_of_the_last_and_one_that_was_sent_before_is_the_same() -> None:
+    worker = leads()
+    worker.sink(Text, name="texts")(print)
+    tested = worker.tested()
+    record = new_lead()
+    tested.sinks["texts"].answer = lambda _text: Transient(OSError())
+    tested.send(record)
+    tested.sinks["texts"].answer = lambda _text: DONE
+    tested.send(new_lead(id="2"), record)
+    assert tested.sinks["texts"].ids[1] != tested.sinks["texts"].ids[0]
+    assert len({outcome.split("/")[1] for outcome in tested.sinks["texts"].ids}) == 2
+
+
 def test_a_bad_record_is_a_dead_letter_of_the_test() -> None:
     worker = leads()
     worker.sink(Text)(print)
