@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from tablestream.local.delivery.events import DeliveryEvent
 from tablestream.local.delivery.mapping import MappingSettings
 from tablestream.local.delivery.protocol import (
     Answered,
     DeliveryAction,
+    DeliveryEvent,
     Discard,
     FunctionError,
     InvocationOutcome,

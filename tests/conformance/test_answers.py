@@ -6,14 +6,17 @@ from collections.abc import Callable
 
 import pytest
 
-from tablestream.local.delivery.events import Advanced, Delivered, Retried, Split
 from tablestream.local.delivery.protocol import (
+    Advanced,
     Answered,
     Condition,
+    Delivered,
     Discard,
     FunctionError,
     InvocationOutcome,
     Invoke,
+    Retried,
+    Split,
     Throttled,
     TimedOut,
 )

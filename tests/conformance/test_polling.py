@@ -7,9 +7,8 @@ import random
 import pytest
 
 from tablestream.local.delivery.batch import PAYLOAD_LIMIT
-from tablestream.local.delivery.events import Checkpointed, Filtered, Invoked
 from tablestream.local.delivery.mapping import MappingSettings
-from tablestream.local.delivery.protocol import InvocationOutcome, Invoke
+from tablestream.local.delivery.protocol import Checkpointed, Filtered, InvocationOutcome, Invoke, Invoked
 from tablestream.local.delivery.shard import ShardDelivery
 from tablestream.testing import CREATED, inserted, modified, removed
 from tests.conformance.driver import ERROR, SHARD, STREAM, SUCCESS, Shard, failing, numbers, record, records

@@ -14,7 +14,7 @@ from tablestream.local.delivery.filters import FilterSet, InvalidFilterPattern
 from tablestream.local.delivery.mapping import RetryDelay
 from tablestream.local.delivery.on_failure import OnFailureContext, on_failure_body
 from tablestream.local.delivery.protocol import LambdaRecord
-from tablestream.local.trigger.records import to_lambda_record
+from tablestream.local.trigger.stream import to_lambda_record
 from tablestream.testing import CREATED
 from tests.conformance.driver import SHARD, STREAM, Shard, numbers
 from tests.conformance.recorded_patterns import PATTERNS

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tablestream.change import Change
-from tablestream.local.trigger.records import to_lambda_record, written_at
+from tablestream.local.trigger.stream import to_lambda_record, written_at
 from tests.conformance.driver import STREAM
 
 READ: dict[str, Any] = {

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from tablestream.local.delivery.mapping import MappingSettings, StartingPosition
 from tablestream.local.delivery.protocol import Invoke
-from tablestream.local.delivery.shard import ShardDelivery
-from tablestream.local.delivery.shards import Begin, Progress, ShardPlan
+from tablestream.local.delivery.shard import Begin, Progress, Shard, ShardDelivery, ShardPlan
 from tablestream.local.trigger.memory_stream import MemoryStream
-from tablestream.local.trigger.stream import After, Position, Shard, TrimHorizon
+from tablestream.local.trigger.stream import After, Position, TrimHorizon
 from tests.conformance.driver import SUCCESS, numbers, records
 
 GRANDPARENT = Shard("grandparent", closed=True)

@@ -21,6 +21,7 @@ from botocore.config import Config
 from moto import mock_aws
 
 from tablestream.local.delivery.protocol import LambdaRecord
+from tablestream.local.delivery.shard import Shard
 from tablestream.local.server import Server
 from tablestream.local.trigger.memory_stream import MemoryStream
 from tablestream.local.trigger.moto_quirks import Corrections
@@ -32,7 +33,6 @@ from tablestream.local.trigger.stream import (
     Position,
     RecordPage,
     RecordsTrimmed,
-    Shard,
     StreamGone,
     StreamSource,
     TrimHorizon,

@@ -7,8 +7,14 @@ from typing import Any
 
 import pytest
 
-from tablestream.local.delivery.events import WindowEnded
-from tablestream.local.delivery.protocol import Answered, InvocationOutcome, Invoke, Throttled, WindowContext
+from tablestream.local.delivery.protocol import (
+    Answered,
+    InvocationOutcome,
+    Invoke,
+    Throttled,
+    WindowContext,
+    WindowEnded,
+)
 from tests.conformance.driver import ERROR, SHARD, STREAM, Shard, in_turn, numbers, record
 
 START = 1_763_640_000.0  # a multiple of 60: 2025-11-20T12:00:00Z

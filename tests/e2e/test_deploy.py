@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from tablestream.local.clients import Clients
 from tablestream.local.orders import Order, Shop
-from tablestream.local.trigger.inbox import Inbox
+from tablestream.local.trigger.destinations import Inbox
 from tablestream.testing import event, inserted
 from tests.e2e import sam
 from tests.e2e.emulator import MINISTACK, Emulator, deployable, emulator

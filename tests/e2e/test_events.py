@@ -11,7 +11,7 @@ from tablestream.local.clients import Clients
 from tablestream.local.cloud import Cloud, prepare_for_event
 from tablestream.local.letters import Bucket
 from tablestream.local.orders import Shop
-from tablestream.local.trigger.inbox import Inbox
+from tablestream.local.trigger.destinations import Inbox
 from tests.e2e import sam
 from tests.events_table import EVENTS, TABLE, ledger_items
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tablestream.local.delivery.mapping import StartingPosition
-    from tablestream.local.delivery.shards import Progress
+    from tablestream.local.delivery.shard import Progress
 
 pytestmark = pytest.mark.integration
 

@@ -11,12 +11,12 @@ from rich.console import Console
 
 from tablestream.local.bystander import messages_told
 from tablestream.local.child import BOOTSTRAP
-from tablestream.local.delivery.events import Filtered
 from tablestream.local.delivery.mapping import MappingSettings
 from tablestream.local.delivery.protocol import (
     Answered,
     Condition,
     Discard,
+    Filtered,
     FunctionError,
     InvocationOutcome,
     Invoke,

@@ -16,7 +16,7 @@ from tablestream.local.bystander import place_samples
 from tablestream.local.clients import Clients
 from tablestream.local.cloud import Cloud
 from tablestream.local.orders import Shop
-from tablestream.local.trigger.inbox import Inbox
+from tablestream.local.trigger.destinations import Inbox
 from tests.cloudformation import TEMPLATE
 from tests.events_table import EVENTS
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from tablestream.local.clients import Clients
 from tablestream.local.containers import Unseen
-from tablestream.local.delivery.events import Advanced, Delivered
+from tablestream.local.delivery.protocol import Advanced, Delivered
 from tablestream.local.letters import PARKED, Bucket, News, put_letter
 from tablestream.local.orders import Shop, id_in, restore
 from tablestream.local.program import Hint, command
 from tablestream.local.samples import samples
 from tablestream.local.terminal import put
-from tablestream.local.trigger.inbox import Inbox
+from tablestream.local.trigger.destinations import Inbox
 from tablestream.local.trigger.observations import GivenUp, Step
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from tablestream.local.report import print_report
 from tablestream.local.running import Options, Running, hurried
 from tablestream.local.scenario import Scenario, ScenarioError
 from tablestream.local.terminal import console, put
-from tablestream.local.trigger.inbox import Inbox
+from tablestream.local.trigger.destinations import Inbox
 from tablestream.local.view import View
 from tablestream.local.watch import Watch
 

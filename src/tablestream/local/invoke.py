@@ -14,7 +14,7 @@ from tablestream.local.orders import Shop, id_in
 from tablestream.local.runtime import Runtime
 from tablestream.local.signals import stop_signals
 from tablestream.local.terminal import console, put, table
-from tablestream.local.trigger.inbox import Inbox
+from tablestream.local.trigger.destinations import Inbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable

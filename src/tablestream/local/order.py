@@ -14,7 +14,7 @@ from tablestream.local.letters import PARKED, Bucket, News
 from tablestream.local.orders import Order, Shop
 from tablestream.local.state import running
 from tablestream.local.terminal import console, put
-from tablestream.local.trigger.inbox import Inbox
+from tablestream.local.trigger.destinations import Inbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tablestream.local.delivery.events import Advanced, Split
+from tablestream.local.delivery.protocol import Advanced, Split
 from tablestream.local.faults import Fault
 from tablestream.local.orders import PRODUCTS, Order, Shop
 

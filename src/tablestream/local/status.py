@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tablestream.local.delivery.events import (
+from tablestream.local.delivery.protocol import (
     Advanced,
     Checkpointed,
     Delivered,

@@ -12,8 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from tablestream.local.child import words_of
-from tablestream.local.delivery.events import Advanced, Delivered, Invoked, Retried, Split
-from tablestream.local.delivery.protocol import Condition, Throttled
+from tablestream.local.delivery.protocol import Advanced, Condition, Delivered, Invoked, Retried, Split, Throttled
 from tablestream.local.log_lines import readable
 from tablestream.local.status import Status, short
 from tablestream.local.terminal import counted, put, wrapped

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from tablestream.local.delivery.events import Advanced, Delivered, Invoked, Retried, Split
+from tablestream.local.delivery.protocol import Advanced, Delivered, Invoked, Retried, Split
 from tablestream.local.trigger.observations import Ended, Step
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Watch:
             return tuple(self._seen)
 
     def count(self, *kinds: type) -> int:
-        """How often a shard's delivery did one of these (classes of `tablestream.local.delivery.events`)."""
+        """How often a shard's delivery did one of these (classes of `tablestream.local.delivery.protocol`)."""
         return sum(isinstance(o.event, kinds) for o in self.seen if isinstance(o, Step))
 
     def wait_for(self, condition: Callable[[Watch], bool], timeout: float) -> bool:

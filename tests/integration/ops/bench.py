@@ -24,7 +24,7 @@ from tablestream.local.lambda_api import LambdaApi
 from tablestream.local.letters import Bucket, Letter
 from tablestream.local.orders import Order, Shop, decode, encode
 from tablestream.local.runtime import Runtime
-from tablestream.local.trigger.inbox import Inbox
+from tablestream.local.trigger.destinations import Inbox
 from tablestream.run import Run
 from tablestream.sinks import S3DeadLetters
 from tablestream.testing import CREATED, Record, inserted, modified

@@ -1,13 +1,20 @@
-"""Records on their way through one shard, and the batches they are gathered into."""
+"""Records on their way through one shard: held above the checkpoint, buffered, in a batch, in a tumbling window."""
 
 from __future__ import annotations
 
 import json
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
 
-from tablestream.local.delivery.protocol import LambdaRecord
+from tablestream.local.delivery.mapping import MappingSettings
+from tablestream.local.delivery.protocol import LambdaRecord, WindowContext
 
 PAYLOAD_LIMIT = 6 * 1024 * 1024
 """Bytes a synchronous invocation takes (rule 8, D)."""
+
+STATE_LIMIT = 1024 * 1024
+"""Bytes of state a shard may keep (D)."""
 
 
 class QueuedRecord:
@@ -88,3 +95,157 @@ class DeliveryBatch:
             count += 1
         expired, self.entries = self.entries[:count], self.entries[count:]
         return expired
+
+
+class TumblingWindow:
+    """One open tumbling window of one slot: the records that belong together, and their state (rule 33).
+
+    Mutable: its state changes with each answer. Times are unix seconds.
+
+    Documented: windows are bounded by the records' creation times; state is at most 1 MB, else the window ends early;
+    at its end the function is invoked once more with isFinalInvokeForWindow. Inferred: windows begin at multiples of
+    their length; a record older than the open window belongs to it; the final invocation carries no records; after an
+    early end the same period opens with fresh state. A mapping with windows has one slot a shard (rule 1).
+    """
+
+    __slots__ = ("end", "ended_early", "start", "state")
+
+    def __init__(self, first_record_at: float, length: float) -> None:
+        self.start = first_record_at // length * length
+        self.end = self.start + length
+        self.state: Mapping[str, Any] = {}
+        self.ended_early = False
+
+    def holds(self, created: float) -> bool:
+        """Whether a record created at this time belongs to the window."""
+        return created < self.end
+
+    def keep(self, state: Mapping[str, Any]) -> None:
+        """Take over the state of an answer; one that is too large ends the window."""
+        self.state = state
+        if len(json.dumps(state, separators=(",", ":"))) > STATE_LIMIT:
+            self.ended_early = True
+
+    def context(self, *, is_final: bool) -> WindowContext:
+        """What the next invocation is told."""
+        return WindowContext(self.start, self.end, self.state, is_final, is_final and self.ended_early)
+
+
+class BatchBuffer:
+    """The records of one slot that are not in a batch yet. Mutable: a queue.
+
+    A batch goes by batch size, batching window, payload size and window boundaries (rule 8, D).
+    """
+
+    __slots__ = ("_bytes", "_settings", "_waiting", "closed")
+
+    def __init__(self, settings: MappingSettings) -> None:
+        self._settings = settings
+        self._waiting: deque[QueuedRecord] = deque()
+        self._bytes = 0
+        self.closed = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def head(self) -> QueuedRecord | None:
+        """The oldest record."""
+        return self._waiting[0] if self._waiting else None
+
+    def add(self, entry: QueuedRecord) -> None:
+        """Add the next record of the slot."""
+        self._waiting.append(entry)
+        self._bytes += entry.size
+
+    def ready_at(self, window: TumblingWindow | None) -> float | None:
+        """When a batch can be cut: a time in the past or now if it can be, None if there is nothing.
+
+        That the batching window begins when the oldest record was read, also while the slot was busy, is inferred (I).
+        """
+        if not self._waiting:
+            return None
+        if self.closed or self._full() or self._reaches_past(window):
+            return self._waiting[0].offered
+        return self._waiting[0].offered + self._settings.batching_window
+
+    def cut(self, window: TumblingWindow | None) -> DeliveryBatch:
+        """Take the next batch: at most batch size records and 6 MB, within one window."""
+        entries: list[QueuedRecord] = []
+        size = 0
+        while self._waiting and len(entries) < self._settings.batch_size:
+            entry = self._waiting[0]
+            size += entry.size
+            if entries and (size > PAYLOAD_LIMIT or not _within(window, entry)):
+                break
+            entries.append(self._waiting.popleft())
+            self._bytes -= entry.size
+        return DeliveryBatch(tuple(entries))
+
+    def _full(self) -> bool:
+        return len(self._waiting) >= self._settings.batch_size or self._bytes >= PAYLOAD_LIMIT
+
+    def _reaches_past(self, window: TumblingWindow | None) -> bool:
+        """Whether a later window's record is here already: then the open window gets no more."""
+        return not _within(window, self._waiting[-1])
+
+
+class Checkpoint:
+    """The highest sequence number of a shard below which everything is finished, and what was offered above it.
+
+    With several slots records finish out of order; it moves only over what is finished without a gap, so that a
+    restart delivers again rather than loses (rules 4, 7, 9). Mutable: it is the shard's bookkeeping.
+    """
+
+    __slots__ = ("_latest", "_open", "sequence_number", "unfinished", "unfinished_bytes")
+
+    def __init__(self, checkpoint: str | None) -> None:
+        self.sequence_number = checkpoint
+        self.unfinished = 0
+        self.unfinished_bytes = 0
+        self._latest = int(checkpoint) if checkpoint is not None else -1
+        self._open: deque[QueuedRecord] = deque()
+
+    def enter(self, record: LambdaRecord, now: float, *, passed: bool) -> QueuedRecord:
+        """Add the next record of the stream; one that passed no filter is finished at once (rule 9)."""
+        sequence_number = _sequence_number(record)
+        self._follow(sequence_number)
+        entry = QueuedRecord(record, sequence_number, now, measured=passed)
+        entry.done = not passed
+        self._open.append(entry)
+        if passed:
+            self.unfinished += 1
+            self.unfinished_bytes += entry.size
+        return entry
+
+    def finish(self, entries: tuple[QueuedRecord, ...]) -> None:
+        """These records need no further delivery."""
+        for entry in entries:
+            entry.done = True
+            self.unfinished_bytes -= entry.size
+        self.unfinished -= len(entries)
+
+    def advance(self) -> bool:
+        """Move the checkpoint over what is finished; whether it moved."""
+        moved = False
+        while self._open and self._open[0].done:
+            self.sequence_number = self._open.popleft().sequence_number
+            moved = True
+        return moved
+
+    def _follow(self, sequence_number: str) -> None:
+        number = int(sequence_number)
+        if number <= self._latest:
+            raise ValueError(f"record {sequence_number} offered after {self._latest}; wanted stream order")
+        self._latest = number
+
+
+def _within(window: TumblingWindow | None, entry: QueuedRecord) -> bool:
+    return window is None or window.holds(entry.created)
+
+
+def _sequence_number(record: LambdaRecord) -> str:
+    number = record.get("dynamodb", {}).get("SequenceNumber")
+    if not isinstance(number, str) or not number.isdecimal():
+        raise ValueError(f"a stream record with SequenceNumber {number!r}; wanted text of digits")
+    return number

@@ -17,22 +17,23 @@ from tablestream.local.delivery.answer import (
     BatchSucceeded,
     read_outcome,
 )
-from tablestream.local.delivery.batch import DeliveryBatch, QueuedRecord
-from tablestream.local.delivery.events import (
+from tablestream.local.delivery.batch import BatchBuffer, Checkpoint, DeliveryBatch, QueuedRecord, TumblingWindow
+from tablestream.local.delivery.mapping import MappingSettings
+from tablestream.local.delivery.protocol import (
     Advanced,
+    Condition,
     Delivered,
+    DeliveryAction,
     DeliveryEvent,
+    Discard,
     Discarded,
+    InvocationOutcome,
+    Invoke,
     Invoked,
     Retried,
     Split,
     WindowEnded,
 )
-from tablestream.local.delivery.gathering import BatchBuffer
-from tablestream.local.delivery.mapping import MappingSettings
-from tablestream.local.delivery.positions import Checkpoint
-from tablestream.local.delivery.protocol import Condition, DeliveryAction, Discard, InvocationOutcome, Invoke
-from tablestream.local.delivery.windows import TumblingWindow
 
 
 class SlotContext:

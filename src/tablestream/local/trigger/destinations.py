@@ -1,19 +1,26 @@
-"""Sends messages about discarded records to the on-failure destination: an S3 object, an SQS or an SNS message."""
+"""Messages at the end of the way: on-failure records are sent, and a topic's messages are received.
+
+An on-failure record becomes an S3 object, an SQS or an SNS message.
+"""
 
 from __future__ import annotations
 
 import json
 import uuid
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 from tablestream.local.delivery.mapping import Destination, DestinationKind
 from tablestream.local.delivery.on_failure import OnFailureContext, object_key, on_failure_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
-    from tablestream.local.clients import Client
+    from tablestream.local.clients import Client, Clients
     from tablestream.local.delivery.protocol import Discard
+
+LARGEST_RECEIVE = 10  # SQS returns no more at once
 
 
 class OnFailureDestination:
@@ -39,3 +46,44 @@ class OnFailureDestination:
         else:
             self._client("sns").publish(TopicArn=arn, Message=body)
         return arn
+
+
+@dataclass(slots=True)
+class Inbox:
+    """A queue subscribed to a topic while it is open. Messages come in the order they were published."""
+
+    clients: Clients
+    topic_arn: str
+    _url: str = ""
+    _subscription: str = ""
+
+    def __enter__(self) -> Self:
+        """Create the queue and subscribe it."""
+        sqs = self.clients.get("sqs")
+        self._url = sqs.create_queue(QueueName=f"inbox-{uuid.uuid4().hex}")["QueueUrl"]
+        attributes = sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]
+        subscribed = self.clients.get("sns").subscribe(
+            TopicArn=self.topic_arn, Protocol="sqs", Endpoint=attributes["QueueArn"], ReturnSubscriptionArn=True
+        )
+        self._subscription = subscribed["SubscriptionArn"]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Unsubscribe and delete the queue."""
+        self.clients.get("sns").unsubscribe(SubscriptionArn=self._subscription)
+        self.clients.get("sqs").delete_queue(QueueUrl=self._url)
+
+    def take(self) -> list[dict[str, Any]]:
+        """The messages' bodies since the last call."""
+        sqs = self.clients.get("sqs")
+        taken: list[dict[str, Any]] = []
+        while True:
+            received = sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=LARGEST_RECEIVE)
+            messages = received.get("Messages", [])
+            if not messages:
+                return taken
+            taken += [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
+            handles = [{"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(messages)]
+            sqs.delete_message_batch(QueueUrl=self._url, Entries=handles)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tablestream.local.delivery.protocol import LambdaRecord
+from tablestream.local.delivery.shard import Shard
 from tablestream.local.trigger.stream import (
     PAGE_LIMIT,
     After,
@@ -13,7 +14,6 @@ from tablestream.local.trigger.stream import (
     Position,
     RecordPage,
     RecordsTrimmed,
-    Shard,
     StreamGone,
     TrimHorizon,
 )

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tablestream.local.delivery.events import DeliveryEvent
-    from tablestream.local.delivery.protocol import Discard, Invoke
+    from tablestream.local.delivery.protocol import DeliveryEvent, Discard, Invoke
     from tablestream.local.runtime import Invocation
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tablestream.local.delivery.shard import ShardDelivery
-from tablestream.local.delivery.shards import Begin, Progress, ShardPlan
+from tablestream.local.delivery.shard import Begin, Progress, ShardDelivery, ShardPlan
 from tablestream.local.trigger.stream import (
     After,
     IteratorExpired,

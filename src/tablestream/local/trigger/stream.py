@@ -1,18 +1,25 @@
-"""Where stream records come from: the protocol, an in-memory stream, and DynamoDB Streams through boto3.
+"""DynamoDB streams as the trigger reads them: the protocol, a stream behind boto3, and records as Lambda shapes them.
 
-Sources: shards, iterators, page limits and retention as documented (rules 5, 6, 36).
+Sources: shards, iterators, page limits and retention as documented (rules 5, 6, 36); the shape of a record as recorded,
+partly inferred (rules 34, 35).
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
-from tablestream.local.trigger.records import to_lambda_record, written_at
+from tablestream.local.delivery.shard import Shard
+from tablestream.sizes import record_bytes
 
 PAGE_LIMIT = 1000
 """Records GetRecords returns at most (rule 6, D)."""
+
+EVENT_VERSION = "1.1"
+EVENT_SOURCE = "aws:dynamodb"
 
 
 class IteratorExpired(Exception):
@@ -25,15 +32,6 @@ class RecordsTrimmed(Exception):
 
 class StreamGone(Exception):
     """The stream or the shard does not exist, or no longer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """A shard of a stream. `closed` says that no more records will be written to it."""
-
-    shard_id: str
-    parent: str | None = None
-    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,3 +168,58 @@ def _iterator_type(position: Position) -> dict[str, str]:
     if isinstance(position, After):
         return {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": position.sequence_number}
     return {"ShardIteratorType": "TRIM_HORIZON"}
+
+
+def to_lambda_record(record: Mapping[str, Any], stream_arn: str) -> dict[str, Any]:
+    """The Lambda shape of what boto3's `get_records` returned; the given record is left as it is.
+
+    eventVersion and awsRegion are those of AWS and of the stream's ARN, whatever an emulator says (moto: "1.0", always
+    us-east-1), and SizeBytes counts as AWS does (moto: four to eleven times as much). A member the source leaves out
+    stays out.
+    """
+    shaped: dict[str, Any] = {
+        "eventID": record["eventID"],
+        "eventName": record["eventName"],
+        "eventVersion": EVENT_VERSION,
+        "eventSource": EVENT_SOURCE,
+        "awsRegion": _region(stream_arn) or record.get("awsRegion", ""),
+        "dynamodb": _change(record["dynamodb"]),
+        "eventSourceARN": stream_arn,
+    }
+    identity = record.get("userIdentity")
+    if identity:
+        shaped["userIdentity"] = {key[:1].lower() + key[1:]: value for key, value in identity.items()}
+    return shaped
+
+
+def _change(change: Mapping[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = _plain(change)
+    return plain | {"SizeBytes": record_bytes(plain["Keys"], plain.get("NewImage"), plain.get("OldImage"))}
+
+
+def written_at(record: Mapping[str, Any]) -> float | None:
+    """The time (unix seconds) at which a record of `get_records` was written; None if told in whole seconds only.
+
+    An emulator tells it to a fraction of a second, which the event does not carry: it is for measuring.
+    """
+    created = record["dynamodb"].get("ApproximateCreationDateTime")
+    return created.timestamp() if isinstance(created, datetime) and created.microsecond else None
+
+
+def _region(stream_arn: str) -> str:
+    """The region of arn:aws:dynamodb:REGION:...; DynamoDB Local has "ddblocal" there, which is none."""
+    region = stream_arn.split(":")[3] if stream_arn.count(":") > 3 else ""  # noqa: PLR2004 -- the ARN's fourth part
+    return "" if region == "ddblocal" else region
+
+
+def _plain(value: Any) -> Any:
+    """JSON values: bytes as base64 text also inside L and M, times as whole seconds in a float."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, bytes | bytearray):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, datetime):
+        return float(int(value.timestamp()))  # AWS's streams have whole seconds, an emulator's may not (R)
+    return value
