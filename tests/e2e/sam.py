@@ -20,14 +20,16 @@ from pathlib import Path
 from typing import Any
 
 from tablestream.local.cloud import Cloud, prepare_for_event
+from tablestream.local.containers import HOST
 
 ROOT = Path(__file__).resolve().parents[2]
 SAM = ROOT / ".venv-sam" / "bin" / "sam"
 IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
-# The one name that reaches the host from a container on every kind of Docker, given the --add-host below.
-HOST = "host.docker.internal"
 START_SECONDS = 60
-LISTEN = "0.0.0.0"  # noqa: S104 -- the bridge has another address in every Docker; open for one invocation only
+
+
+class NoAnswerError(Exception):
+    """The SAM CLI failed, or the function ended without an answer; the message is what was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +47,15 @@ def missing() -> str | None:
         return "no SAM CLI in .venv-sam (make e2e installs it)"
     if shutil.which("docker") is None:
         return "no docker command"
-    if not _succeeds("docker", "version"):
+    if not succeeds("docker", "version"):
         return "no Docker daemon answers"
-    if not _succeeds("docker", "image", "inspect", IMAGE):
+    if not succeeds("docker", "image", "inspect", IMAGE):
         return f"no image {IMAGE}"
     return None
 
 
-def _succeeds(*command: str) -> bool:
+def succeeds(*command: str) -> bool:
+    """Tell whether a command ends well."""
     try:
         return subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0
     except subprocess.TimeoutExpired:
@@ -60,21 +63,33 @@ def _succeeds(*command: str) -> bool:
 
 
 def build(into: Path) -> Path:
-    """Run `sam build`; return the built template's path."""
+    """Run `sam build`; return the built template's path. Raises NoAnswerError."""
     python = SAM.with_name("python")
     done = command("build", "--build-dir", str(into), environment={"PYTHON": str(python)})
-    assert done.returncode == 0, done.stderr
+    if done.returncode != 0:
+        raise NoAnswerError(done.stderr)
     return into / "template.yaml"
 
 
 def run(template: Path, sample: Mapping[str, Any]) -> Invoked:
     """Run the worker on an event, in an embedded AWS that is as the event has left it."""
-    with prepare_for_event(sample, host=LISTEN) as cloud:
-        return invoke(template, "Worker", cloud.addressed(sample), cloud)
+    with world(sample) as cloud:
+        return invoke(template, "Worker", sample, cloud)
+
+
+@contextmanager
+def world(sample: object) -> Iterator[Cloud]:
+    """An embedded AWS that containers reach, in which the event has just happened."""
+    with prepare_for_event(sample) as cloud:
+        cloud.admit_containers()
+        yield cloud
 
 
 def invoke(template: Path, function: str, event: Mapping[str, Any], cloud: Cloud) -> Invoked:
-    """Run `sam local invoke` ; the function's AWS calls go to `cloud`, which must listen where containers reach it."""
+    """Run `sam local invoke`; the function's AWS calls go to `cloud`, which has admitted containers.
+
+    Raises NoAnswerError.
+    """
     event_file = template.with_name("event.json")
     event_file.write_text(json.dumps(event), encoding="utf-8")
     done = command(
@@ -82,8 +97,9 @@ def invoke(template: Path, function: str, event: Mapping[str, Any], cloud: Cloud
         # SAM asks AWS for the account; with no answer it waits for seconds.
         environment=cloud.aws_environment(),
     )
-    assert done.returncode == 0, done.stderr
-    return _read(done.stdout, done.stderr)
+    if done.returncode != 0:
+        raise NoAnswerError(done.stderr)
+    return read_answer(done.stdout, done.stderr)
 
 
 @contextmanager
@@ -136,12 +152,17 @@ def _local_options(template: Path, function: str, cloud: Cloud) -> list[str]:
     ]
 
 
-def _read(output: str, log: str) -> Invoked:
-    # The exit status says nothing: it is 0 also when the handler raised.
-    assert output.strip(), f"the function did not answer:\n{log}"
-    answer = json.loads(output.strip().splitlines()[-1])
+def read_answer(output: str, log: str) -> Invoked:
+    """Read what the SAM CLI has printed. Its exit status is 0 also when the handler raised, or was never imported.
+
+    Raises NoAnswerError.
+    """
+    try:
+        answer = json.loads(output.strip().splitlines()[-1])
+    except (IndexError, ValueError) as error:
+        raise NoAnswerError(f"the function did not answer:\n{log}{output}") from error
     if isinstance(answer, dict) and "errorType" in answer:
-        return Invoked(None, (answer["errorType"], answer["errorMessage"]), log)
+        return Invoked(None, (answer["errorType"], answer.get("errorMessage", "")), log)
     return Invoked(answer, None, log)
 
 
@@ -164,12 +185,16 @@ def _environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 
 def main() -> int:
-    """Run the event file the command line names; return 1 if the handler raised."""
+    """Run the event file the command line names; return 1 if the function failed or did not answer."""
     if reason := missing():
         sys.stderr.write(f"Cannot run a container: {reason}.\n")
         return 2
     sample = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    done = run(build(ROOT / ".aws-sam" / "build"), sample)
+    try:
+        done = run(build(ROOT / ".aws-sam" / "build"), sample)
+    except NoAnswerError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     sys.stderr.write(done.log)
     sys.stdout.write(f"{': '.join(done.error) if done.error else json.dumps(done.answer)}\n")
     return 1 if done.error else 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tablestream.local.clients import Clients
-from tablestream.local.cloud import Cloud, prepare_for_event
+from tablestream.local.cloud import Cloud
 from tablestream.local.letters import Bucket
 from tablestream.local.orders import Shop
 from tablestream.local.trigger.destinations import Inbox
@@ -24,7 +24,7 @@ def test_a_sample_event_has_its_answer_and_effects_also_in_a_container(name: str
     expected = TABLE[name]
     sample = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
     with (
-        prepare_for_event(sample, host=sam.LISTEN) as cloud,
+        sam.world(sample) as cloud,
         Inbox(Clients(cloud.endpoint), cloud.outputs["TopicArn"]) as inbox,
     ):
         for item in ledger_items(expected):
@@ -32,7 +32,7 @@ def test_a_sample_event_has_its_answer_and_effects_also_in_a_container(name: str
         shop = Shop(cloud.client("dynamodb"), cloud.outputs)
         before = statuses(shop)
 
-        done = sam.invoke(built, "Worker", cloud.addressed(sample), cloud)
+        done = sam.invoke(built, "Worker", sample, cloud)
 
         assert (done.error[0] if done.error else None) == expected.error, done.log
         assert done.answer == expected.answer
@@ -57,6 +57,6 @@ def announced(inbox: Inbox) -> list[str]:
 
 def stored(cloud: Cloud, sample: dict[str, Any]) -> list[int]:
     """The places in the event of the records that have become dead letters."""
-    records = cloud.addressed(sample)["Records"]
+    records = sample["Records"]
     found = Bucket(cloud.client("s3"), cloud.outputs["FailuresBucketName"], "dead-letters/").letters()
     return sorted(records.index(letter.body["record"]) for letter in found)

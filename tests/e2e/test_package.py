@@ -6,7 +6,6 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
-from tablestream.local.cloud import prepare_for_event
 from tablestream.testing import event, inserted
 from tests.cloudformation import ROOT
 from tests.e2e import sam
@@ -31,8 +30,8 @@ ORDER = {
 
 def test_the_built_package_moves_stock_from_inside_a_container(built: Path) -> None:
     sample = event(inserted(ORDER))
-    with prepare_for_event(sample, host=sam.LISTEN) as cloud:
-        done = sam.invoke(built, "Worker", cloud.addressed(sample), cloud)
+    with sam.world(sample) as cloud:
+        done = sam.invoke(built, "Worker", sample, cloud)
         stock = cloud.client("dynamodb").get_item(
             TableName=cloud.outputs["InventoryTableName"], Key={"pk": {"S": "PRODUCT#tea"}, "sk": {"S": "STOCK"}}
         )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from tablestream.local.cloud import prepare_for_event
 from tablestream.local.orders import Shop
 from tests.e2e import sam
 from tests.events_table import EVENTS, TABLE
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 def test_a_batch_by_boto3_has_the_answer_and_effects_of_the_same_batch_in_lambda(built: Path) -> None:
     expected = TABLE["mixed-batch"]
     sample = json.loads((EVENTS / "mixed-batch.json").read_text(encoding="utf-8"))
-    with prepare_for_event(sample, host=sam.LISTEN) as cloud, sam.start_lambda(built, "Worker", cloud) as endpoint:
+    with sam.world(sample) as cloud, sam.start_lambda(built, "Worker", cloud) as endpoint:
         client = boto3.client(
             "lambda",
             endpoint_url=endpoint,
@@ -27,7 +26,7 @@ def test_a_batch_by_boto3_has_the_answer_and_effects_of_the_same_batch_in_lambda
             aws_access_key_id="local",
             aws_secret_access_key="local",
         )
-        answer = client.invoke(FunctionName="Worker", Payload=json.dumps(cloud.addressed(sample)))
+        answer = client.invoke(FunctionName="Worker", Payload=json.dumps(sample))
         payload = json.load(answer["Payload"])
         stock = Shop(cloud.client("dynamodb"), cloud.outputs).available()
 
