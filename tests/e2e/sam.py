@@ -1,6 +1,7 @@
 """The SAM CLI as a user runs it: build once, invoke in a container, against the embedded AWS on this machine.
 
-`python -m tests.e2e.sam EVENT` builds the package, runs it on one event and prints the answer, and the log to stderr.
+`python -m tests.e2e.sam EVENT` builds the package, runs it on one event and prints answer and effects; the log is on
+stderr.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from typing import Any
 
 from tablestream.local.cloud import Cloud, prepare_for_event
 from tablestream.local.containers import HOST
+from tablestream.local.errors import UsageError
+from tablestream.local.invoke import effects_shown, print_answer, read_event
+from tablestream.local.terminal import console
 
 ROOT = Path(__file__).resolve().parents[2]
 SAM = ROOT / ".venv-sam" / "bin" / "sam"
@@ -85,15 +89,17 @@ def world(sample: object) -> Iterator[Cloud]:
         yield cloud
 
 
-def invoke(template: Path, function: str, event: Mapping[str, Any], cloud: Cloud) -> Invoked:
+def invoke(
+    template: Path, function: str, event: Mapping[str, Any], cloud: Cloud, changed: Mapping[str, str] | None = None
+) -> Invoked:
     """Run `sam local invoke`; the function's AWS calls go to `cloud`, which has admitted containers.
 
-    Raises NoAnswerError.
+    `changed` are variables that the function has in place of its own. Raises NoAnswerError.
     """
     event_file = template.with_name("event.json")
     event_file.write_text(json.dumps(event), encoding="utf-8")
     done = command(
-        *("local", "invoke", function, "--event", str(event_file), *_local_options(template, function, cloud)),
+        *("local", "invoke", function, "--event", str(event_file), *_local_options(template, function, cloud, changed)),
         # SAM asks AWS for the account; with no answer it waits for seconds.
         environment=cloud.aws_environment(),
     )
@@ -142,9 +148,10 @@ def free_port() -> int:
         return port
 
 
-def _local_options(template: Path, function: str, cloud: Cloud) -> list[str]:
+def _local_options(template: Path, function: str, cloud: Cloud, changed: Mapping[str, str] | None = None) -> list[str]:
     variables = template.with_name("variables.json")
-    inside = {**cloud.functions[function].environment, **cloud.aws_environment(f"http://{HOST}:{cloud.port}")}
+    reached = cloud.aws_environment(f"http://{HOST}:{cloud.port}")
+    inside = {**cloud.functions[function].environment, **reached, **(changed or {})}
     variables.write_text(json.dumps({function: inside}), encoding="utf-8")
     return [
         *("--template", str(template), "--env-vars", str(variables)),
@@ -189,15 +196,22 @@ def main() -> int:
     if reason := missing():
         sys.stderr.write(f"Cannot run a container: {reason}.\n")
         return 2
-    sample = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    output = console()
     try:
-        done = run(build(ROOT / ".aws-sam" / "build"), sample)
+        sample = read_event(Path(sys.argv[1]))
+        template = build(ROOT / ".aws-sam" / "build")
+        with world(sample) as cloud, effects_shown(output, cloud):
+            done = invoke(template, "Worker", sample, cloud)
+            sys.stderr.write(done.log)
+            failed = None if done.error is None else dict(zip(("errorType", "errorMessage"), done.error, strict=True))
+            print_answer(output, failed or done.answer)
+    except UsageError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     except NoAnswerError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stderr.write(done.log)
-    sys.stdout.write(f"{': '.join(done.error) if done.error else json.dumps(done.answer)}\n")
-    return 1 if done.error else 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -4,7 +4,10 @@ import csv
 import json
 import re
 import subprocess
+import sys
 from typing import TYPE_CHECKING
+
+import pytest
 
 from tablestream.testing import event, inserted
 from tests.cloudformation import ROOT
@@ -13,6 +16,7 @@ from tests.e2e import sam
 if TYPE_CHECKING:
     from pathlib import Path
 
+ON_A_LAPTOP = ("tablestream/local/", "tablestream/ops/", "tablestream/testing/")
 ORDER = {
     "pk": "USER#ada",
     "sk": "ORDER#1",
@@ -49,10 +53,45 @@ def test_the_package_holds_the_program_its_libraries_and_nothing_else(package: P
     pinned = (ROOT / "src" / "requirements.txt").read_text("utf-8").splitlines()
     libraries = {line.split("==")[0] for line in pinned if re.match(r"[a-z0-9-]+==", line)}
 
-    assert ours == {file for file in tracked("src") if file.startswith(("shop/", "tablestream/"))}
+    deployed = {file for file in tracked("src") if file.startswith(("shop/", "tablestream/"))}
+    assert ours == {file for file in deployed if not file.startswith(ON_A_LAPTOP)}
     assert plain - ours <= recorded(folder) | {file.removesuffix(".gz") for file in recorded(folder)}  # botocore's data
     assert {path.name.split("-")[0].replace("_", "-") for path in folder.glob("*.dist-info")} == libraries
     assert not list(folder.rglob("*.so"))  # one package for both architectures
+
+
+def invoked_by_make(event: str) -> subprocess.CompletedProcess[str]:
+    """What `make invoke-docker EVENT=...` runs."""
+    command = [sys.executable, "-m", "tests.e2e.sam", event]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.usefixtures("built")
+def test_make_invoke_docker_shows_answer_and_effects() -> None:
+    done = invoked_by_make("events/insert-order.json")
+
+    assert done.returncode == 0, done.stderr
+    for line in ("batchItemFailures", r"tea\W+20\W+18", r"1001\W+confirmed\W+RESERVED", r"order.received\W+1001"):
+        assert re.search(line, done.stdout), done.stdout
+
+
+@pytest.mark.usefixtures("built")
+def test_make_invoke_docker_fails_where_the_function_does() -> None:
+    done = invoked_by_make("events/keys-only.json")
+
+    assert done.returncode == 1, done.stderr
+    assert "InvalidEvent" in done.stdout
+    assert invoked_by_make("events/none.json").returncode == 2
+
+
+def test_a_function_that_cannot_be_imported_is_an_error(built: Path) -> None:
+    sample = event(inserted(ORDER))
+    with sam.world(sample) as cloud:
+        done = sam.invoke(built, "Worker", sample, cloud, {"JOURNAL_TABLE": "?"})
+
+    assert done.answer is None
+    assert done.error is not None
+    assert done.error[0] == "ConfigurationError"
 
 
 def recorded(folder: Path) -> set[str]:

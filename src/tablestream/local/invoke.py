@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tablestream.local.clients import Clients
@@ -17,7 +18,7 @@ from tablestream.local.terminal import console, put, table
 from tablestream.local.trigger.destinations import Inbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from rich.console import Console
@@ -37,18 +38,30 @@ def invoke(event_path: Path, template: Path, function: str | None, *, verbose: b
         if (shown := line if verbose else readable(line)) is not None:
             put(output, shown, indent=0, hang=2, style="dim")
 
-    with (
-        prepare_for_event(event, template) as cloud,
-        Inbox(Clients(cloud.endpoint), cloud.outputs["TopicArn"]) as inbox,
-    ):
-        shop = Shop(cloud.client("dynamodb"), cloud.outputs)
-        before = shop.available()
+    with prepare_for_event(event, template) as cloud, effects_shown(output, cloud):
         invocation = _run(cloud, cloud.addressed(event), function or _only_function(cloud), on_log)
-        _print_answer(output, invocation)
+        answer = invocation.error if invocation.error is not None else invocation.payload
+        print_answer(output, answer, f" after {invocation.seconds * 1000:.0f} ms")
+    return 0 if invocation.error is None else 1
+
+
+@contextmanager
+def effects_shown(output: Console, cloud: Cloud) -> Iterator[None]:
+    """Print what the shop's function has done within the with block: stock, orders, messages, dead letters."""
+    shop = Shop(cloud.client("dynamodb"), cloud.outputs)
+    with Inbox(Clients(cloud.endpoint), cloud.outputs["TopicArn"]) as inbox:
+        before = shop.available()
+        yield
         stock = [(name, before.get(name, 0), units) for name, units in shop.available().items()]
         output.print(table("Stock", ["product", "before", "after"], stock))
         _print_effects(output, cloud, shop, inbox)
-    return 0 if invocation.error is None else 1
+
+
+def print_answer(output: Console, answer: object, when: str = "") -> None:
+    """Print what a function has answered, or the error it has ended with."""
+    output.print(f"Answer{when}:", style="bold")
+    output.print(json.dumps(answer, indent=2), markup=False, soft_wrap=True)
+    output.print()
 
 
 def serve(event_path: Path | None, template: Path, host: str, port: int) -> int:
@@ -90,13 +103,6 @@ def _run(cloud: Cloud, event: Any, function: str, on_log: Callable[[str], None])
         return runtime.invoke(event)
     finally:
         runtime.close()
-
-
-def _print_answer(output: Console, invocation: Invocation) -> None:
-    answer = invocation.error if invocation.error is not None else invocation.payload
-    output.print(f"Answer after {invocation.seconds * 1000:.0f} ms:", style="bold")
-    output.print(json.dumps(answer, indent=2), markup=False, soft_wrap=True)
-    output.print()
 
 
 def _print_effects(output: Console, cloud: Cloud, shop: Shop, inbox: Inbox) -> None:
