@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from tablestream.local.clients import Clients
-from tablestream.local.trigger.inbox import Inbox
 from tablestream.local.orders import Shop
+from tablestream.local.trigger.inbox import Inbox
 from tests.cloudformation import ROOT
 from tests.e2e import sam
 from tests.events_table import TABLE
@@ -36,7 +36,7 @@ class Checkout:
 
     folder: Path
 
-    def sam(self, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
+    def cli(self, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
         """Type a command of the SAM CLI there, without any AWS setting of this machine."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAM_"))}
         return subprocess.run(
@@ -52,7 +52,7 @@ class Checkout:
 
     def invoke(self, name: str) -> sam.Invoked:
         """Type `sam local invoke` with a file of `events/`."""
-        done = self.sam("local", "invoke", "-e", f"events/{name}.json")
+        done = self.cli("local", "invoke", "-e", f"events/{name}.json")
         assert done.returncode == 0, done.stderr
         return sam.read_answer(done.stdout, done.stderr)
 
@@ -82,7 +82,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
             (made.folder / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / file, made.folder / file)
     made.look_for_the_stack_at(sam.free_port())
-    done = made.sam("build")
+    done = made.cli("build")
     assert done.returncode == 0, done.stderr
     return made
 
@@ -102,9 +102,9 @@ def test_with_nothing_running_a_sample_event_is_answered_and_its_effects_are_sho
 
 
 def test_an_event_that_the_sam_cli_makes_is_answered(checkout: Checkout) -> None:
-    made = checkout.sam("local", "generate-event", "dynamodb", "update")
+    made = checkout.cli("local", "generate-event", "dynamodb", "update")
     assert made.returncode == 0, made.stderr
-    done = checkout.sam("local", "invoke", "-e", "-", given=made.stdout)
+    done = checkout.cli("local", "invoke", "-e", "-", given=made.stdout)
 
     assert sam.read_answer(done.stdout, done.stderr).answer == {"batchItemFailures": []}, done.stderr
     assert "nothing to do: 3 of 3 records, which no handler wants" in done.stderr
@@ -119,7 +119,7 @@ def test_an_event_that_the_sam_cli_makes_is_answered(checkout: Checkout) -> None
     ],
 )
 def test_an_event_that_is_none_is_refused_with_what_was_wanted(event: str, error: str, checkout: Checkout) -> None:
-    done = checkout.sam("local", "invoke", "-e", "-", given=event)
+    done = checkout.cli("local", "invoke", "-e", "-", given=event)
     answered = sam.read_answer(done.stdout, done.stderr)
 
     assert answered.error is not None
@@ -132,9 +132,9 @@ def test_every_environment_builds_validates_and_invokes(environment: str, checko
     chosen = ("--config-env", environment)
     region = ("--region", "us-east-1")
     for command in (("validate", *region), ("build", "--build-dir", f".aws-sam/{environment}")):
-        done = checkout.sam(*command, *chosen)
+        done = checkout.cli(*command, *chosen)
         assert done.returncode == 0, done.stderr
-    done = checkout.sam("local", "invoke", "-e", "events/insert-order.json", *chosen)
+    done = checkout.cli("local", "invoke", "-e", "events/insert-order.json", *chosen)
 
     assert sam.read_answer(done.stdout, done.stderr).answer == {"batchItemFailures": []}, done.stderr
 
@@ -143,10 +143,10 @@ def test_the_package_is_built_in_a_container_that_has_only_the_code_folder(check
     if not sam.succeeds("docker", "image", "inspect", BUILD_IMAGE):
         pytest.skip(f"no image {BUILD_IMAGE} (SAM_BUILD_IMAGE names another)")
     built = ("--build-dir", ".aws-sam/in-a-container")
-    done = checkout.sam("build", "--use-container", "--build-image", BUILD_IMAGE, *built)
+    done = checkout.cli("build", "--use-container", "--build-image", BUILD_IMAGE, *built)
     assert done.returncode == 0, done.stderr
     template = (".aws-sam", "in-a-container", "template.yaml")
-    done = checkout.sam("local", "invoke", "-e", "events/insert-order.json", "-t", str(Path(*template)), *options())
+    done = checkout.cli("local", "invoke", "-e", "events/insert-order.json", "-t", str(Path(*template)), *options())
 
     assert sam.read_answer(done.stdout, done.stderr).answer == {"batchItemFailures": []}, done.stderr
 
