@@ -7,11 +7,12 @@ import re
 
 import pytest
 
+from shop import sam_local
 from shop.config import is_unresolved
 from shop.sam_local import dry_run_without_stack
 from tablestream import TablestreamError
 from tablestream.testing import FakeContext
-from tests.cloudformation import translated
+from tests.cloudformation import ROOT, translated
 from tests.events_table import EVENTS, TABLE
 
 UNRESOLVED = {
@@ -78,3 +79,18 @@ def test_the_address_that_was_asked_is_named(capsys: pytest.CaptureFixture[str])
 )
 def test_a_dry_run_takes_sam_local_and_names_of_the_template(changed: dict[str, str], unresolved: bool) -> None:
     assert is_unresolved(UNRESOLVED | changed) is unresolved
+
+
+def test_the_documentation_shows_what_is_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sam_local, "stack_variables", lambda _: None)
+    told = json.loads((ROOT / "sam-local.json").read_text(encoding="utf-8"))["Parameters"]
+    dry_run = dry_run_without_stack(UNRESOLVED | told)
+    assert dry_run is not None
+    dry_run(json.loads((EVENTS / "insert-order.json").read_text(encoding="utf-8")), FakeContext())
+    first, stock, message = capsys.readouterr().out.splitlines()
+
+    documented = (ROOT / "docs" / "local.md").read_text(encoding="utf-8")
+    beginning, _, _ = message.partition('","sequenceNumber"')
+    assert f'    {first}\n    {stock}\n    {beginning}",…}}\n' in documented
