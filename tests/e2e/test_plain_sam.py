@@ -21,7 +21,7 @@ import pytest
 
 from tablestream.local.clients import Clients
 from tablestream.local.orders import Shop
-from tablestream.local.trigger.inbox import Inbox
+from tablestream.local.trigger.destinations import Inbox
 from tests.cloudformation import ROOT
 from tests.e2e import sam
 from tests.events_table import TABLE
