@@ -10,7 +10,7 @@ from tablestream.local.delivery.protocol import (
     Answered,
     DeliveryAction,
     DeliveryEvent,
-    Discard,
+    DiscardRecords,
     FunctionError,
     InvocationOutcome,
     Invoke,
@@ -111,8 +111,8 @@ class Shard:
         return [numbers(action.records) for action in self.actions if isinstance(action, Invoke)]
 
     @property
-    def discards(self) -> list[Discard]:
-        return [action for action in self.actions if isinstance(action, Discard)]
+    def discards(self) -> list[DiscardRecords]:
+        return [action for action in self.actions if isinstance(action, DiscardRecords)]
 
     def events(self, kind: type[E]) -> list[E]:
         """Events of a kind so far."""

@@ -11,7 +11,7 @@ from tablestream.local.delivery.protocol import (
     Answered,
     Condition,
     Delivered,
-    Discard,
+    DiscardRecords,
     FunctionError,
     InvocationOutcome,
     Invoke,
@@ -284,7 +284,7 @@ def test_rule_22_a_batch_that_expired_as_a_whole_makes_way_for_the_next() -> Non
     shard.offer(record(1), record(2), record(3, at=CREATED + 61))
     shard.now += 61
     actions = shard.due()
-    assert isinstance(actions[0], Discard)
+    assert isinstance(actions[0], DiscardRecords)
     assert shard.deliveries == [("RecordAgeExceeded", [1, 2], 0), ("invoke", [3], 0)]
 
 
@@ -356,6 +356,6 @@ def test_nothing_is_due_twice() -> None:
     shard.offer(1)
     shard.answer(shard.invoke(), ERROR)
     (discard,) = shard.due()
-    assert isinstance(discard, Discard)
+    assert isinstance(discard, DiscardRecords)
     assert shard.due() == []
     assert shard.delivery.idle

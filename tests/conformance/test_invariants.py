@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tablestream.local.delivery.mapping import MappingSettings
-from tablestream.local.delivery.protocol import Answered, Discard, InvocationOutcome, Invoke, Throttled, TimedOut
+from tablestream.local.delivery.protocol import Answered, DiscardRecords, InvocationOutcome, Invoke, Throttled, TimedOut
 from tablestream.local.delivery.shard import ShardDelivery
 from tablestream.testing import CREATED
 from tests.conformance.driver import ERROR, SHARD, STREAM, failing, numbers, record
@@ -67,7 +67,7 @@ class Schedule:
 
     def take_due(self) -> None:
         for action in self.delivery.due(self.now):
-            if isinstance(action, Discard):
+            if isinstance(action, DiscardRecords):
                 self.finished += numbers(action.records)
             else:
                 self.flying.append(action)

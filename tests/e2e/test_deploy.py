@@ -79,7 +79,7 @@ def test_items_written_to_the_table_fire_the_function_by_themselves(deployed: De
     placed = [Order(f"order-{number}", [("tea", 2)]) for number in range(3)]
     short = Order("too-many", [("pot", 3)])
 
-    with Inbox(deployed.clients, deployed.outputs["TopicArn"]) as inbox:
+    with Inbox(deployed.clients.get, deployed.outputs["TopicArn"]) as inbox:
         for order in [*placed, short]:
             shop.place(order)
         wait_until(lambda: statuses(shop) == {**{o.order_id: "confirmed" for o in placed}, "too-many": "rejected"})

@@ -25,7 +25,7 @@ def test_a_sample_event_has_its_answer_and_effects_also_in_a_container(name: str
     sample = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
     with (
         sam.world(sample) as cloud,
-        Inbox(Clients(cloud.endpoint), cloud.outputs["TopicArn"]) as inbox,
+        Inbox(Clients(cloud.endpoint).get, cloud.outputs["TopicArn"]) as inbox,
     ):
         for item in ledger_items(expected):
             cloud.client("dynamodb").put_item(TableName=cloud.outputs["InventoryTableName"], Item=item)

@@ -198,7 +198,7 @@ def make_local(checkout: Checkout) -> Iterator[Running]:
 
 def test_with_make_local_running_the_same_command_moves_stock(checkout: Checkout, make_local: Running) -> None:
     shop, topic = make_local.shop, make_local.state["outputs"]["TopicArn"]
-    with Inbox(make_local.clients, topic) as inbox:
+    with Inbox(make_local.clients.get, topic) as inbox:
         placed = checkout.invoke("insert-order")
         after_placing = shop.available()
         again = checkout.invoke("insert-order")

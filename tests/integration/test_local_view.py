@@ -15,7 +15,7 @@ from tablestream.local.delivery.mapping import MappingSettings
 from tablestream.local.delivery.protocol import (
     Answered,
     Condition,
-    Discard,
+    DiscardRecords,
     Filtered,
     FunctionError,
     InvocationOutcome,
@@ -26,7 +26,7 @@ from tablestream.local.delivery.shard import ShardDelivery
 from tablestream.local.log_lines import readable
 from tablestream.local.runtime import Invocation
 from tablestream.local.terminal import INDENT, put
-from tablestream.local.trigger.observations import Ended, GivenUp, Logged, Read, Step
+from tablestream.local.trigger.observations import DeliveryStep, Ended, GivenUp, Logged, Read
 from tablestream.local.view import View
 from tablestream.testing import CREATED, inserted
 
@@ -81,14 +81,14 @@ class Screen:
 
     def _tell(self) -> None:
         for event in self.delivery.events():
-            self.view(Step("M", SHARD, event))
+            self.view(DeliveryStep("M", SHARD, event))
 
     def lines(self) -> list[str]:
         """Without the time of day."""
         return [line[9:] for line in self.written.getvalue().splitlines()]
 
     def give_up(self, condition: Condition, invoke_id: int | None = None, destination: str | None = None) -> None:
-        discard = Discard(0, [{}, {}], condition, 4, invoke_id, None, SHARD, "arn")
+        discard = DiscardRecords(0, [{}, {}], condition, 4, invoke_id, None, SHARD, "arn")
         self.view(GivenUp("M", discard, destination, CREATED))
 
     def status(self) -> str:
@@ -182,7 +182,7 @@ def test_several_shards_are_told_apart_and_verbose_tells_the_checkpoint() -> Non
     assert "M abcdef01 #1: 1 INSERT -> ok" in screen.lines()[0]
     assert screen.status().splitlines()[0] == "M abcdef01: idle; 1 done; checkpoint 1"
     two = Screen()
-    two.view(Step("M", SHARD[:-1] + "2", Filtered(3, 0.0)))
+    two.view(DeliveryStep("M", SHARD[:-1] + "2", Filtered(3, 0.0)))
     two.offer(1)
     two.deliver(Answered(None))
     assert "M abcdef01 #1: 1 INSERT -> ok" in two.lines()[0]

@@ -72,7 +72,7 @@ def cloud() -> Iterator[Cloud]:
 def test_with_make_local_running_the_sample_events_move_stock_and_are_announced(cloud: Cloud) -> None:
     shop = Shop(cloud.client("dynamodb"), cloud.outputs)
     stack = UNRESOLVED | {"AWS_ENDPOINT_URL": cloud.endpoint}
-    with Inbox(Clients(cloud.endpoint), cloud.outputs["TopicArn"]) as inbox:
+    with Inbox(Clients(cloud.endpoint).get, cloud.outputs["TopicArn"]) as inbox:
         placed = started(stack, sample("insert-order"))
         stock_then = shop.available()
         cancelled = started(stack, sample("modify-cancelled"))

@@ -10,7 +10,14 @@ from functools import partial
 from typing import Any
 
 from tablestream.local.delivery.mapping import DestinationKind, MappingSettings
-from tablestream.local.delivery.protocol import Answered, Discard, FunctionError, InvocationOutcome, Invoke, Throttled
+from tablestream.local.delivery.protocol import (
+    Answered,
+    DiscardRecords,
+    FunctionError,
+    InvocationOutcome,
+    Invoke,
+    Throttled,
+)
 from tablestream.local.delivery.shard import ShardDelivery
 from tests.simulation.aws import Aws
 from tests.simulation.faults import OF_INVOCATION, Fault, Plan
@@ -172,7 +179,7 @@ class Trigger:
             shard.stands_since = self._scheduler.now
             shard.checkpoint = shard.delivery.checkpoint
 
-    def _discard(self, action: Discard) -> None:
+    def _discard(self, action: DiscardRecords) -> None:
         self.discarded += len(action.records)
         destination = self._settings.destination
         if destination is None:

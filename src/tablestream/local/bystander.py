@@ -17,7 +17,7 @@ from tablestream.local.program import Hint, command
 from tablestream.local.samples import samples
 from tablestream.local.terminal import put
 from tablestream.local.trigger.destinations import Inbox
-from tablestream.local.trigger.observations import GivenUp, Step
+from tablestream.local.trigger.observations import DeliveryStep, GivenUp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ def shop_watcher(cloud: Cloud, output: Console) -> Iterator[Bystander | None]:
     shop = Shop(cloud.client("dynamodb"), cloud.outputs)
     if not shop.available():
         shop.stock()
-    with Inbox(Clients(cloud.endpoint), cloud.outputs["TopicArn"]) as inbox:
+    with Inbox(Clients(cloud.endpoint).get, cloud.outputs["TopicArn"]) as inbox:
         yield Bystander(cloud, shop, inbox, output)
 
 
@@ -69,7 +69,7 @@ class Bystander:
 
     def __call__(self, observation: Observation) -> None:
         """Remember that there may be something to see."""
-        led_somewhere = isinstance(observation, Step) and isinstance(observation.event, Delivered | Advanced)
+        led_somewhere = isinstance(observation, DeliveryStep) and isinstance(observation.event, Delivered | Advanced)
         if led_somewhere or isinstance(observation, GivenUp):
             self._news.put(None)
 

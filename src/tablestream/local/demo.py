@@ -64,7 +64,7 @@ def _played(template: Path, output: Console, *, verbose: bool) -> str:
         view(observation)
         watch(observation)
 
-    with Cloud(template) as cloud, Inbox(Clients(cloud.endpoint), cloud.outputs["TopicArn"]) as inbox:
+    with Cloud(template) as cloud, Inbox(Clients(cloud.endpoint).get, cloud.outputs["TopicArn"]) as inbox:
         options = Options(poll_interval=POLL_INTERVAL, settings=hurried, function=impatient)
         shop = Shop(cloud.client("dynamodb"), cloud.outputs)
         with Running(cloud, observe, options) as running:

@@ -49,7 +49,7 @@ def invoke(event_path: Path, template: Path, function: str | None, *, verbose: b
 def effects_shown(output: Console, cloud: Cloud) -> Iterator[None]:
     """Print what the shop's function has done within the with block: stock, orders, messages, dead letters."""
     shop = Shop(cloud.client("dynamodb"), cloud.outputs)
-    with Inbox(Clients(cloud.endpoint), cloud.outputs["TopicArn"]) as inbox:
+    with Inbox(Clients(cloud.endpoint).get, cloud.outputs["TopicArn"]) as inbox:
         before = shop.available()
         yield
         stock = [(name, before.get(name, 0), units) for name, units in shop.available().items()]

@@ -44,7 +44,7 @@ def order(wish: Wish) -> int:
     clients = Clients(state.endpoint, state.dynamodb_endpoint)
     shop = Shop(clients.get("dynamodb"), state.outputs)
     bucket = Bucket(clients.get("s3"), state.outputs["FailuresBucketName"], PARKED)
-    with Inbox(clients, state.outputs["TopicArn"]) as inbox:
+    with Inbox(clients.get, state.outputs["TopicArn"]) as inbox:
         follow = Follow(shop, inbox, bucket, News(bucket), partial(put, console(), indent=2, hang=2))
         if changed := wish.cancel or wish.ship or wish.remove:
             return _change(changed, wish, shop, follow)

@@ -16,7 +16,7 @@ from tablestream.local.delivery.protocol import (
     Split,
 )
 from tablestream.local.latency import Latency
-from tablestream.local.trigger.observations import Ended, Observation, Read, Step
+from tablestream.local.trigger.observations import DeliveryStep, Ended, Observation, Read
 
 LAST_DIGITS = 8  # of an id or a sequence number: enough to tell them apart on a screen
 
@@ -92,7 +92,7 @@ class Status:
 
     def follow(self, observation: Observation) -> float | None:
         """Take one observation; returns the latency that an invocation showed, in seconds."""
-        if isinstance(observation, Step):
+        if isinstance(observation, DeliveryStep):
             self._shards.setdefault((observation.mapping, observation.shard_id), ShardStatus()).follow(
                 observation.event
             )

@@ -16,7 +16,7 @@ from tablestream.local.delivery.protocol import Advanced, Condition, Delivered, 
 from tablestream.local.log_lines import readable
 from tablestream.local.status import Status, short
 from tablestream.local.terminal import counted, put, wrapped
-from tablestream.local.trigger.observations import Ended, GivenUp, Logged, Observation, Step, Trouble
+from tablestream.local.trigger.observations import DeliveryStep, Ended, GivenUp, Logged, Observation, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,7 +90,7 @@ class View:
         put(self._output, text.append(f" ({invocation.seconds * 1000:.0f} ms)", "dim"), at=time.time())
 
     def _lines(self, observation: Observation, latency: float | None) -> Iterator[Line]:
-        if isinstance(observation, Step):
+        if isinstance(observation, DeliveryStep):
             yield from self._step(observation)
         elif isinstance(observation, Ended):
             invoke = observation.invoke
@@ -104,7 +104,7 @@ class View:
         elif isinstance(observation, GivenUp):
             yield from self._given_up(observation)
 
-    def _step(self, step: Step) -> Iterator[Line]:
+    def _step(self, step: DeliveryStep) -> Iterator[Line]:
         event = step.event
         if isinstance(event, Invoked):
             self._invoked[step.mapping, step.shard_id, event.invoke_id] = event

@@ -6,14 +6,14 @@ import threading
 from typing import TYPE_CHECKING
 
 from tablestream.local.delivery.protocol import Advanced, Delivered, Invoked, Retried, Split
-from tablestream.local.trigger.observations import Ended, Step
+from tablestream.local.trigger.observations import DeliveryStep, Ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tablestream.local.trigger.observations import Observation
 
-Row = tuple[Step, Invoked, Ended]
+Row = tuple[DeliveryStep, Invoked, Ended]
 
 
 class Watch:
@@ -37,7 +37,7 @@ class Watch:
 
     def count(self, *kinds: type) -> int:
         """How often a shard's delivery did one of these (classes of `tablestream.local.delivery.protocol`)."""
-        return sum(isinstance(o.event, kinds) for o in self.seen if isinstance(o, Step))
+        return sum(isinstance(o.event, kinds) for o in self.seen if isinstance(o, DeliveryStep))
 
     def wait_for(self, condition: Callable[[Watch], bool], timeout: float) -> bool:
         """Wait until the condition holds; False after `timeout` seconds."""
@@ -52,9 +52,9 @@ class Watch:
         for seen in self.seen:
             if isinstance(seen, Ended):
                 ended[seen.mapping, seen.invoke.shard_id, seen.invoke.id] = seen
-            elif isinstance(seen, Step) and isinstance(seen.event, Invoked):
+            elif isinstance(seen, DeliveryStep) and isinstance(seen.event, Invoked):
                 invoked[seen.mapping, seen.shard_id, seen.event.invoke_id] = seen.event
-            elif isinstance(seen, Step) and isinstance(seen.event, Delivered | Advanced | Retried | Split):
+            elif isinstance(seen, DeliveryStep) and isinstance(seen.event, Delivered | Advanced | Retried | Split):
                 key = (seen.mapping, seen.shard_id, seen.event.invoke_id)
                 rows.append((seen, invoked[key], ended[key]))
         return rows

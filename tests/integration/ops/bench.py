@@ -19,7 +19,7 @@ from tablestream.dead_letters import DeadLetter
 from tablestream.local.clients import Clients
 from tablestream.local.cloud import Cloud
 from tablestream.local.delivery.on_failure import OnFailureContext, object_key, on_failure_object
-from tablestream.local.delivery.protocol import Condition, Discard
+from tablestream.local.delivery.protocol import Condition, DiscardRecords
 from tablestream.local.lambda_api import LambdaApi
 from tablestream.local.letters import Bucket, Letter
 from tablestream.local.orders import Order, Shop, decode, encode
@@ -94,7 +94,9 @@ class Bench:
 
     def give_up(self, records: Sequence[Record], at: float = CREATED + 60) -> str:
         """Set a batch aside as Lambda does."""
-        discard = Discard(0, records, Condition.RETRY_ATTEMPTS_EXHAUSTED, 101, 1, None, "shardId-1", self.stream_arn)
+        discard = DiscardRecords(
+            0, records, Condition.RETRY_ATTEMPTS_EXHAUSTED, 101, 1, None, "shardId-1", self.stream_arn
+        )
         body = on_failure_object(discard, OnFailureContext("r-1", "arn:worker"), at)
         key = object_key("0f0e", "shardId-1", at, records[0]["eventID"])
         self.cloud.client("s3").put_object(Bucket=self.bucket, Key=key, Body=json.dumps(body).encode())
@@ -164,7 +166,7 @@ def interrupting(patch: pytest.MonkeyPatch, at: int, times: int = 1) -> None:
 def bench() -> Iterator[Bench]:
     """Start everything; the worker runs in a process of its own, as `make local` runs it."""
     logs: list[str] = []
-    with Cloud(TEMPLATE) as cloud, Inbox(Clients(cloud.endpoint), cloud.outputs["TopicArn"]) as inbox:
+    with Cloud(TEMPLATE) as cloud, Inbox(Clients(cloud.endpoint).get, cloud.outputs["TopicArn"]) as inbox:
         function = cloud.functions["Worker"]
         runtime = Runtime(function, logs.append)
         try:

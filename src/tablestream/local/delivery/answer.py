@@ -53,7 +53,7 @@ class _BadAnswer(Exception):
 def read_outcome(
     outcome: InvocationOutcome, sequence_numbers: Sequence[str], *, report_failures: bool, windowed: bool
 ) -> BatchResult:
-    """What an outcome says about a batch with these sequence numbers, in batch order."""
+    """Return what came of a batch with these sequence numbers, which are in batch order."""
     match outcome:
         case Throttled(reason):
             return BatchNotStarted(reason)

@@ -127,7 +127,7 @@ class TumblingWindow:
             self.ended_early = True
 
     def context(self, *, is_final: bool) -> WindowContext:
-        """What the next invocation is told."""
+        """The window as the next invocation is told of it."""
         return WindowContext(self.start, self.end, self.state, is_final, is_final and self.ended_early)
 
 
@@ -159,7 +159,7 @@ class BatchBuffer:
         self._bytes += entry.size
 
     def ready_at(self, window: TumblingWindow | None) -> float | None:
-        """When a batch can be cut: a time in the past or now if it can be, None if there is nothing.
+        """The time at which a batch can be cut: not after now if it can be already, None if there is nothing.
 
         That the batching window begins when the oldest record was read, also while the slot was busy, is inferred (I).
         """

@@ -29,7 +29,7 @@ class DestinationKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where messages about discarded records go."""
+    """The queue, topic or bucket that receives on-failure records."""
 
     kind: DestinationKind
     arn: str

@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tablestream.local.delivery.mapping import DestinationKind
-from tablestream.local.delivery.protocol import Condition, Discard, LambdaRecord, iso_seconds
+from tablestream.local.delivery.protocol import Condition, DiscardRecords, LambdaRecord, iso_seconds
 
 
 @dataclass(frozen=True, slots=True)
 class OnFailureContext:
-    """What a message says beyond the discarded batch: `request_id` of its last invocation, and who was invoked.
+    """The part of an on-failure record that the discarded batch does not know.
+
+    `request_id` is that of its last invocation, `function_arn` and `executed_version` say what was invoked.
 
     That with an alias `function_arn` carries it, and `executed_version` is the version behind it, is inferred (I).
     """
@@ -26,7 +28,7 @@ class OnFailureContext:
     executed_version: str = "$LATEST"
 
 
-def on_failure_record(discard: Discard, context: OnFailureContext, now: float) -> dict[str, Any]:
+def on_failure_record(discard: DiscardRecords, context: OnFailureContext, now: float) -> dict[str, Any]:
     """The metadata SQS and SNS receive (rules 24, 25). `now` in unix seconds."""
     message: dict[str, Any] = {
         "requestContext": {
@@ -49,13 +51,15 @@ def on_failure_record(discard: Discard, context: OnFailureContext, now: float) -
     }
 
 
-def on_failure_object(discard: Discard, context: OnFailureContext, now: float) -> dict[str, Any]:
-    """What S3 receives: the same, and the records themselves as an object (rule 26)."""
+def on_failure_object(discard: DiscardRecords, context: OnFailureContext, now: float) -> dict[str, Any]:
+    """The object that S3 receives: the same, and the records themselves (rule 26)."""
     return on_failure_record(discard, context, now) | {"payload": {"Records": list(discard.records)}}
 
 
-def on_failure_body(kind: DestinationKind, discard: Discard, context: OnFailureContext, now: float) -> dict[str, Any]:
-    """What a destination of this kind receives."""
+def on_failure_body(
+    kind: DestinationKind, discard: DiscardRecords, context: OnFailureContext, now: float
+) -> dict[str, Any]:
+    """The on-failure record as a destination of this kind receives it."""
     build = on_failure_object if kind is DestinationKind.S3 else on_failure_record
     return build(discard, context, now)
 
@@ -66,12 +70,12 @@ def object_key(mapping_uuid: str, shard_id: str, now: float, object_uuid: str) -
     return f"aws/lambda/{mapping_uuid}/{shard_id}/{time:%Y/%m/%d/%Y-%m-%dT%H.%M.%S}-{object_uuid}"
 
 
-def _invoke_count(discard: Discard) -> int:
+def _invoke_count(discard: DiscardRecords) -> int:
     """Invocations so far; of records that grew too old one more, so 1 for those that never came to the function (R)."""
     return discard.invoke_count + (discard.condition is Condition.RECORD_AGE_EXCEEDED)
 
 
-def _batch_info(discard: Discard) -> dict[str, Any]:
+def _batch_info(discard: DiscardRecords) -> dict[str, Any]:
     records: Sequence[LambdaRecord] = discard.records
     return {
         "shardId": discard.shard_id,

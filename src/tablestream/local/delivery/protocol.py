@@ -17,7 +17,7 @@ LambdaRecord = Mapping[str, Any]
 
 
 class Condition(StrEnum):
-    """Why a batch was given up, as the on-failure message spells it (rules 24 and 25).
+    """The reason for which a batch was given up, as the on-failure record spells it (rules 24 and 25).
 
     RECORDS_TRIMMED is ours: the records reached the stream's retention while they waited, and no message is sent.
     """
@@ -64,7 +64,7 @@ class Invoke:
 
 
 @dataclass(frozen=True, slots=True)
-class Discard:
+class DiscardRecords:
     """Give these records up: send one message to the on-failure destination, if there is one. Needs no answer.
 
     What was trimmed (see `Condition`) is only lost.
@@ -82,7 +82,7 @@ class Discard:
     stream_arn: str
 
 
-DeliveryAction = Invoke | Discard
+DeliveryAction = Invoke | DiscardRecords
 
 
 @dataclass(frozen=True, slots=True)

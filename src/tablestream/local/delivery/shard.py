@@ -75,7 +75,7 @@ class ShardDelivery:
             slot.buffer.closed = True
 
     def due(self, now: float) -> list[DeliveryAction]:
-        """What must be carried out now, in this order. A Discard counts as done once it is returned."""
+        """Return the actions to carry out now, in this order. A DiscardRecords counts as done once it is returned."""
         actions: list[DeliveryAction] = []
         for slot in self._slots:
             actions += slot.due(now)
@@ -99,7 +99,7 @@ class ShardDelivery:
         return self._checkpoint.sequence_number
 
     def next_due(self, now: float) -> float | None:
-        """When `due` must be asked again; None if only an answer or new records can bring something."""
+        """The time at which `due` must be asked again; None if only an answer or new records can bring something."""
         times = [time for slot in self._slots if (time := slot.next_due(now)) is not None]
         return min(times, default=None)
 
@@ -125,7 +125,7 @@ class ShardDelivery:
         )
 
     def events(self) -> list[DeliveryEvent]:
-        """What has happened since the last call, in order."""
+        """Return the events since the last call, in order."""
         drained = list(self._events)
         self._events.clear()
         return drained
@@ -165,7 +165,7 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What must be kept to resume after a stop (rule 4): checkpoints by shard, and the shards that are finished."""
+    """Checkpoints by shard, and the shards that are finished: kept, they let a later start resume (rule 4)."""
 
     checkpoints: Mapping[str, str]
     finished: frozenset[str]
@@ -212,7 +212,7 @@ class ShardPlan:
 
     @property
     def progress(self) -> Progress:
-        """What to keep for a later start."""
+        """The progress to keep for a later start."""
         return Progress(dict(self._checkpoints), frozenset(self._finished & self._listed.keys()))
 
     def _skip_history(self, listing: Mapping[str, Shard]) -> None:

@@ -25,8 +25,8 @@ from tablestream.local.delivery.protocol import (
     Delivered,
     DeliveryAction,
     DeliveryEvent,
-    Discard,
     Discarded,
+    DiscardRecords,
     InvocationOutcome,
     Invoke,
     Invoked,
@@ -78,7 +78,7 @@ class Slot:
         return not self._work and not len(self.buffer) and self.window is None
 
     def due(self, now: float) -> list[DeliveryAction]:
-        """What must be done now, in order."""
+        """Return the actions to carry out now, in order."""
         actions: list[DeliveryAction] = []
         while self.flying is None and self._prepare(now):
             batch = self._work[-1]
@@ -93,7 +93,7 @@ class Slot:
         return actions
 
     def next_due(self, now: float) -> float | None:
-        """When `due` has something to say, if nothing is answered or offered before then."""
+        """The time at which `due` has something to say, if nothing is answered or offered before then."""
         if self.flying is not None:
             return None
         if self._work:
@@ -148,7 +148,7 @@ class Slot:
             self.window = TumblingWindow(head.created, length)
 
     def _window_ends_at(self) -> float | None:
-        """When the open window is over: at once if it ended early, has a successor or the shard is closed."""
+        """The end of the open window: at once if it ended early, has a successor or the shard is closed."""
         if self.window is None:
             return None
         head = self.buffer.head
@@ -181,12 +181,12 @@ class Slot:
 
     def _discard(
         self, entries: tuple[QueuedRecord, ...], condition: Condition, batch: DeliveryBatch, now: float
-    ) -> Discard:
+    ) -> DiscardRecords:
         context = self._context
         context.checkpoint.finish(entries)
         first, last = entries[0].sequence_number, entries[-1].sequence_number
         context.emit(Discarded(self.number, len(entries), condition, batch.failures, first, last, now))
-        return Discard(
+        return DiscardRecords(
             slot=self.number,
             records=tuple(entry.record for entry in entries),
             condition=condition,

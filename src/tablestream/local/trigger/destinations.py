@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from tablestream.local.clients import Client, Clients
-    from tablestream.local.delivery.protocol import Discard
+    from tablestream.local.delivery.protocol import DiscardRecords
 
 LARGEST_RECEIVE = 10  # SQS returns no more at once
 
@@ -26,12 +25,12 @@ LARGEST_RECEIVE = 10  # SQS returns no more at once
 class OnFailureDestination:
     """The on-failure destination of one event source mapping. `client` gives the boto3 client of a service."""
 
-    def __init__(self, destination: Destination, mapping_uuid: str, client: Callable[[str], Client]) -> None:
+    def __init__(self, destination: Destination, mapping_uuid: str, client: Callable[[str], Any]) -> None:
         self._destination = destination
         self._mapping_uuid = mapping_uuid
         self._client = client
 
-    def send(self, discard: Discard, context: OnFailureContext, now: float) -> str:
+    def send(self, discard: DiscardRecords, context: OnFailureContext, now: float) -> str:
         """Send one message and say where it went. Raises botocore's exceptions."""
         kind, arn = self._destination.kind, self._destination.arn
         body = json.dumps(on_failure_body(kind, discard, context, now))
@@ -50,19 +49,22 @@ class OnFailureDestination:
 
 @dataclass(slots=True)
 class Inbox:
-    """A queue subscribed to a topic while it is open. Messages come in the order they were published."""
+    """A queue subscribed to a topic while it is open. Messages come in the order they were published.
 
-    clients: Clients
+    `client` gives the boto3 client of a service.
+    """
+
+    client: Callable[[str], Any]
     topic_arn: str
     _url: str = ""
     _subscription: str = ""
 
     def __enter__(self) -> Self:
         """Create the queue and subscribe it."""
-        sqs = self.clients.get("sqs")
+        sqs = self.client("sqs")
         self._url = sqs.create_queue(QueueName=f"inbox-{uuid.uuid4().hex}")["QueueUrl"]
         attributes = sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]
-        subscribed = self.clients.get("sns").subscribe(
+        subscribed = self.client("sns").subscribe(
             TopicArn=self.topic_arn, Protocol="sqs", Endpoint=attributes["QueueArn"], ReturnSubscriptionArn=True
         )
         self._subscription = subscribed["SubscriptionArn"]
@@ -72,12 +74,12 @@ class Inbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Unsubscribe and delete the queue."""
-        self.clients.get("sns").unsubscribe(SubscriptionArn=self._subscription)
-        self.clients.get("sqs").delete_queue(QueueUrl=self._url)
+        self.client("sns").unsubscribe(SubscriptionArn=self._subscription)
+        self.client("sqs").delete_queue(QueueUrl=self._url)
 
     def take(self) -> list[dict[str, Any]]:
         """The messages' bodies since the last call."""
-        sqs = self.clients.get("sqs")
+        sqs = self.client("sqs")
         taken: list[dict[str, Any]] = []
         while True:
             received = sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=LARGEST_RECEIVE)

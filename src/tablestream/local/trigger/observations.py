@@ -1,4 +1,4 @@
-"""What the trigger tells whoever watches it: the view, a recording, the scenario, a test."""
+"""Observations that the trigger tells to its watcher: the view, a recording, the scenario, a test."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tablestream.local.delivery.protocol import DeliveryEvent, Discard, Invoke
+    from tablestream.local.delivery.protocol import DeliveryEvent, DiscardRecords, Invoke
     from tablestream.local.runtime import Invocation
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class DeliveryStep:
     """The delivery of a shard did something."""
 
     mapping: str
@@ -48,7 +48,7 @@ class GivenUp:
     """Records were given up; `destination` says where the message went, None if there is no destination."""
 
     mapping: str
-    discard: Discard
+    discard: DiscardRecords
     destination: str | None
     at: float
 
@@ -70,4 +70,4 @@ class Logged:
     line: str
 
 
-Observation = Step | Read | Ended | GivenUp | Trouble | Logged
+Observation = DeliveryStep | Read | Ended | GivenUp | Trouble | Logged

@@ -18,15 +18,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tablestream.local.delivery.on_failure import OnFailureContext
 from tablestream.local.delivery.protocol import Condition, Invoke
-from tablestream.local.trigger.observations import Ended, GivenUp, Observation, Read, Step, Trouble
+from tablestream.local.trigger.observations import DeliveryStep, Ended, GivenUp, Observation, Read, Trouble
 from tablestream.local.trigger.reader import ERROR_SECONDS, StreamReader
-from tablestream.local.versions import LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tablestream.local.delivery.mapping import MappingSettings
-    from tablestream.local.delivery.protocol import Discard, LambdaRecord
+    from tablestream.local.delivery.protocol import DiscardRecords, LambdaRecord
     from tablestream.local.delivery.shard import Progress
     from tablestream.local.runtime import Invocation
     from tablestream.local.trigger.destinations import OnFailureDestination
@@ -40,7 +39,7 @@ MOST_INVOCATIONS = 32  # threads that wait for a handler's answer
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What one trigger works with. `correct` sees every page of records before they are delivered.
+    """Everything that one trigger works with. `correct` sees every page of records before they are delivered.
 
     `place` is the mapping's line in the template, `function_arn` carries the alias or version that the mapping names,
     and `executed_version` is what that stands for.
@@ -48,10 +47,10 @@ class Wiring:
 
     name: str
     function_arn: str
+    executed_version: str
     settings: MappingSettings
     source: StreamSource
     invoke: Callable[[object], Invocation]
-    executed_version: str = LATEST
     place: str = ""
     destination: OnFailureDestination | None = None
     observe: Callable[[Observation], None] = lambda _observation: None
@@ -208,7 +207,7 @@ class Trigger:
     def _tell(self) -> None:
         for shard_id, reading in self._reader.readings.items():
             for event in reading.delivery.events():
-                self._wiring.observe(Step(self._wiring.name, shard_id, event))
+                self._wiring.observe(DeliveryStep(self._wiring.name, shard_id, event))
 
     def _invoke(self, invoke: Invoke) -> None:
         invocation = self._wiring.invoke(invoke.event())
@@ -232,7 +231,7 @@ class Trigger:
             self._warned = True
             self._trouble(ignored_failures(self._wiring.place, "in this answer"))
 
-    def _discard(self, discard: Discard, now: float) -> None:
+    def _discard(self, discard: DiscardRecords, now: float) -> None:
         sent = None
         if self._wiring.destination is not None and discard.condition is not Condition.RECORDS_TRIMMED:
             try:
@@ -246,7 +245,7 @@ class Trigger:
         while len(self._request_ids) > REQUEST_IDS_KEPT:
             del self._request_ids[next(iter(self._request_ids))]
 
-    def _context(self, discard: Discard) -> OnFailureContext:
+    def _context(self, discard: DiscardRecords) -> OnFailureContext:
         known = self._request_ids.get((discard.shard_id, discard.invoke_id or 0))
         return OnFailureContext(known or str(uuid.uuid4()), self._wiring.function_arn, self._wiring.executed_version)
 

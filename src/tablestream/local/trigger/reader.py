@@ -68,7 +68,7 @@ class StreamReader:
 
     @property
     def progress(self) -> Progress | None:
-        """How far the stream is done; None if it was never listed, so that nothing has begun."""
+        """The progress of the stream; None if it was never listed, so that nothing has begun."""
         for shard_id, reading in self.readings.items():
             if (checkpoint := reading.delivery.checkpoint) is not None:
                 self._plan.checkpointed(shard_id, checkpoint)
@@ -84,7 +84,7 @@ class StreamReader:
         self._retire(now)
 
     def next_poll(self) -> float:
-        """When `poll` must be called again."""
+        """The time at which `poll` must be called again."""
         waiting = [r.next_poll for r in self.readings.values() if r.delivery.room and not r.at_end]
         return min([self._next_listing, *waiting])
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tablestream.local.delivery.mapping import MappingSettings
-from tablestream.local.delivery.protocol import Answered, Discard, Invoke
+from tablestream.local.delivery.protocol import Answered, DiscardRecords, Invoke
 from tablestream.local.trigger.memory_stream import MemoryStream
 from tablestream.local.trigger.reader import RELIST_SECONDS, StreamReader
 from tablestream.testing import event, inserted
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
     from tablestream.local.delivery.mapping import StartingPosition
     from tablestream.local.delivery.shard import Progress
 
-pytestmark = pytest.mark.integration
-
 
 def records(*names: str) -> Sequence[Mapping[str, object]]:
     first = int("1" * 21)
@@ -29,7 +25,7 @@ def records(*names: str) -> Sequence[Mapping[str, object]]:
 
 
 class Reading:
-    """A reader over a synthetic stream whose function always succeeds."""
+    """A reader over a stream in memory whose function always succeeds."""
 
     def __init__(
         self,
@@ -50,7 +46,7 @@ class Reading:
         for reading in list(self.reader.readings.values()):
             while actions := reading.delivery.due(now):
                 for action in actions:
-                    assert not isinstance(action, Discard)
+                    assert not isinstance(action, DiscardRecords)
                     self._answer(action, now)
         return self.delivered
 
