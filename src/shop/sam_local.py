@@ -8,28 +8,22 @@ from shop.assembly import NOTIFICATIONS
 from shop.effects import Release, Reserve
 from shop.handlers import router
 from shop.inventory import InventorySink
-from tablestream.dry_run import DryRun, DryRunSink, say
-from tablestream.sam_local import stack_variables
+from tablestream.dry_run import DryRun, DryRunSink
+from tablestream.sam_local import join_stack
 from tablestream.sinks import Message, Topic
+from tablestream.worker import Worker
 
 
 def dry_run_without_stack(environ: MutableMapping[str, str]) -> DryRun | None:
     """Return a dry run; None where the stack of `make local` has answered, and `environ` has its variables."""
     environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")  # nobody reads them here
-    address = environ.get("AWS_ENDPOINT_URL")
-    if (found := stack_variables(environ)) is not None:
-        environ.update(found)
-        say(f"Effects are carried out in the stack of `make local`, {address}")
+    if (why := join_stack(environ)) is None:
         return None
-    why = f"`make local` does not answer at {address}" if address else "AWS_ENDPOINT_URL names no stack of `make local`"
-    return DryRun(
-        router,
-        [
-            DryRunSink(InventorySink.name, InventorySink.takes, InventorySink.idempotent, _stock),
-            DryRunSink(NOTIFICATIONS, Topic.takes, Topic.idempotent, _message),
-        ],
-        because=why,
-    )
+    stock = DryRunSink(InventorySink.name, InventorySink.takes, InventorySink.idempotent, _stock)
+    messages = DryRunSink(NOTIFICATIONS, Topic.takes, Topic.idempotent, _message)
+    worker = Worker(sinks=[stock, messages])
+    worker.include(router)
+    return worker.dry_run(why)
 
 
 def _stock(effect: Reserve | Release) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}|arn:[a-z0-9-]+:dynamodb:[a-z0-9-]+:\d{12}:table/[A-Za-z0-9_.-]{3,255}")
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_LOGICAL_ID = re.compile(r"[A-Za-z0-9]{1,255}")
 
 
 @runtime_checkable
@@ -44,6 +45,7 @@ class Aws:
         """Take the environment's variables, the margin if it is set, and how many calls can be made at once."""
         self._environ = environ
         self._problems: list[str] = []
+        self._wrong: list[str] = []
         self._margin_seconds = margin_seconds
         self._connections = connections
         self._clients: dict[str, Any] = {}
@@ -58,7 +60,18 @@ class Aws:
         value = self._environ.get(variable, "")
         if not pattern.fullmatch(value):
             self._problems.append(f"{variable}: wanted {wanted}, got {describe(value) if value else 'nothing'}")
+            self._wrong.append(value)
         return value
+
+    @property
+    def is_sam_local(self) -> bool:
+        """Whether the SAM CLI runs the function, in a container of this machine."""
+        return bool(self._environ.get("AWS_SAM_LOCAL"))
+
+    @property
+    def is_unresolved(self) -> bool:
+        """Whether all that is wrong is what the SAM CLI leaves: the template's own names of resources for theirs."""
+        return self.is_sam_local and bool(self._wrong) and all(map(_LOGICAL_ID.fullmatch, self._wrong))
 
     def optional(self, variable: str) -> str | None:
         """Return the value of a variable, None when it is not set or empty."""

@@ -10,20 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tablestream._invocation import Response, answer_of
+from tablestream._intake import Consumer
+from tablestream._invocation import Invocations, Response, answer_of
 from tablestream.dead_letters import DeadLetter
 from tablestream.report import RecordState, Report
-from tablestream.router import Router
-from tablestream.run import LambdaContext, Run, Sequential
-from tablestream.sink import DONE, Answer, Effect, answer_to
-from tablestream.worker import Worker
-
-Say = Callable[[str], object]
-"""Takes a line."""
+from tablestream.run import LambdaContext, Run
+from tablestream.sink import DONE, Answer, Effect, Sink, answer_to
 
 
-def say(line: str) -> None:
-    """Write a line to standard output, which Lambda's log shows."""
+def _say(line: str) -> None:
+    """Write a line to standard output, which the SAM CLI shows."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
@@ -35,9 +31,13 @@ class DryRunSink:
     name: str
     takes: tuple[type, ...]
     idempotent: bool = False
-    show: Callable[[Any], str] = repr
+    show: Callable[[Any], str] = str
     """Puts an effect into words; what it raises is answered as a sink answers it, `InvalidRecord` as permanent."""
-    say: Say = say
+
+    @classmethod
+    def of(cls, sink: Sink) -> DryRunSink:
+        """Stand for a sink, which itself is asked nothing; one that is of this kind stands for itself."""
+        return sink if isinstance(sink, cls) else cls(sink.name, sink.takes, sink.idempotent)
 
     def apply(self, effects: Sequence[Effect[Any]], run: Run) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
         """Say the effects."""
@@ -48,58 +48,64 @@ class DryRunSink:
             shown = self.show(value)
         except Exception as error:  # noqa: BLE001 -- as in a sink: it concerns this effect only
             return answer_to(error)
-        self.say(f"  {self.name}: {shown}")
+        _say(f"  {self.name}: {shown}")
         return DONE
 
 
-@dataclass(frozen=True, slots=True)
 class _Journal:
     """Knows nothing, and says what it would have to remember."""
-
-    say: Say
 
     def read(self, keys: Sequence[str], run: Run) -> Mapping[str, frozenset[str]]:  # noqa: ARG002 -- the protocol's
         return dict.fromkeys(keys, frozenset())
 
     def record(self, done: Mapping[str, frozenset[str]], run: Run) -> None:  # noqa: ARG002 -- the protocol's
         for names in done.values():
-            self.say(f"  journal: {len(names)} done of a record that may come again")
+            _say(f"  journal: {len(names)} done of a record that may come again")
 
 
-@dataclass(frozen=True, slots=True)
 class _DeadLetters:
     """Says which records would be stored, and why."""
 
-    say: Say
-
     def store(self, letters: Sequence[DeadLetter], run: Run) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
         for letter in letters:
-            self.say(f"  dead letter: {letter.event_id}: {letter.reason} ({letter.handler or 'before any handler'})")
+            _say(f"  dead letter: {letter.event_id}: {letter.reason} ({letter.handler or 'before any handler'})")
         return [DONE] * len(letters)
 
     def key(self, letter: DeadLetter) -> str:
         return letter.event_id
 
 
-class DryRun:
-    """Call it like a worker, with Lambda's event and context: it answers and raises what the worker would."""
+def _ignore(_report: Report) -> None:
+    """Observe nothing."""
 
-    def __init__(self, router: Router, sinks: Sequence[DryRunSink], *, because: str, say: Say = say) -> None:
-        """Take the handlers, and what stands for the sinks; `because` says why nothing is carried out."""
-        self._worker = Worker(sinks=sinks, journal=_Journal(say), dead_letters=_DeadLetters(say), parallel=Sequential())
-        self._worker.include(router)
+
+class DryRun:
+    """Call it like a worker, with Lambda's event and context: it answers and raises what the worker would.
+
+    `Worker.dry_run` makes one.
+    """
+
+    def __init__(self, consumer: Consumer, *, because: str) -> None:
+        """Take the handlers with what stands for the sinks; `because` says why nothing is carried out."""
+        self._invocations = Invocations(
+            consumer,
+            journal=_Journal(),
+            dead_letters=_DeadLetters(),
+            run=Run(),
+            margin_seconds=None,
+            observe=_ignore,
+        )
         self._because = because
-        self._say = say
 
     def __call__(self, event: object, context: LambdaContext | None = None) -> Response:
-        """Say what the event would lead to; records of any table are taken."""
-        self._say(f"Dry run: {self._because}. Shown, not carried out (it may be personal data):")
-        report, error = self._worker.process(event, context)
+        """Say what the event would lead to."""
+        _say(f"Dry run: {self._because}. Shown, not carried out (it may be personal data):")
+        report, error = self._invocations.process(event, context)
         if error is not None:
             raise error
         for outcome, why in _NOTHING.items():
             if count := report.count(outcome):
-                self._say(f"  nothing to do: {_of(count, report)}, {why}")
+                _say(f"  nothing to do: {_of(count, report)}, {why}")
         return answer_of(event, report)
 
 

@@ -7,7 +7,8 @@ environment variables are; nothing here is used where `AWS_SAM_LOCAL` is not set
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, MutableMapping
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import quote, urlsplit
 
@@ -16,6 +17,18 @@ TIMEOUT_SECONDS = 1.0
 
 _OK = 200
 _MOST_BYTES = 1 << 20
+
+
+def join_stack(environ: MutableMapping[str, str]) -> str | None:
+    """Give the environment the variables of the local stack, and return None; where none answers return why not."""
+    address = environ.get("AWS_ENDPOINT_URL")
+    if (found := stack_variables(environ)) is not None:
+        environ.update(found)
+        sys.stdout.write(f"Effects are carried out in the stack of `make local`, {address}\n")
+        return None
+    if not address:
+        return "AWS_ENDPOINT_URL names no stack of `make local`"
+    return f"`make local` does not answer at {address}"
 
 
 def stack_variables(environ: Mapping[str, str]) -> Mapping[str, str] | None:

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tablestream._intake import Consumer
@@ -32,6 +32,7 @@ from tablestream.run import Backoff, Clock, LambdaContext, Parallel, Run, System
 from tablestream.sink import Sink, each
 
 if TYPE_CHECKING:
+    from tablestream.dry_run import DryRun
     from tablestream.testing.tested import TestedWorker
 
 E = TypeVar("E")
@@ -209,22 +210,35 @@ class Worker:
         The environment has `JOURNAL_TABLE`, `FAILURES_BUCKET`, and what the sinks need. With `margin_seconds` set the
         clients are made at once. Register all sinks before. Raises `ConfigurationError` that names all variables that
         are missing.
+
+        In `sam local` references of the template are not resolved. There the names come from the stack that `make
+        local` runs; where none answers, what is returned shows the effects instead of carrying them out, see `dry_run`.
         """
+        return self._connect(os.environ if environ is None else environ, ask=True)
+
+    def _connect(self, variables: Mapping[str, str], *, ask: bool) -> LambdaHandler:
+        """Make the handler; with `ask` names that the SAM CLI has left are asked of the local stack."""
         # With them come boto's parts, which a test of handlers need not have.
         from tablestream.aws import BUCKET, TABLE, Aws, NeedsAws, variable_of  # noqa: PLC0415
         from tablestream.dynamodb import DynamoDBJournal  # noqa: PLC0415
         from tablestream.sinks import S3DeadLetters  # noqa: PLC0415
 
-        aws = Aws(os.environ if environ is None else environ, self._margin_seconds, DEFAULT_THREADS)
+        aws = Aws(variables, self._margin_seconds, DEFAULT_THREADS)
         sinks = [sink.connect(aws) if isinstance(sink, NeedsAws) else sink for sink in self._sinks]
-        if self._table is not None:
-            self._table = aws.optional(variable_of(self._table, "TABLE")) or self._table
-        if self._journal is None:
-            self._journal = DynamoDBJournal(aws.dynamodb, aws.named("JOURNAL_TABLE", TABLE, "a table's name"))
-        if self._dead_letters is None:
-            self._dead_letters = S3DeadLetters(aws.s3, aws.named("FAILURES_BUCKET", BUCKET, "a bucket's name"))
+        journal, dead_letters = self._journal, self._dead_letters
+        if journal is None:
+            journal = DynamoDBJournal(aws.dynamodb, aws.named("JOURNAL_TABLE", TABLE, "a table's name"))
+        if dead_letters is None:
+            dead_letters = S3DeadLetters(aws.s3, aws.named("FAILURES_BUCKET", BUCKET, "a bucket's name"))
+        if ask and aws.is_unresolved:
+            return self._in_sam_local(variables)
         aws.check()
         aws.start()
+        if aws.is_sam_local:
+            self._table = None  # the event in a file names a table of its own
+        elif self._table is not None:
+            self._table = aws.optional(variable_of(self._table, "TABLE")) or self._table
+        self._journal, self._dead_letters = journal, dead_letters
         self._name = self._name or aws.function_name
         self._sinks = sinks
         self._connected = True
@@ -234,6 +248,25 @@ class Worker:
             return self(event, context)
 
         return handle
+
+    def _in_sam_local(self, variables: Mapping[str, str]) -> LambdaHandler:
+        """Return the handler with the names of the local stack, or where none answers a dry run."""
+        from tablestream.sam_local import join_stack  # noqa: PLC0415 -- nothing of it is imported in AWS
+
+        # The environment itself: boto reads regions and credentials there.
+        joined = variables if isinstance(variables, MutableMapping) else dict(variables)
+        why = join_stack(joined)
+        return self._connect(joined, ask=False) if why is None else self.dry_run(why)
+
+    def dry_run(self, because: str) -> DryRun:
+        """Return a handler that says in a line each what it would carry out, and calls nobody; `because` says why.
+
+        Records of any table are taken. The lines hold what the records hold.
+        """
+        from tablestream.dry_run import DryRun, DryRunSink  # noqa: PLC0415 -- nothing of it is imported in AWS
+
+        sinks = [DryRunSink.of(sink) for sink in self._sinks]
+        return DryRun(replace(self._consumer(sinks), table=None), because=because)
 
     def __call__(self, event: object, context: LambdaContext | None = None) -> Response:
         """Process an event and return the partial batch response.

@@ -7,10 +7,9 @@ import re
 
 import pytest
 
-from shop import sam_local
 from shop.config import is_unresolved
 from shop.sam_local import dry_run_without_stack
-from tablestream import TablestreamError
+from tablestream import TablestreamError, sam_local
 from tablestream.testing import FakeContext
 from tests.cloudformation import ROOT, translated
 from tests.events_table import EVENTS, TABLE
