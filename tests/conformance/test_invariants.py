@@ -53,7 +53,7 @@ class Schedule:
             self.take_due()
             self.check()
             if not self.to_offer:
-                self.delivery.close(self.now)
+                self.delivery.close()
 
     def offer(self) -> None:
         if not self.to_offer:

@@ -196,7 +196,7 @@ def test_rule_08_a_record_above_the_payload_limit_goes_alone() -> None:
 def test_rule_08_a_closed_shard_waits_for_no_window() -> None:
     shard = Shard(batch_size=100, batching_window=300)
     shard.offer(1)
-    shard.delivery.close(shard.now)
+    shard.delivery.close()
     assert not shard.finished()
     assert shard.run(lambda _: SUCCESS) == [("invoke", [1], 0)]
     assert shard.finished()
@@ -244,7 +244,7 @@ def test_the_driver_is_told_when_it_misuses_the_state_machine() -> None:
         shard.delivery.answered(7, SUCCESS, shard.now)
     with pytest.raises(ValueError, match="SequenceNumber None; wanted text of digits"):
         shard.delivery.offer([{"dynamodb": {}}], shard.now)
-    shard.delivery.close(shard.now)
+    shard.delivery.close()
     assert not shard.has_room()
     with pytest.raises(ValueError, match="after the shard was closed"):
         shard.offer(1)

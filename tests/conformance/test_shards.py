@@ -79,7 +79,7 @@ def deliver_all(source: MemoryStream, starting_position: StartingPosition) -> li
         page = source.read(begin.shard_id, position_of(begin, source))
         delivery.offer(page.records, 0)
         if page.at_end:
-            delivery.close(0)
+            delivery.close()
         while actions := delivery.due(0):
             for action in actions:
                 assert isinstance(action, Invoke)

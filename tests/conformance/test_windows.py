@@ -99,7 +99,7 @@ def test_rule_33_a_quiet_window_ends_two_minutes_after_its_end() -> None:
 def test_rule_33_a_closed_shard_ends_its_window_at_once() -> None:
     shard = shard_of()
     shard.offer(record(1, at=START))
-    shard.delivery.close(shard.now)
+    shard.delivery.close()
     shard.run(counting)
     assert told(shard) == [([1], {}, False), ([], {"count": 1}, True)]
     assert shard.finished()

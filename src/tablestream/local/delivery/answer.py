@@ -30,7 +30,7 @@ class BatchFailedFrom:
 
 @dataclass(frozen=True, slots=True)
 class BatchFailed:
-    """The whole batch failed (rule 11). `function_error` as in the on-failure message (rule 24)."""
+    """The whole batch failed (rule 11). `function_error` as in the on-failure record (rule 24)."""
 
     reason: str
     function_error: str | None

@@ -20,7 +20,7 @@ class InvalidSettings(ValueError):
 
 
 class DestinationKind(StrEnum):
-    """The services that can receive on-failure messages of a stream."""
+    """The services that can receive on-failure records of a stream."""
 
     SQS = "SQS"
     SNS = "SNS"

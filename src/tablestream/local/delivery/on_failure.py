@@ -1,6 +1,6 @@
-"""The on-failure destination: what Lambda tells about records it gave up (rules 24 to 26).
+"""On-failure records: the form in which Lambda tells of records that it gave up (rules 24 to 26).
 
-Shapes recorded against AWS (R); the age message against Kinesis. Pure: the driver sends what is built here.
+Shapes recorded against AWS (R); that of records too old against Kinesis. Pure: the driver sends what is built here.
 """
 
 from __future__ import annotations

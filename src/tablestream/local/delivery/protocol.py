@@ -19,7 +19,7 @@ LambdaRecord = Mapping[str, Any]
 class Condition(StrEnum):
     """The reason for which a batch was given up, as the on-failure record spells it (rules 24 and 25).
 
-    RECORDS_TRIMMED is ours: the records reached the stream's retention while they waited, and no message is sent.
+    RECORDS_TRIMMED is ours: the records reached the stream's retention while they waited, and nothing is sent.
     """
 
     RETRY_ATTEMPTS_EXHAUSTED = "RetryAttemptsExhausted"
@@ -65,7 +65,7 @@ class Invoke:
 
 @dataclass(frozen=True, slots=True)
 class DiscardRecords:
-    """Give these records up: send one message to the on-failure destination, if there is one. Needs no answer.
+    """Give these records up: send one on-failure record, if there is a destination for it. Needs no answer.
 
     What was trimmed (see `Condition`) is only lost.
     `invoke_count` is how often the batch was invoked (throttles not counted); `invoke_id` the last invocation, None if

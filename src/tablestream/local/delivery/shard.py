@@ -68,7 +68,7 @@ class ShardDelivery:
             self._emit(Filtered(filtered, now))
             self._advance(now)
 
-    def close(self, now: float) -> None:  # noqa: ARG002  part of the drivers' interface: every input carries its time
+    def close(self) -> None:
         """The shard is closed and read to its end: what is gathered goes out without waiting for its window."""
         self._closed = True
         for slot in self._slots:

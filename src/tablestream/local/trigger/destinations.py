@@ -31,7 +31,7 @@ class OnFailureDestination:
         self._client = client
 
     def send(self, discard: DiscardRecords, context: OnFailureContext, now: float) -> str:
-        """Send one message and say where it went. Raises botocore's exceptions."""
+        """Send one on-failure record and say where it went. Raises botocore's exceptions."""
         kind, arn = self._destination.kind, self._destination.arn
         body = json.dumps(on_failure_body(kind, discard, context, now))
         name = arn.rsplit(":", 1)[1]

@@ -45,7 +45,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """Records were given up; `destination` says where the message went, None if there is no destination."""
+    """Records were given up; `destination` says where the on-failure record went, None if there is no destination."""
 
     mapping: str
     discard: DiscardRecords

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 POLL_INTERVAL = 0.25  # seconds: Lambda's base rate is 4 polls per second and shard (rule 6)
 LONGEST_WAIT = 5.0  # seconds between two looks at the stream, whatever else is (not) due
-REQUEST_IDS_KEPT = 1000  # request ids, for messages about batches that were given up
+REQUEST_IDS_KEPT = 1000  # for the on-failure records of batches that were given up
 MOST_INVOCATIONS = 32  # threads that wait for a handler's answer
 
 

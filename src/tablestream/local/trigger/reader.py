@@ -139,7 +139,7 @@ class StreamReader:
         reading.settled = now if was_idle and not page.records else None
         if page.at_end and not page.records:
             reading.at_end = True
-            reading.delivery.close(now)
+            reading.delivery.close()
 
     def _retire(self, now: float) -> None:
         finished = [shard_id for shard_id, reading in self.readings.items() if reading.delivery.finished]

@@ -208,8 +208,8 @@ def written_at(record: Mapping[str, Any]) -> float | None:
 
 def _region(stream_arn: str) -> str:
     """The region of arn:aws:dynamodb:REGION:...; DynamoDB Local has "ddblocal" there, which is none."""
-    region = stream_arn.split(":")[3] if stream_arn.count(":") > 3 else ""  # noqa: PLR2004 -- the ARN's fourth part
-    return "" if region == "ddblocal" else region
+    region = stream_arn.split(":")[3:4]
+    return "" if region == ["ddblocal"] else "".join(region)
 
 
 def _plain(value: Any) -> Any:
