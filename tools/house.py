@@ -21,7 +21,13 @@ _RIDDLE = re.compile(r"(What|Who|Whose|Where|How|Which|Why|When)\b")
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("tablestream.errors", "tablestream._version"),
-    ("tablestream.image", "tablestream.run", "tablestream.sizes", "tablestream.chunks", "tablestream.collector"),
+    (
+        "tablestream.image",
+        "tablestream.run",
+        "tablestream.chunks",
+        "tablestream.collector",
+    ),
+    ("tablestream.dynamodb.items",),
     ("tablestream.change", "tablestream.sink", "tablestream.report", "tablestream.journal"),
     ("tablestream.dead_letters", "tablestream.router"),
     ("tablestream.dynamodb",),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.contenders.stubs import worker
-from shop.effects import Release, Reserve
 from shop.handlers import router
+from shop.stock import Release, Reserve
 from tablestream.collector import spare_batches
 from tablestream.sinks import Message
 

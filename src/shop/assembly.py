@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.session import Session
 
 from shop.handlers import router
-from shop.inventory import InventorySink
-from shop.steps import Tables
-from tablestream.dynamodb import DynamoDBJournal
+from shop.stock.decisions import Tables
+from shop.stock.sink import InventorySink
 from tablestream.dynamodb.client import LazyClient, dynamodb_client, session, settings
+from tablestream.dynamodb.journal import DynamoDBJournal
 from tablestream.run import Clock, Parallel, ThreadParallel
 from tablestream.sinks import S3DeadLetters, Topic
 from tablestream.sinks.sns import write_form
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
 
-    from shop.cases import InventoryCounts
     from shop.config import Config
+    from shop.stock.counts import InventoryCounts
     from tablestream.report import Report
 
 

@@ -6,14 +6,15 @@ An order is read and checked whole before any effect of it: one that cannot be u
 from __future__ import annotations
 
 from shop.announcements import announce_order
-from shop.effects import Release, Reserve
+from shop.keys import ORDER_PREFIX
 from shop.orders import SETTLED, Order, OrderKey, OrderStatus, known_status, status_of
+from shop.stock import Release, Reserve
 from tablestream.change import Change
 from tablestream.errors import InvalidRecord
 from tablestream.router import Router
 from tablestream.sinks import Message
 
-router = Router(key_prefixes={"Order": ("sk", "ORDER#")})
+router = Router(key_prefixes={"Order": ORDER_PREFIX})
 """The shop's routes. The sort key of an order begins so: such an item without an entity type is poison."""
 
 Effects = list[Reserve | Release | Message]

@@ -13,7 +13,7 @@ from tablestream.report import RecordState
 if TYPE_CHECKING:
     from aws_lambda_powertools import Metrics
 
-    from shop.cases import InventoryCounts
+    from shop.stock.counts import InventoryCounts
     from tablestream.report import Report
     from tablestream.run import Clock
 

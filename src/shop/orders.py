@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, NamedTuple
 
+from shop.keys import MAX_PK_BYTES, MAX_PRODUCT_ID_BYTES, MAX_SK_BYTES
 from tablestream.change import Change, RawImage
 from tablestream.errors import InvalidRecord, describe
 from tablestream.image import Image, whole
@@ -19,12 +20,6 @@ MAX_PRODUCTS = 98
 """Distinct products of an order: a DynamoDB transaction has 100 actions, of which the ledger and the order take two."""
 MAX_VERSION = 2**53 - 1
 """The largest whole number of which every reader of JSON makes the same: JavaScript rounds larger ones."""
-MAX_PK_BYTES = 2048 - len("LEDGER#")
-"""DynamoDB's limit of a partition key, less what the ledger puts in front of the order's."""
-MAX_SK_BYTES = 1024
-"""DynamoDB's limit of a sort key."""
-MAX_PRODUCT_ID_BYTES = 2048 - len("PRODUCT#")
-"""DynamoDB's limit of a partition key, less what a stock item puts in front of the product's id."""
 
 
 class OrderStatus(StrEnum):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 
 from shop.assembly import NOTIFICATIONS
-from shop.effects import Release, Reserve
 from shop.handlers import router
-from shop.inventory import InventorySink
+from shop.stock import Release, Reserve
+from shop.stock.sink import InventorySink
 from tablestream.dry_run import DryRun, DryRunSink
 from tablestream.sam_local import join_stack
 from tablestream.sinks import Message, Topic

@@ -220,7 +220,7 @@ class Worker:
         """Make the handler; with `ask` names that the SAM CLI has left are asked of the local stack."""
         # With them come boto's parts, which a test of handlers need not have.
         from tablestream.aws import BUCKET, TABLE, Aws, NeedsAws, variable_of  # noqa: PLC0415
-        from tablestream.dynamodb import DynamoDBJournal  # noqa: PLC0415
+        from tablestream.dynamodb.journal import DynamoDBJournal  # noqa: PLC0415
         from tablestream.sinks import S3DeadLetters  # noqa: PLC0415
 
         aws = Aws(variables, self._margin_seconds, DEFAULT_THREADS)

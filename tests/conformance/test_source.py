@@ -20,6 +20,7 @@ from boto3.dynamodb.types import TypeSerializer
 from botocore.config import Config
 from moto import mock_aws
 
+from tablestream.dynamodb.items import record_bytes
 from tablestream.local.delivery.protocol import LambdaRecord
 from tablestream.local.delivery.shard import Shard
 from tablestream.local.server import Server
@@ -37,7 +38,6 @@ from tablestream.local.trigger.stream import (
     StreamSource,
     TrimHorizon,
 )
-from tablestream.sizes import record_bytes
 from tablestream.testing import inserted, modified, removed
 from tests.conformance.driver import record, records
 

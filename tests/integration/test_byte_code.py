@@ -92,13 +92,13 @@ def test_a_start_writes_nothing(python: str, package: Path) -> None:
 
 def test_what_has_no_byte_code_would_be_noticed(python: str, package: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(package, tmp_path / "package")
-    (compiled,) = (copy / "shop" / "__pycache__").glob("ledger.*.pyc")
+    (compiled,) = (copy / "shop" / "stock" / "__pycache__").glob("ledger.*.pyc")
     compiled.unlink()
     with read_only(copy):
         started = start(python, copy)
 
-    assert started["without"] == ["shop.ledger"]
-    assert started["compiled"] == started["sources"] == [str(copy / "shop" / "ledger.py")]
+    assert started["without"] == ["shop.stock.ledger"]
+    assert started["compiled"] == started["sources"] == [str(copy / "shop" / "stock" / "ledger.py")]
 
 
 def start(python: str, package: Path) -> dict[str, Any]:

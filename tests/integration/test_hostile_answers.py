@@ -10,7 +10,7 @@ import pytest
 from shop.assembly import Clients, assemble
 from shop.config import Config
 from tablestream import DeadLetter, JournalUnavailable, Run, Transient, Worker
-from tablestream.dynamodb import DynamoDBJournal
+from tablestream.dynamodb.journal import DynamoDBJournal
 from tablestream.sinks import S3DeadLetters
 from tablestream.testing import FakeClock, FakeContext, event, inserted, modified
 from tests.integration.hostile_aws import DYNAMODBS, NOBODYS, Call, HostileAws, Reply, hostile_aws, of_dynamodb

@@ -9,10 +9,10 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from shop.effects import Release, Reserve
-from shop.inventory import InventorySink
 from shop.orders import MAX_PRODUCTS, OrderKey, OrderLine
-from shop.steps import Tables
+from shop.stock import Release, Reserve
+from shop.stock.decisions import Tables
+from shop.stock.sink import InventorySink
 from tablestream.run import Backoff, Run
 from tablestream.sink import DONE, Answer
 from tablestream.testing import FakeClock, effects

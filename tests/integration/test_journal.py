@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from tablestream import Backoff, Deadline, JournalUnavailable, Run
-from tablestream.dynamodb import DynamoDBJournal
+from tablestream.dynamodb.journal import DynamoDBJournal
 from tablestream.testing import CREATED, FakeClock, FakeContext
 from tests.integration.shop_aws import JOURNAL, ShopAws, shop_aws
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from shop.effects import Release, Reserve
 from shop.handlers import router
 from shop.orders import OrderKey, OrderLine
+from shop.stock import Release, Reserve
 from tablestream.change import Change, Kind
 from tablestream.sinks import Message
 from tests.simulation.aws import INVENTORY, TOPIC

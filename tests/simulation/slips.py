@@ -38,6 +38,7 @@ def _mutant(slip: str, path: str, old: str, new: str, regime: str = "harsh", tes
 
 
 _ENGINE, _SHOP = "src/tablestream", "src/shop"
+_DECISIONS = f"{_SHOP}/stock/decisions.py"
 _SCHEDULES = "tests/simulation/test_schedules.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -77,8 +78,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "forget the version of the order",
         (
-            Edit(f"{_SHOP}/steps.py", " version = if_not_exists(version, :zero) + :one,", ""),
-            Edit(f"{_SHOP}/steps.py", '            ":zero": {"N": "0"},\n            ":one": {"N": "1"},\n', ""),
+            Edit(_DECISIONS, " version = if_not_exists(version, :zero) + :one,", ""),
+            Edit(_DECISIONS, '            ":zero": {"N": "0"},\n            ":one": {"N": "1"},\n', ""),
         ),
         "none",
     ),
@@ -86,7 +87,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "release what the image says",
         (
             Edit(
-                f"{_SHOP}/effects.py",
+                f"{_SHOP}/stock/__init__.py",
                 '    key: ClassVar[str] = "release"\n',
                 '    lines: tuple[OrderLine, ...] = ()\n    key: ClassVar[str] = "release"\n',
             ),
@@ -96,7 +97,7 @@ MUTANTS: tuple[Mutant, ...] = (
                 "[Release(OrderKey.of(change), order.lines), announcement] if",
             ),
             Edit(
-                f"{_SHOP}/releases.py",
+                f"{_SHOP}/stock/releases.py",
                 "release.value.order, release.id, entry.lines)",
                 "release.value.order, release.id, release.value.lines or entry.lines)",
             ),
@@ -105,33 +106,33 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "no condition on the ledger",
-        f"{_SHOP}/steps.py",
+        _DECISIONS,
         'UNDECIDED = "attribute_not_exists(pk)"',
         'UNDECIDED = "attribute_not_exists(undecided)"',
     ),
     _mutant(
         "no condition on the release",
-        f"{_SHOP}/steps.py",
+        _DECISIONS,
         'STILL_RESERVED = "#state = :reserved"',
         'STILL_RESERVED = "#state = :reserved OR attribute_exists(pk)"',
         test=f"{_SCHEDULES}::test_two_releases_at_once_give_back_once",
     ),
     _mutant(
         "confirm an order that is not pending any more",
-        f"{_SHOP}/steps.py",
+        _DECISIONS,
         'STILL_PENDING = "attribute_exists(pk) AND #status = :pending"',
         'STILL_PENDING = "attribute_exists(pk) OR #status = :pending"',
     ),
     _mutant(
         "take stock that is not there",
-        f"{_SHOP}/steps.py",
-        'IN_STOCK = "available >= :units"',
-        'IN_STOCK = "attribute_exists(available)"',
+        f"{_ENGINE}/dynamodb/transactions.py",
+        'f"#a{number} >= :least{number}"',
+        'f"(attribute_exists(#a{number}) OR #a{number} >= :least{number})"',
         "none",
     ),
     _mutant(
         "retry with another token",
-        f"{_SHOP}/transactions.py",
+        f"{_ENGINE}/dynamodb/transactions.py",
         "attempt(partial(self._send, request, targets))",
         'attempt(partial(self._send, {**request, "ClientRequestToken": self._token()}, targets))',
         test="tests/simulation/test_simulation.py::test_a_repeated_transaction_carries_its_first_token",

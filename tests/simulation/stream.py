@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from zlib import crc32
 
-from tablestream.sizes import record_bytes
+from tablestream.dynamodb.items import record_bytes
 
 Record = dict[str, Any]
 

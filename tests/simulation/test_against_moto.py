@@ -13,7 +13,10 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from shop.orders import OrderKey, OrderLine
-from shop.steps import Actions, Step, Tables, Verdict
+from shop.stock import Reserve
+from shop.stock.counts import DecisionKind
+from shop.stock.decisions import Decider, Tables
+from tablestream.dynamodb.transactions import Decision, build
 from tests.simulation.aws import BUCKET, INVENTORY, JOURNAL, Aws
 from tests.simulation.expressions import UnknownExpression, condition, update
 from tests.simulation.moto_cases import CASES, GIVE, Call, key, move, put, transact
@@ -79,22 +82,32 @@ def stock(units: int) -> dict[str, Any]:
     return {"pk": {"S": "PRODUCT#p"}, "sk": {"S": "STOCK"}, "available": {"N": str(units)}}
 
 
+def decision(kind: DecisionKind) -> Decision:
+    decider, reserve = Decider(Tables(TABLE, INVENTORY), 0.0), Reserve(ORDER, LINES)
+    made = {
+        DecisionKind.CONFIRM: decider.confirm(reserve, "e"),
+        DecisionKind.REJECT: decider.reject(reserve, "e", "why"),
+        DecisionKind.WITHDRAW: decider.withdraw(ORDER, "e"),
+        DecisionKind.RELEASE: decider.release(ORDER, "e", LINES),
+    }
+    return made[kind]
+
+
 @pytest.mark.parametrize("units", [5, 1])
 @pytest.mark.parametrize(
     "order", [PENDING, {**PENDING, "status": {"S": "cancelled"}}, None], ids=["pending", "cancelled", "gone"]
 )
 @pytest.mark.parametrize(
-    "verdicts", [(v, w) for v in Verdict for w in Verdict], ids=lambda pair: f"{pair[0].value}-{pair[1].value}"
+    "kinds", [(k, j) for k in DecisionKind for j in DecisionKind], ids=lambda pair: f"{pair[0].value}-{pair[1].value}"
 )
 def test_what_the_inventory_sink_sends_has_the_same_outcome(
-    verdicts: tuple[Verdict, Verdict], order: dict[str, Any] | None, units: int, moto: Moto
+    kinds: tuple[DecisionKind, DecisionKind], order: dict[str, Any] | None, units: int, moto: Moto
 ) -> None:
     ours = Aws(lambda: 0.0).dynamodb
     requests: list[Call] = [("put_item", {"TableName": INVENTORY, "Item": stock(units)})]
     requests += [("put_item", {"TableName": TABLE, "Item": order})] if order else []
-    for verdict in verdicts:
-        step = Step(verdict, ORDER, "e", LINES, "why" if verdict is Verdict.REJECT else None)
-        actions, _ = Actions(Tables(TABLE, INVENTORY), "now").build([step])
+    for kind in kinds:
+        actions, _ = build([decision(kind)])
         requests.append(transact(*actions))
     for operation, request in requests:
         assert outcome(getattr(ours, operation), request) == outcome(getattr(moto.dynamodb, operation), request), (

@@ -13,8 +13,8 @@ from itertools import islice
 from typing import Any, Protocol
 
 from tablestream.change import RawRecord
+from tablestream.dynamodb.items import record_bytes
 from tablestream.ops.terminal import UsageError
-from tablestream.sizes import record_bytes
 
 Item = Mapping[str, Any]
 """An item in DynamoDB JSON; binary values as bytes, as boto3 gives them, or as base64 text, as exports have them."""

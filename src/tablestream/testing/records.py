@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, TypedDict, Unpack
 
 from tablestream.change import TTL_PRINCIPAL
-from tablestream.sizes import item_bytes, record_bytes
+from tablestream.dynamodb.items import item_bytes, record_bytes
 from tablestream.testing.values import Item, Raw, image, tagged
 
 Record = dict[str, Any]

@@ -20,8 +20,8 @@ from typing import Any
 
 from boto3.dynamodb.types import Binary, TypeSerializer
 
+from tablestream.dynamodb.items import item_bytes
 from tablestream.image import MAX_DEPTH, MAX_DIGITS
-from tablestream.sizes import item_bytes
 
 Item = Mapping[str, Any]
 """An item as boto3's table resource takes it."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from shop.effects import Release, Reserve
 from shop.handlers import router
 from shop.orders import OrderKey, OrderLine, OrderStatus
+from shop.stock import Release, Reserve
 from tablestream.change import Change
 from tablestream.errors import InvalidRecord
 from tablestream.sinks import Message

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from tablestream.dynamodb.items import record_bytes
 from tablestream.local.delivery.shard import Shard
-from tablestream.sizes import record_bytes
 
 PAGE_LIMIT = 1000
 """Records GetRecords returns at most (rule 6, D)."""

@@ -20,7 +20,7 @@ PURE = frozenset(
 EMULATOR = frozenset({"botocore", "moto"})
 # What came of an invocation is told by whoever carries it out.
 FOR_TYPES = frozenset({"tablestream.local.runtime"})
-SIZES = "tablestream.sizes"
+SIZES = "tablestream.dynamodb.items"
 
 
 def modules(tree: ast.AST) -> Iterator[str]:

@@ -1,7 +1,6 @@
-"""DynamoDB as far as the inventory sink uses it, in memory, strict about limits, with faults on order.
+"""DynamoDB as far as sinks use it, in memory, strict about limits, with faults on order.
 
-It knows the sink's own expressions and no others: what they mean to DynamoDB is tested against the emulator. What it is
-for is to run thousands of calls with faults in between.
+It is for thousands of calls with faults in between; what expressions mean is tested against the emulator.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from shop.steps import Actions
+from tests.simulation.expressions import condition, update
 
 Key = tuple[str, str, str]
 Item = dict[str, Any]
@@ -139,7 +138,7 @@ class FakeDynamoDB:
         if any(reason["Code"] != "None" for reason in reasons):
             raise failure("TransactionCanceledException", CancellationReasons=reasons)
         for action, target in zip(actions, targets, strict=True):
-            self._write(action, target)
+            self.items[target] = self._written(action, target)
         self._tokens.add(token)
 
     def _reason(self, action: Mapping[str, Any], target: Key) -> dict[str, Any]:
@@ -147,49 +146,33 @@ class FakeDynamoDB:
             return {"Code": "ValidationError", "Message": "does not fit"}
         operation = action.get("Put") or action["Update"]
         old = self.items.get(target)
-        if operation.get("UpdateExpression") == Actions.GIVE and "N" not in (old or {}).get("available", {"N": ""}):
-            if not self.tells_reasons:
-                raise failure("ValidationException")
-            return {"Code": "ValidationError", "Message": "An operand in the update has an incorrect data type"}
-        condition = operation.get("ConditionExpression")
-        if condition is None or _holds(condition, old, operation.get("ExpressionAttributeValues", {})):
+        names, values = operation.get("ExpressionAttributeNames", {}), operation.get("ExpressionAttributeValues", {})
+        text = operation.get("ConditionExpression")
+        if text is None or condition(text)(old or {}, names, values):
+            try:
+                self._written(action, target)
+            except TypeError:
+                if not self.tells_reasons:
+                    raise failure("ValidationException") from None
+                return {"Code": "ValidationError", "Message": "An operand in the update has an incorrect data type"}
             return {"Code": "None"}
         assert operation["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
         shown = {"Item": copy.deepcopy(old)} if old is not None and self.shows_items else {}
         return {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed", **shown}
 
-    def _write(self, action: Mapping[str, Any], target: Key) -> None:
+    def _written(self, action: Mapping[str, Any], target: Key) -> Item:
+        """Return an item as an action leaves it; raises `TypeError` for one that cannot be applied."""
         if "Put" in action:
-            self.items[target] = copy.deepcopy(action["Put"]["Item"])
-            return
-        update, values = action["Update"]["UpdateExpression"], action["Update"]["ExpressionAttributeValues"]
-        item = self.items.setdefault(target, {"pk": {"S": target[1]}, "sk": {"S": target[2]}})
-        if update in {Actions.TAKE, Actions.GIVE}:
-            sign = -1 if update == Actions.TAKE else 1
-            old = Decimal(item.get("available", {"N": "0"})["N"])
-            item["available"] = {"N": str(old + sign * int(values[":units"]["N"]))}
-        elif update == Actions.SET_RELEASED:
-            item |= {"state": values[":released"], "effectId": values[":effect"], "decidedAt": values[":now"]}
-        else:
-            assert update in {Actions.SET_CONFIRMED, Actions.SET_REJECTED}
-            version = int(item.get("version", {"N": "0"})["N"]) + 1
-            item |= {"status": values[":status"], "version": {"N": str(version)}, "updatedAt": values[":now"]}
-            item |= {"statusReason": values[":reason"]} if ":reason" in values else {}
+            return copy.deepcopy(dict(action["Put"]["Item"]))
+        operation = action["Update"]
+        old = self.items.get(target, {"pk": {"S": target[1]}, "sk": {"S": target[2]}})
+        new = copy.deepcopy(old)
+        names, values = operation.get("ExpressionAttributeNames", {}), operation["ExpressionAttributeValues"]
+        update(operation["UpdateExpression"])(old, new, names, values)
+        return new
 
 
 def _target(action: Mapping[str, Any]) -> Key:
     operation = action.get("Put") or action["Update"]
     key = operation.get("Key") or operation["Item"]
     return operation["TableName"], key["pk"]["S"], key["sk"]["S"]
-
-
-def _holds(condition: str, old: Item | None, values: Mapping[str, Any]) -> bool:
-    if condition == Actions.UNDECIDED:
-        return old is None
-    if condition == Actions.STILL_PENDING:
-        return old is not None and old["status"] == values[":pending"]
-    if condition == Actions.STILL_RESERVED:
-        return old is not None and old["state"] == values[":reserved"]
-    assert condition == Actions.IN_STOCK
-    available = (old or {}).get("available", {})
-    return "N" in available and Decimal(available["N"]) >= int(values[":units"]["N"])

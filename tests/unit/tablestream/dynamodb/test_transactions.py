@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,14 +16,22 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from shop.orders import OrderKey
-from shop.steps import Target
-from shop.transactions import Cancelled, Refusal, iso_time, parse_cancellation
 from tablestream.dynamodb.errors import ErrorKind, kind_of
-from tests.unit.shop.fake_dynamodb import failure
+from tablestream.dynamodb.items import Key
+from tablestream.dynamodb.transactions import (
+    Cancelled,
+    Decision,
+    Move,
+    OwnAction,
+    Refusal,
+    Target,
+    build,
+    parse_cancellation,
+)
+from tests.unit.shop.stock.fake_dynamodb import failure
 
-ORDER = OrderKey("USER#1", "ORDER#1")
-TARGETS = [Target(ORDER, is_ledger=True), Target(ORDER), Target(product_id="tea")]
+TEA = Key.of("inventory", {"sk": "STOCK", "pk": "PRODUCT#tea"})
+TARGETS: list[Target] = [OwnAction("o-1", 0), OwnAction("o-1", 1), TEA]
 STOCK = {"pk": {"S": "PRODUCT#tea"}, "sk": {"S": "STOCK"}, "available": {"N": "3"}}
 
 
@@ -33,7 +42,7 @@ def parse(*reasons: dict[str, Any] | None) -> Cancelled:
 
 def test_a_condition_that_did_not_hold_is_a_refusal_of_its_target_with_the_item_as_it_was() -> None:
     cancelled = parse(None, None, {"Code": "ConditionalCheckFailed", "Item": STOCK, "Message": "…"})
-    assert cancelled.refusals == (Refusal(Target(product_id="tea"), STOCK),)
+    assert cancelled.refusals == (Refusal(TEA, STOCK),)
     assert (cancelled.busy, cancelled.invalid, cancelled.conflicts) == (False, None, 0)
 
 
@@ -99,5 +108,38 @@ def test_what_an_error_means(error: Exception, kind: ErrorKind) -> None:
     assert kind_of(error) is kind
 
 
-def test_times_are_utc_to_the_millisecond() -> None:
-    assert iso_time(1_763_640_000.0625) == "2025-11-20T12:00:00.062Z"
+# --- actions ---------------------------------------------------------------------------------------------------------
+
+ENTRY, OTHER = {"Put": {"Item": {"pk": {"S": "a"}}}}, {"Put": {"Item": {"pk": {"S": "b"}}}}
+
+
+def test_moves_of_one_item_are_one_action_and_each_action_has_its_target() -> None:
+    one = Decision("o-1", (ENTRY, OTHER), (Move(TEA, "available", -3, guarded=True),))
+    two = Decision("o-2", (OTHER,), (Move(TEA, "available", -1, guarded=True), Move(TEA, "sold", Decimal("0.5"))))
+    actions, targets = build([one, two])
+    assert targets == [OwnAction("o-1", 0), OwnAction("o-1", 1), OwnAction("o-2", 0), TEA]
+    assert actions[:3] == [ENTRY, OTHER, OTHER]
+    assert actions[3] == {
+        "Update": {
+            "TableName": "inventory",
+            "Key": {"pk": {"S": "PRODUCT#tea"}, "sk": {"S": "STOCK"}},
+            "UpdateExpression": "ADD #a0 :a0, #a1 :a1",
+            "ExpressionAttributeNames": {"#a0": "available", "#a1": "sold"},
+            "ExpressionAttributeValues": {":a0": {"N": "-4"}, ":a1": {"N": "0.5"}, ":least0": {"N": "4"}},
+            "ConditionExpression": "#a0 >= :least0",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    }
+
+
+def test_what_is_given_in_sum_has_no_condition() -> None:
+    moves = (Move(TEA, "available", -3, guarded=True), Move(TEA, "available", 5))
+    (_, action), _ = build([Decision("o-1", (ENTRY,), moves)])
+    assert action["Update"]["ExpressionAttributeValues"] == {":a0": {"N": "2"}}
+    assert "ConditionExpression" not in action["Update"]
+
+
+def test_amounts_are_added_exactly() -> None:
+    large, small = Decimal("1" + "0" * 37), Decimal("0.5")
+    (_, action), _ = build([Decision("o-1", (ENTRY,), (Move(TEA, "sum", large), Move(TEA, "sum", small)))])
+    assert action["Update"]["ExpressionAttributeValues"] == {":a0": {"N": "1" + "0" * 37 + ".5"}}

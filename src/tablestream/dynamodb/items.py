@@ -1,6 +1,6 @@
-"""Sizes of items and stream records in bytes, as DynamoDB counts them.
+"""Keys of items, and sizes of items in bytes as DynamoDB counts them.
 
-An item is the sum of its attributes: the UTF-8 bytes of each name, and of its value
+The size of an item is the sum of its attributes: the UTF-8 bytes of each name, and of its value
 
 - text (S): its UTF-8 bytes; binary (B): the bytes that the base64 text stands for
 - a number (N): one byte for each two digits and one more; a negative number one more still; zero is one byte
@@ -19,28 +19,58 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
-RawImage = Mapping[str, Any]
+Item = Mapping[str, Any]
 """An item or a part of it as DynamoDB JSON: `{"pk": {"S": "USER#1"}}`."""
+
+KeyValue = str | int | Decimal
+"""The value of a key attribute: text, or a number."""
+
+
+class Key(NamedTuple):
+    """The primary key of an item, with its table."""
+
+    table: str
+    attributes: tuple[tuple[str, KeyValue], ...]
+    """Names and values, sorted by name."""
+
+    @classmethod
+    def of(cls, table: str, attributes: Mapping[str, KeyValue]) -> Key:
+        """Return a key of attributes in whatever order."""
+        return cls(table, tuple(sorted(attributes.items())))
+
+    @classmethod
+    def in_item(cls, item: Item, like: Key) -> Key:
+        """Return the key of an item of the same table as another key; raises `KeyError` where it lacks an attribute."""
+        return cls(like.table, tuple([(name, _plain(item[name])) for name, _ in like.attributes]))
+
+    def tagged(self) -> dict[str, Any]:
+        """Return the key attributes as DynamoDB's API takes them."""
+        return {name: {"S": value} if isinstance(value, str) else {"N": str(value)} for name, value in self.attributes}
+
+
+def _plain(tagged: Mapping[str, Any]) -> KeyValue:
+    return str(tagged["S"]) if "S" in tagged else Decimal(tagged["N"])
+
 
 _COLLECTION = 3
 _MEMBER = 1
 
 
-def record_bytes(keys: RawImage, new: RawImage | None, old: RawImage | None) -> int:
+def record_bytes(keys: Item, new: Item | None, old: Item | None) -> int:
     """Return SizeBytes of a stream record: its Keys and those images that it carries, so keys count more than once."""
     return sum(map(item_bytes, (keys, new or {}, old or {})))
 
 
-def item_bytes(image: RawImage) -> int:
+def item_bytes(item: Item) -> int:
     """Return the size of an item or of a part of it.
 
     Binary values are base64 text, as in a Lambda event, or bytes, as boto3 gives them. A value that DynamoDB would not
     write counts nothing, so that a test can plant one in a record.
     """
-    total = sum(map(_text_bytes, image))
-    waiting = list(image.values())  # not by recursion: what a test plants may be nested as deep as it likes
+    total = sum(map(_text_bytes, item))
+    waiting = list(item.values())  # not by recursion: what a test plants may be nested as deep as it likes
     while waiting:
         value = waiting.pop()
         total += _own_bytes(value)

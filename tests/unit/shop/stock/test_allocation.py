@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from shop.allocation import allocate
-from shop.effects import Reserve
 from shop.orders import OrderKey, OrderLine
+from shop.stock import Reserve
+from shop.stock.reservations import allocate
 
 
 def wanting(**lines: int) -> Reserve:

@@ -1,4 +1,4 @@
-"""The effects on stock: plain values, made and checked by the handlers. The sink carries them out."""
+"""Stock that orders reserve and release, each exactly once: the effects here, the sink that carries them out beside."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Reserve:
     lines: tuple[OrderLine, ...]
     """The units that are wanted, each product once."""
     order_bytes: int = 0
-    """The size of the order's item as the stream gives it, 0 when it does not; a transaction holds 4 MB of items."""
+    """The size of the order's item; a transaction holds 4 MB of items."""
     key: ClassVar[str] = "reserve"
 
 

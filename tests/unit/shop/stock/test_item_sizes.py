@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shop.orders import MAX_PRODUCT_ID_BYTES, OrderKey, OrderLine
-from shop.packing import MAX_ACTIONS, Transaction, pack
-from shop.steps import Actions, Step, Tables, Verdict
-from tablestream.sizes import item_bytes
+from shop.keys import MAX_PRODUCT_ID_BYTES
+from shop.orders import OrderKey, OrderLine
+from shop.stock import Reserve
+from shop.stock.decisions import Decider, Tables
+from tablestream.dynamodb.items import item_bytes
+from tablestream.dynamodb.packing import MAX_ACTIONS, pack
+from tablestream.dynamodb.transactions import Decision, Transaction, build
 from tablestream.testing import image, inserted
 
 TRANSACTION_BYTES = 4 * 1024 * 1024
@@ -20,7 +23,7 @@ TRANSACTION_BYTES = 4 * 1024 * 1024
 LARGEST_ORDER = 400 * 1024 - 50
 """Room is left for what the worker adds to an order."""
 TABLES = Tables("orders", "inventory")
-NOW = "2025-11-20T12:00:00.000Z"
+NOW = 1_763_640_000.0
 
 
 def order(number: int, letter: str, size: int, products: list[str]) -> dict[str, Any]:
@@ -36,31 +39,31 @@ def order(number: int, letter: str, size: int, products: list[str]) -> dict[str,
     return bare | {"note": letter * ((size - item_bytes(image(bare))) // len(letter.encode()))}
 
 
-def step(made: dict[str, Any]) -> Step:
+def decision(made: dict[str, Any]) -> Decision:
     """Return the decision for an order, with the size that its stream record says."""
     lines = tuple(OrderLine(line["productId"], line["quantity"]) for line in made["items"])
     size = inserted(made)["dynamodb"]["SizeBytes"]
-    return Step(Verdict.CONFIRM, OrderKey(made["pk"], made["sk"]), "0" * 32, lines, order_bytes=size)
+    return Decider(TABLES, NOW).confirm(Reserve(OrderKey(made["pk"], made["sk"]), lines, size), "0" * 32)
 
 
 def items(transaction: Transaction, orders: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Return the items of a transaction as they are once it is carried out."""
-    for action in Actions(TABLES, NOW).build(transaction.steps)[0]:
+    for action in build(transaction.decisions)[0]:
         if "Put" in action:
             yield action["Put"]["Item"]
         elif action["Update"]["TableName"] == "orders":
             decided = orders[action["Update"]["Key"]["sk"]["S"]]
-            yield image(decided | {"status": "confirmed", "updatedAt": NOW, "version": 10**9})
+            yield image(decided | {"status": "confirmed", "updatedAt": "2025-11-20T12:00:00.000Z", "version": 10**9})
         else:
-            yield action["Update"]["Key"] | image({"available": 10**9, "updatedAt": NOW})
+            yield action["Update"]["Key"] | image({"available": 10**9, "updatedAt": "2025-11-20T12:00:00.000Z"})
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "\N{GRINNING FACE}"])
 @pytest.mark.parametrize(("size", "fit"), [(LARGEST_ORDER, 9), (100 * 1024, 38), (50 * 1024, 49), (1024, 49)])
 def test_orders_of_one_size_fill_a_transaction(letter: str, size: int, fit: int) -> None:
     orders = {f"ORDER#{number}": order(number, letter, size, ["tea"]) for number in range(60)}
-    (chain,) = pack([step(made) for made in orders.values()])
-    assert len(chain[0].steps) == fit
+    (chain,) = pack([decision(made) for made in orders.values()])
+    assert len(chain[0].decisions) == fit
     filled = sum(map(item_bytes, items(chain[0], orders)))
     assert filled <= TRANSACTION_BYTES
     assert filled + size > 0.9 * TRANSACTION_BYTES or 2 * (fit + 1) + 1 > MAX_ACTIONS
@@ -73,6 +76,6 @@ def test_no_transaction_is_larger_than_dynamodb_takes(wanted: list[tuple[int, st
         f"ORDER#{number}": order(number, letter, max(size, count * 2200 + 500), products[:count])
         for number, (size, letter, count) in enumerate(wanted)
     }
-    for chain in pack([step(made) for made in orders.values()]):
+    for chain in pack([decision(made) for made in orders.values()]):
         for transaction in chain:
             assert sum(map(item_bytes, items(transaction, orders))) <= TRANSACTION_BYTES

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shop.cases import InventoryCounts
-from shop.effects import Release, Reserve
-from shop.inventory import InventorySink
-from shop.ledger import StockItemError
 from shop.orders import OrderKey, OrderLine
-from shop.steps import Tables
+from shop.stock import Release, Reserve
+from shop.stock.counts import InventoryCounts
+from shop.stock.decisions import Tables
+from shop.stock.ledger import StockItemError
+from shop.stock.sink import InventorySink
 from tablestream.run import Backoff, Deadline, Run
 from tablestream.sink import DONE, Answer, Permanent, Transient
 from tablestream.testing import FakeClock, effects
-from tests.unit.shop.fake_dynamodb import INVENTORY, ORDERS, FakeDynamoDB, failure
+from tests.unit.shop.stock.fake_dynamodb import INVENTORY, ORDERS, FakeDynamoDB, failure
 
 FOREVER = Deadline(lambda: float("inf"))
 
@@ -407,7 +407,7 @@ def test_a_rival_who_always_comes_first_is_given_way_to_in_the_end(shop: Shop) -
 
 def test_rounds_that_learn_something_new_for_ever_end_nevertheless(shop: Shop) -> None:
     placed = shop.place(1, tea=1)
-    with patch("shop.reservations.Reservations.refused", return_value=True):
+    with patch("shop.stock.reservations.Reservations.refused", return_value=True):
         (answer,) = shop.apply(placed)
     assert isinstance(answer, Transient)
     assert len(shop.db.calls) < 20
@@ -490,9 +490,7 @@ def test_an_order_whose_action_is_found_invalid_is_found_among_its_neighbours(sh
     shop.db.unfit = {"LEDGER#USER#1"}
     answers = shop.apply(*placed)
     assert [answer == DONE for answer in answers] == [True, False, True]
-    assert answers[1] == Permanent(
-        "DynamoDB does not take the transaction of this order: ValidationError: does not fit"
-    )
+    assert answers[1] == Permanent("DynamoDB does not take the transaction: ValidationError: does not fit")
 
 
 def test_a_product_whose_key_cannot_be_read_is_unknown(shop: Shop) -> None:
@@ -601,7 +599,7 @@ def test_whatever_fails_the_outcome_is_that_of_one_order_after_the_other(
     tries: int,
     actions: int,
 ) -> None:
-    with patch("shop.packing.MAX_ACTIONS", actions):  # so that few orders make long chains
+    with patch("tablestream.dynamodb.packing.MAX_ACTIONS", actions):  # so that few orders make long chains
         _settle_and_check(Shop(tries), orders, stock, faults, shows_items=shows_items)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tablestream.sizes import item_bytes, record_bytes
+from tablestream.dynamodb.items import item_bytes, record_bytes
 
 FOO = {"my_partition_key": {"S": "hello world"}}
 ID = {"id": {"S": "id_value"}}

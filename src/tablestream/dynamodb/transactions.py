@@ -1,0 +1,246 @@
+"""Decisions, the transactions that carry them out, and the reasons for which DynamoDB cancels one.
+
+A decision has actions of its own, its ledger entry first, and may move numbers of items that decisions share. A
+transaction may touch an item once, so the moves of several decisions on one item become one action.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from decimal import Context, Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from tablestream.dynamodb.errors import ErrorKind, Failed, attempt, code_of, kind_of_code
+from tablestream.dynamodb.items import Item, Key
+from tablestream.run import Run
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_CANCELLED = "TransactionCanceledException"
+_CONDITION = "ConditionalCheckFailed"
+_NO_REASON = "None"
+
+Action = Mapping[str, Any]
+"""An entry of TransactItems."""
+Amount = int | Decimal
+
+
+class Move(NamedTuple):
+    """An amount to be added to a number of an item that decisions share."""
+
+    key: Key
+    attribute: str
+    amount: Amount
+    """Less than zero to take."""
+    guarded: bool = False
+    """Whether as much must be there as the decisions of a transaction take together."""
+
+
+class Decision(NamedTuple):
+    """A subject's decision."""
+
+    subject: Hashable
+    """The thing that is decided, as an order; it is decided once."""
+    actions: tuple[Action, ...]
+    """Actions of its own, on items that no other decision touches: the ledger entry first."""
+    moves: tuple[Move, ...] = ()
+    rests_on: tuple[Key, ...] = ()
+    """Shared items that it was made by, besides those that it moves."""
+    size: int = 0
+    """The bytes of the items of its own actions."""
+
+
+class Transaction(NamedTuple):
+    """Decisions that are carried out together or not at all, in stream order."""
+
+    decisions: tuple[Decision, ...]
+
+
+Chain = tuple[Transaction, ...]
+"""Transactions to be carried out one after the other, up to the first that fails."""
+
+
+class OwnAction(NamedTuple):
+    """An action of a decision, by its place."""
+
+    subject: Hashable
+    place: int
+
+
+Target = OwnAction | Key
+"""The thing that an action is about: a decision's own, or a shared item."""
+
+
+class Committed:
+    """All actions have taken effect."""
+
+
+class Refusal(NamedTuple):
+    """A condition did not hold."""
+
+    target: Target
+    item: Item | None
+    """The item as it was; None when there is none, or the service did not return it."""
+
+
+class Cancelled(NamedTuple):
+    """No action has taken effect, and DynamoDB says why."""
+
+    error: Exception
+    refusals: tuple[Refusal, ...] = ()
+    invalid: str | None = None
+    """The words in which DynamoDB finds an action wrong, if it does."""
+    conflicts: int = 0
+    busy: bool = False
+    """Whether an action met a conflict or a throttle: the same may succeed later."""
+
+
+TransactionOutcome = Committed | Cancelled | Failed
+
+
+# --- actions ---------------------------------------------------------------------------------------------------------
+
+_EXACT = Context(prec=100)
+"""DynamoDB's numbers have 38 digits; Python's default of 28 would round them."""
+
+
+def build(decisions: Iterable[Decision]) -> tuple[list[Action], list[Target]]:
+    """Return the actions that carry out decisions, a shared item once for all of them, and what each is about."""
+    actions: list[Action] = []
+    targets: list[Target] = []
+    moved: dict[Key, dict[str, tuple[Amount, bool]]] = {}
+    for decision in decisions:
+        actions.extend(decision.actions)
+        targets.extend([OwnAction(decision.subject, place) for place in range(len(decision.actions))])
+        for key, attribute, amount, guarded in decision.moves:
+            amounts = moved.setdefault(key, {})
+            before, was_guarded = amounts.get(attribute, (0, False))
+            amounts[attribute] = _sum(before, amount), guarded or was_guarded
+    actions.extend([_move(key, amounts) for key, amounts in moved.items()])
+    targets.extend(moved)
+    return actions, targets
+
+
+def _sum(one: Amount, other: Amount) -> Amount:
+    return one + other if type(one) is type(other) is int else _EXACT.add(Decimal(one), Decimal(other))
+
+
+def enough(number: int) -> str:
+    """Return the condition under which as much can be taken as is wanted; where there is no item there is nothing."""
+    return f"#a{number} >= :least{number}"
+
+
+def _move(key: Key, amounts: Mapping[str, tuple[Amount, bool]]) -> Action:
+    """Return the update of a shared item. What is added counts even if the item has gone: the books must balance."""
+    names = {f"#a{number}": attribute for number, attribute in enumerate(amounts)}
+    values = {f":a{number}": {"N": str(amount)} for number, (amount, _) in enumerate(amounts.values())}
+    guards = []
+    for number, (amount, guarded) in enumerate(amounts.values()):
+        if guarded and amount < 0:
+            guards.append(enough(number))
+            values[f":least{number}"] = {"N": str(-amount)}
+    change: dict[str, Any] = {
+        "TableName": key.table,
+        "Key": key.tagged(),
+        "UpdateExpression": "ADD " + ", ".join([f"#a{number} :a{number}" for number in range(len(amounts))]),
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": values,
+    }
+    if guards:
+        change["ConditionExpression"] = " AND ".join(guards)
+        change["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+    return {"Update": change}
+
+
+# --- reasons ---------------------------------------------------------------------------------------------------------
+
+
+def parse_cancellation(error: ClientError, targets: Sequence[Target]) -> Cancelled:
+    """Read the reasons, one for each action in order, of a cancelled transaction; any other number tells nothing."""
+    reasons: Sequence[Any] = error.response.get("CancellationReasons") or ()
+    pairs = zip(targets, reasons, strict=True) if len(reasons) == len(targets) else ()
+    told = [(target, reason) for target, reason in pairs if _code(reason) != _NO_REASON]
+    refusals = tuple(
+        [Refusal(target, reason.get("Item") or None) for target, reason in told if _code(reason) == _CONDITION]
+    )
+    kinds = [kind_of_code(_code(reason)) for _, reason in told if _code(reason) != _CONDITION]
+    invalid = [reason for _, reason in told if kind_of_code(_code(reason)) is ErrorKind.INVALID]
+    return Cancelled(
+        error,
+        refusals,
+        invalid=f"{_code(invalid[0])}: {invalid[0].get('Message')}" if invalid else None,
+        conflicts=kinds.count(ErrorKind.CONFLICT),
+        # Reasons that are missing or not known say nothing about any decision: wait, as after a conflict.
+        busy=any(kind is not ErrorKind.INVALID for kind in kinds) or not told,
+    )
+
+
+def _code(reason: Any) -> str:
+    return str(reason.get("Code") or _NO_REASON)
+
+
+# --- carrying out ----------------------------------------------------------------------------------------------------
+
+
+class Transactor:
+    """Carries out transactions, one after the other within a chain."""
+
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        *,
+        repeats: int,
+        # Of the operating system's randomness: environments restored from one snapshot share the state of `random`.
+        token: Callable[[], str] = lambda: uuid.uuid4().hex,
+    ) -> None:
+        """Take a boto3 DynamoDB client; `repeats` is how often a call whose outcome is unknown is sent again."""
+        self._client = client
+        self._repeats = repeats
+        self._token = token
+
+    def run(self, transactions: Chain, run: Run) -> list[tuple[Transaction, TransactionOutcome]]:
+        """Carry out a chain up to its first failure; return what became of each transaction that was tried.
+
+        What comes after a failure must wait for it: it may want of a shared item what the failed one has the older
+        claim to.
+        """
+        outcomes: list[tuple[Transaction, TransactionOutcome]] = []
+        for transaction in transactions:
+            outcome = self._carry_out(transaction, run)
+            outcomes.append((transaction, outcome))
+            if not isinstance(outcome, Committed):
+                break
+        return outcomes
+
+    def _carry_out(self, transaction: Transaction, run: Run) -> TransactionOutcome:
+        """Send a transaction; when nobody knows whether it took effect, send the identical one under the same token.
+
+        DynamoDB answers the repetition of a token (for ten minutes) like the first time, without doing it twice. Beyond
+        that the condition on the ledger entry guards each decision.
+        """
+        outcome: TransactionOutcome = Failed(
+            TimeoutError("the deadline came before this transaction"), ErrorKind.THROTTLE
+        )
+        if run.deadline.expired:
+            return outcome
+        actions, targets = build(transaction.decisions)
+        request = {"TransactItems": actions, "ClientRequestToken": self._token()}
+        for _ in run.attempts(self._repeats):
+            outcome = attempt(partial(self._send, request, targets))
+            if not isinstance(outcome, Failed) or outcome.kind is not ErrorKind.AMBIGUOUS:
+                break
+        return outcome
+
+    def _send(self, request: Any, targets: Sequence[Target]) -> Committed | Cancelled:
+        try:
+            self._client.transact_write_items(**request)
+        except ClientError as error:
+            if code_of(error) != _CANCELLED:
+                raise
+            return parse_cancellation(error, targets)
+        return Committed()
