@@ -20,7 +20,7 @@ from tablestream.journal import Journal
 from tablestream.report import RecordOutcome, RecordState, Report
 from tablestream.router import Router
 from tablestream.run import Backoff, Clock, Deadline, Parallel, Run, Sequential, SystemClock, ThreadParallel
-from tablestream.sink import DONE, Answer, Done, Effect, Permanent, PermanentFailure, Sink, Transient, each
+from tablestream.sink import DONE, Answer, Done, Effect, Permanent, PermanentFailure, Sink, Transient, answer_to, each
 from tablestream.worker import Worker
 
 __all__ = [
@@ -60,5 +60,6 @@ __all__ = [
     "Transient",
     "Worker",
     "__version__",
+    "answer_to",
     "each",
 ]

@@ -70,3 +70,25 @@ def test_each_table_has_a_name_of_its_own() -> None:
 def test_what_cannot_be_right_is_refused(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
         Config.from_env({**GOOD, name: value})
+
+
+def test_the_table_can_be_told_by_its_arn_and_a_start_and_a_region_can_be_set() -> None:
+    arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/orders"
+    told = {"TABLE_ARN": arn, "IGNORE_BEFORE": "2025-11-20T12:00:00Z", "LOCAL_CHANGES_ONLY": "true"}
+    config = Config.from_env({**GOOD, **told, "AWS_LAMBDA_FUNCTION_NAME": "shop-worker"})
+    assert (config.table_arn, config.ignore_before, config.local_changes_only) == (arn, 1_763_640_000.0, True)
+    assert config.consumer == "shop-worker"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("TABLE_ARN", "orders", "TABLE_ARN: wanted a table's ARN, got str 'orders'"),
+        ("IGNORE_BEFORE", "yesterday", "IGNORE_BEFORE: wanted a time like 2025-11-20T12:00:00Z, got str 'yesterday'"),
+        ("IGNORE_BEFORE", "2025-11-20T12:00:00", "IGNORE_BEFORE: wanted a time like 2025-11-20T12:00:00Z, got str"),
+        ("LOCAL_CHANGES_ONLY", "1", "LOCAL_CHANGES_ONLY: wanted true or false, got str '1'"),
+    ],
+)
+def test_what_is_optional_is_checked_where_it_is_set(name: str, value: str, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{told}"):
+        Config.from_env({**GOOD, name: value})

@@ -124,3 +124,12 @@ def test_a_single_record_without_images_may_be_the_only_bad_one() -> None:
 @pytest.mark.parametrize("view", [None, 7, "SOMETHING_NEW"])
 def test_an_unknown_view_is_not_judged(view: object) -> None:
     assert records_of(changed(event(inserted(ITEM)), StreamViewType=view))
+
+
+def test_a_table_that_is_told_by_its_arn_is_that_of_one_account_and_region() -> None:
+    whole = event(inserted(ITEM))
+    own = whole["Records"][0]["eventSourceARN"].partition("/stream/")[0]
+    assert len(records_of(whole, own)) == 1
+    for other in (own.replace("us-east-1", "eu-west-1"), own.replace("123456789012", "210987654321")):
+        with pytest.raises(InvalidEvent, match="wanted records of the table arn:aws:dynamodb:"):
+            records_of(whole, other)

@@ -14,7 +14,7 @@ ENGINE = """
 DONE Answer Backoff Change Clock ConfigurationError DeadLetter DeadLetters Deadline Done Effect Image
 InvalidEvent InvalidRecord Journal JournalUnavailable Kind MissingAttribute NoProgress RecordState Parallel Permanent
 PermanentFailure Report Router Run Sequential Sink SystemClock SystemicFailure TablestreamError
-ThreadParallel Transient RecordOutcome Worker __version__ each
+ThreadParallel Transient RecordOutcome Worker __version__ answer_to each
 """
 TESTING = """
 CREATED FakeClock FakeContext MemoryDeadLetters MemoryJournal Raw RecordingSink event expired image inserted modified
