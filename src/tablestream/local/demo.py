@@ -69,7 +69,8 @@ def _played(template: Path, output: Console, *, verbose: bool) -> str:
         shop = Shop(cloud.client("dynamodb"), cloud.outputs)
         with Running(cloud, observe, options) as running:
             say = partial(put, output, indent=0, style="bold")
-            scenario = Scenario(shop, running, cloud.faults, watch, cloud.outputs["InventoryTableName"], say)
+            inventory = cloud.outputs["InventoryTableName"]
+            scenario = Scenario(shop, running, cloud.faults, watch, inventory, partial(_journalled, cloud), say)
             stuck = _play(scenario)
         output.print()
         holds = print_report(output, _world(cloud, shop, inbox.take()), watch.deliveries())
@@ -85,13 +86,18 @@ def _play(scenario: Scenario) -> str:
 
 
 def _world(cloud: Cloud, shop: Shop, messages: Sequence[Mapping[str, Any]]) -> World:
-    journal = cloud.client("dynamodb").scan(TableName=cloud.outputs["JournalTableName"], Select="COUNT")
     return World(
         available=shop.available(),
         ledger=shop.ledger(),
         orders=shop.orders(),
         notifications=messages,
         letters=Bucket(cloud.client("s3"), cloud.outputs["FailuresBucketName"]).letters(),
-        journal=journal["Count"],
+        journal=_journalled(cloud),
         faults=cloud.faults.answered,
     )
+
+
+def _journalled(cloud: Cloud) -> int:
+    """Entries in the worker's journal."""
+    found = cloud.client("dynamodb").scan(TableName=cloud.outputs["JournalTableName"], Select="COUNT")
+    return int(found["Count"])

@@ -80,13 +80,14 @@ class ScenarioError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Plays the day. `say` gets a line for each act."""
+    """Plays the day. `say` gets a line for each act; `journalled` counts the entries of the worker's journal."""
 
     shop: Shop
     running: Running
     faults: Faults
     watch: Watch
     inventory_table: str
+    journalled: Callable[[], int]
     say: Callable[[str], None]
 
     def play(self) -> None:
@@ -129,8 +130,8 @@ class Scenario:
                 self._place("withdrawn", "patient", held=False)
                 self._set("shipped", "second")
                 self._set("cancelled", "withdrawn")
-            if not self.watch.wait_for(_was_felt, OUTAGE_SECONDS):
-                raise ScenarioError("the outage led to no partial answer and no halved batch")
+            if not self.watch.wait_for(self._was_felt, OUTAGE_SECONDS):
+                raise ScenarioError("the outage led to no partial answer, no halved batch or no entry in the journal")
 
     def _place(self, *names: str, held: bool = True) -> None:
         with self.running.held() if held else ExitStack():
@@ -141,7 +142,6 @@ class Scenario:
         for name in names:
             self.shop.set_status(ORDERS[name].key, status)
 
-
-def _was_felt(watch: Watch) -> bool:
-    """A partial answer, and then a batch that made no progress."""
-    return watch.count(Advanced) > 0 and watch.count(Split) > 0
+    def _was_felt(self, watch: Watch) -> bool:
+        """All that the audit asks for: a partial answer, a batch without progress, and effects to remember."""
+        return watch.count(Advanced) > 0 and watch.count(Split) > 0 and self.journalled() > 0
