@@ -1,4 +1,4 @@
-"""The command line: `python -m tablestream.ops redrive …` and `python -m tablestream.ops replay …`."""
+"""The operator's commands: `python -m tablestream.ops redrive …` and `python -m tablestream.ops replay …`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tablestream._version import __version__
 from tablestream.ops import redrive_command, replay_command
 from tablestream.ops.arguments import add_break_lease, add_filters, add_json, add_resources, add_sending
-from tablestream.ops.terminal import ExitStatus, InterruptedRunError, StoppedError, Terminal, UsageError
+from tablestream.ops.terminal import CommandError, ExitStatus, InterruptedRunError, StoppedError, Terminal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: ExitStatus = given.run(given, terminal)
     except BrokenPipeError:
+        _give_up_output()
         return ExitStatus.BROKEN_PIPE
     except KeyboardInterrupt:
         return _ended(terminal, "interrupted", ExitStatus.INTERRUPTED)
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _ended(terminal, f"stopped: {interrupted}", interrupted.status)
     except StoppedError as error:
         return _ended(terminal, f"stopped: {error}", ExitStatus.INCOMPLETE)
-    except (UsageError, ClientError, BotoCoreError, OSError) as error:
+    except (CommandError, ClientError, BotoCoreError, OSError) as error:
         return _ended(terminal, f"{given.tool}: {error}", ExitStatus.USAGE)
     return status
 
@@ -42,31 +42,24 @@ def _ended(terminal: Terminal, message: str, status: ExitStatus) -> ExitStatus:
     return status
 
 
-def run() -> NoReturn:
-    """Run the command line's command and end the process."""
-    status = main()
-    if status in {ExitStatus.INTERRUPTED, ExitStatus.BROKEN_PIPE}:
-        # At once: threads may be waiting for invocations, and output that nobody reads cannot be flushed.
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
-        os._exit(status)
-    sys.exit(status)
+def _give_up_output() -> None:
+    """Lead standard output to nowhere: Python flushes it once more at its end, and would tell of the broken pipe."""
+    with contextlib.suppress(OSError):  # no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tablestream.ops", description="The operator's tools.")
+    parser = argparse.ArgumentParser(prog="tablestream", description="The operator's tools.")
     parser.add_argument("--version", action="version", version=f"tablestream {__version__}")
     tools = parser.add_subparsers(dest="tool", required=True)
-    _add_redrive(
-        tools.add_parser("redrive", help="what is set aside in the failures bucket: look, send again, discard")
-    )
+    _add_redrive(tools.add_parser("redrive", help="records in the failures bucket: look, send again, discard"))
     replay_command.add(tools.add_parser("replay", help="send items of the table as if they had just been inserted"))
     return parser
 
 
 def _add_redrive(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
-    _add_list(commands.add_parser("list", help="what is set aside: reasons, ages, entities, counts"))
+    _add_list(commands.add_parser("list", help="what the failures bucket holds: reasons, ages, entities, counts"))
     _add_show(commands.add_parser("show", help="one object, its values hidden"))
     _add_run(commands.add_parser("run", aliases=["redrive"], help="send what is selected to the worker again"))
     _add_discard(commands.add_parser("discard", help="move what is selected aside for good"))
@@ -117,4 +110,4 @@ def _add_discard(parser: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
-    run()
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""What the commands have in common on the command line."""
+"""The arguments that commands have in common: resources of a stack, filters, limits of sending."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from botocore.exceptions import ClientError
 
 from tablestream.ops.bucket import LONGEST_SECONDS
 from tablestream.ops.invoking import Invoker
-from tablestream.ops.planning import Parked
-from tablestream.ops.terminal import UsageError
+from tablestream.ops.planning import FailureObject
+from tablestream.ops.terminal import CommandError
 from tablestream.run import Clock
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -31,7 +31,7 @@ class Selection:
     reasons: frozenset[str] = frozenset()
     entities: frozenset[str] = frozenset()
     since: float | None = None
-    """Seconds since the epoch, inclusive; of the time at which the records were set aside for the first time."""
+    """Seconds since the epoch, inclusive; of the time at which the records were stored for the first time."""
     until: float | None = None
     """Likewise, exclusive."""
     prefix: str = ""
@@ -43,15 +43,22 @@ class Selection:
         """Whether there is any filter."""
         return self != Selection()
 
-    def takes(self, parked: Parked) -> bool:
+    @property
+    def nothing(self) -> str:
+        """A sentence for a selection that selects nothing."""
+        if self.narrow:
+            return "nothing in the failures bucket is selected by these filters"
+        return "the failures bucket holds nothing"
+
+    def takes(self, failure: FailureObject) -> bool:
         """Tell whether an object is selected. One without a time is in no range."""
-        if self.keys and parked.key not in self.keys:
+        if self.keys and failure.key not in self.keys:
             return False
-        if self.reasons and parked.reason not in self.reasons:
+        if self.reasons and failure.reason not in self.reasons:
             return False
-        if self.entities and not self.entities & set(parked.entities):
+        if self.entities and not self.entities & set(failure.entities):
             return False
-        return parked.key.startswith(self.prefix) and self._in_range(parked.first_time)
+        return failure.key.startswith(self.prefix) and self._in_range(failure.first_time)
 
     def _in_range(self, time: float | None) -> bool:
         if time is None:
@@ -80,10 +87,10 @@ def add_resources(parser: argparse.ArgumentParser, *names: str) -> None:
         parser.add_argument(f"--{name}", metavar="NAME", help=f"the {name}, instead of the stack's")
 
 
-def aws_of(given: argparse.Namespace) -> Aws:
+def aws_of(given: argparse.Namespace) -> StackResources:
     """Return the resources that the command line names."""
     names = ("stack", "bucket", "function", "table")
-    return Aws(Given(**{name: getattr(given, name, None) for name in names}))
+    return StackResources(NamedResources(**{name: getattr(given, name, None) for name in names}))
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
@@ -94,18 +101,18 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     )
     filters.add_argument("--entity", action="append", default=[], help="an entity type; may be given several times")
     filters.add_argument(
-        "--since", metavar="TIME", help="set aside, for the first time, at or after: 2026-01-31T12:00Z, or 2h for ago"
+        "--since", metavar="TIME", help="stored for the first time at or after: 2026-01-31T12:00Z, or 2h for ago"
     )
-    filters.add_argument("--until", metavar="TIME", help="set aside before")
+    filters.add_argument("--until", metavar="TIME", help="stored for the first time before")
     filters.add_argument("--prefix", default="", help="how the object's key begins")
 
 
 def selection_of(given: argparse.Namespace, now: float) -> Selection:
-    """Return the selection that the filters describe. Raises `UsageError`."""
+    """Return the selection that the filters describe. Raises `CommandError`."""
     try:
         since, until = (None if text is None else time_of(text, now) for text in (given.since, given.until))
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        raise CommandError(str(error)) from None
     return Selection(
         reasons=frozenset(given.reason),
         entities=frozenset(given.entity),
@@ -186,8 +193,8 @@ _SPARE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """What the command line names; None for what the stack shall tell."""
+class NamedResources:
+    """Names on the command line; None for those that the stack shall tell."""
 
     stack: str | None = None
     bucket: str | None = None
@@ -195,13 +202,13 @@ class Given:
     table: str | None = None
 
 
-class Aws:
+class StackResources:
     """Resources, looked up when they are asked for. Clients are those of boto3's default session.
 
-    Raises `UsageError` for a resource that neither the command line nor the stack names.
+    Raises `CommandError` for a resource that neither the command line nor the stack names.
     """
 
-    def __init__(self, given: Given) -> None:
+    def __init__(self, given: NamedResources) -> None:
         """Take what the command line names."""
         self._given = given
         self._outputs: Mapping[str, str] | None = None
@@ -223,11 +230,11 @@ class Aws:
 
     def _output(self, name: str, option: str) -> str:
         if self._given.stack is None:
-            raise UsageError(f"name the stack with --stack, or the resource with {option}")
+            raise CommandError(f"name the stack with --stack, or the resource with {option}")
         if self._outputs is None:
             self._outputs = _outputs(self._given.stack)
         if name not in self._outputs:
-            raise UsageError(f"the stack {self._given.stack} has no output {name}: name the resource with {option}")
+            raise CommandError(f"the stack {self._given.stack} has no output {name}: name the resource with {option}")
         return self._outputs[name]
 
     def client(self, service: str, **settings: Any) -> Any:
@@ -262,6 +269,6 @@ def _outputs(stack: str) -> dict[str, str]:
         described = client.describe_stacks(StackName=stack)["Stacks"][0]
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") == "ValidationError":
-            raise UsageError(f"there is no stack {stack} in {client.meta.region_name}") from None
+            raise CommandError(f"there is no stack {stack} in {client.meta.region_name}") from None
         raise
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", ())}

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Never
 
 from botocore.exceptions import ClientError
 
-from tablestream.ops.terminal import OutcomeUnknownError, StoppedError, UsageError
+from tablestream.ops.terminal import CommandError, OutcomeUnknownError, StoppedError
 from tablestream.run import Clock, Parallel, Sequential
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ _MAX_BYTES = 4096
 _SHOWN = 60
 
 
-class NoLeaseError(UsageError):
+class NoLeaseError(CommandError):
     """Something else lies where the lease has its place."""
 
 

@@ -14,12 +14,12 @@ from tablestream.change import RawRecord
 from tablestream.errors import ConfigurationError, InvalidEvent, NoProgress, SystemicFailure
 from tablestream.ops.bucket import Lease
 from tablestream.ops.planning import Identity, named
-from tablestream.ops.terminal import Interrupt, OutcomeUnknownError, StoppedError, UsageError
+from tablestream.ops.terminal import CommandError, Interrupt, OutcomeUnknownError, StoppedError
 from tablestream.run import Backoff, Clock, Deadline
 
 
 @dataclass(slots=True)
-class Pace:
+class RateLimit:
     """Lets `rate` records a second pass, evenly. Safe to share between threads. Mutable: it knows when the next may."""
 
     rate: float
@@ -81,7 +81,7 @@ class Unreported:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class FirstFailed:
     """The record with the lowest sequence number failed; of the others nothing is known."""
 
     detail: str
@@ -95,12 +95,12 @@ class Broken:
     detail: str = ""
 
 
-Answer = Reported | Unreported | Head | Broken
+Answer = Reported | Unreported | FirstFailed | Broken
 Invoke = Callable[[Sequence[RawRecord]], Answer]
 
 
-class LambdaApi(Protocol):
-    """What is used of boto3's Lambda client."""
+class LambdaClient(Protocol):
+    """The part of boto3's Lambda client that is used."""
 
     def invoke(self, **request: Any) -> Any:
         """Invoke a function."""
@@ -115,7 +115,7 @@ class Invoker:
     the first would send notifications twice.
     """
 
-    client: LambdaApi
+    client: LambdaClient
     function: str
     ready: Callable[[], None]
     """Called right before each try; raises `StoppedError` when nothing more shall be sent."""
@@ -215,7 +215,7 @@ def _error(content: object) -> Answer:
     fields = content if isinstance(content, dict) else {}
     error = named(fields.get("errorType"))
     detail = str(fields.get("errorMessage", ""))[:_DETAIL] if error in _SPEAKING else ""
-    return Head(detail) if error == NoProgress.__name__ else Broken(error, detail)
+    return FirstFailed(detail) if error == NoProgress.__name__ else Broken(error, detail)
 
 
 _NAP = 1.0
@@ -253,7 +253,7 @@ class WatchfulClock:
             self.ready()
 
 
-def paced(invoke: Invoke, pace: Pace) -> Invoke:
+def rate_limited(invoke: Invoke, pace: RateLimit) -> Invoke:
     """Return an `Invoke` that waits for its turn."""
 
     def send(records: Sequence[RawRecord]) -> Answer:
@@ -266,11 +266,11 @@ def paced(invoke: Invoke, pace: Pace) -> Invoke:
 def proven(invoke: Invoke) -> Invoke:
     """Return the `Invoke` of a worker that says which records became dead letters; it is asked without a record.
 
-    Raises `UsageError` for an older worker, `StoppedError` for one that fails for no record at all.
+    Raises `CommandError` for an older worker, `StoppedError` for one that fails for no record at all.
     """
     answer = invoke([])
     if isinstance(answer, Unreported):
-        raise UsageError(answer.problem)
+        raise CommandError(answer.problem)
     if isinstance(answer, Broken):
         raise StoppedError(f"the worker fails for a batch of no records: {answer.error} {answer.detail}".rstrip())
     return invoke

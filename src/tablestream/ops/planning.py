@@ -1,7 +1,8 @@
-"""What is to be sent, and in which order. Pure; holds no payloads, so its memory is small change per record.
+"""The plan of a redrive: objects of the failures bucket, and their records in the order in which they are sent.
 
-Sequence numbers order the changes of one item; across items any order will do, so one order by sequence number serves
-all. A record that lies in two objects is sent once.
+A plan holds no payloads, so its memory is small change per record. Sequence numbers order the changes of one item;
+across items any order will do, so one order by sequence number serves all. A record that lies in two objects is sent
+once. Nothing here that is printed without `--reveal` may carry a value of a record: reasons are classes, never texts.
 """
 
 from __future__ import annotations
@@ -21,41 +22,41 @@ from tablestream.errors import InvalidRecord
 from tablestream.ops.bucket import FailuresBucket, Stored
 
 DEAD_LETTERS = "dead-letters/"
-GIVEN_UP = "aws/lambda/"
-PREFIXES = (DEAD_LETTERS, GIVEN_UP)
+ON_FAILURE_RECORDS = "aws/lambda/"
+PREFIXES = (DEAD_LETTERS, ON_FAILURE_RECORDS)
 
 NONE = "-"
 _NAME = re.compile(r"[A-Za-z0-9_.<>-]{1,200}", re.ASCII)
 _MAX_DIGITS = 128
 
 
-class Kind(StrEnum):
-    """Who set the records aside."""
+class FailureKind(StrEnum):
+    """A dead letter of the worker's, or an on-failure record of Lambda's."""
 
     DEAD_LETTER = "dead letter"
-    """The worker: one record that it found to be poison."""
-    GIVEN_UP = "given up"
-    """Lambda: a batch whose retries or age ran out."""
+    """One record that the worker found to be poison."""
+    ON_FAILURE_RECORD = "on-failure record"
+    """A batch whose retries or age ran out."""
 
 
 class UnreadableError(Exception):
-    """An object is neither a dead letter nor an on-failure object with its records."""
+    """An object is neither a dead letter nor an on-failure record with its records."""
 
 
 @dataclass(frozen=True, slots=True)
-class Parked:
-    """Records that were set aside together, and what may be told about them."""
+class FailureObject:
+    """An object of the failures bucket: records that failed together, and what may be told about them."""
 
     key: str
     etag: str
-    kind: Kind
+    kind: FailureKind
     reason: str
-    """A dead letter's error class, or the condition under which Lambda gave up; no values."""
+    """A dead letter's error class, or the condition of an on-failure record; no values."""
     handler: str
     time: float | None
-    """When it was set aside last, in seconds since the epoch."""
+    """When it was stored last, in seconds since the epoch."""
     first_time: float | None
-    """When it was set aside for the first time: a redrive may have found it to be poison again since."""
+    """When it was stored for the first time: a redrive may have found it to be poison again since."""
     records: tuple[RawRecord, ...]
     content: Mapping[str, Any]
     """The whole object."""
@@ -73,12 +74,12 @@ class Parked:
 
     def with_records(self, records: Sequence[RawRecord], **notes: object) -> bytes:
         """Return an object like this one that holds other records, as JSON."""
-        if self.kind is Kind.GIVEN_UP:
+        if self.kind is FailureKind.ON_FAILURE_RECORD:
             notes["payload"] = {**self.content["payload"], "Records": list(records)}
         return json.dumps({**self.content, **notes}, ensure_ascii=True).encode("ascii")
 
 
-def read(stored: Stored) -> Parked:
+def read_failure(stored: Stored) -> FailureObject:
     """Read an object. Raises `UnreadableError`, whose message quotes nothing of it."""
     try:
         content = json.loads(stored.body)
@@ -86,17 +87,17 @@ def read(stored: Stored) -> Parked:
         raise UnreadableError("no JSON") from None
     if not isinstance(content, dict):
         raise UnreadableError(f"wanted a JSON object, got a {type(content).__name__}")
-    kind = Kind.GIVEN_UP if "requestContext" in content else Kind.DEAD_LETTER
-    context = content if kind is Kind.DEAD_LETTER else content["requestContext"]
-    time = seconds(content.get("time" if kind is Kind.DEAD_LETTER else "timestamp"))
+    kind = FailureKind.ON_FAILURE_RECORD if "requestContext" in content else FailureKind.DEAD_LETTER
+    context = content if kind is FailureKind.DEAD_LETTER else content["requestContext"]
+    time = seconds(content.get("time" if kind is FailureKind.DEAD_LETTER else "timestamp"))
     first_time = seconds(content.get("first_time"))
     if not isinstance(context, dict):
         raise UnreadableError("the requestContext is no object")
-    return Parked(
+    return FailureObject(
         key=stored.key,
         etag=stored.etag,
         kind=kind,
-        reason=named(context.get("error_class" if kind is Kind.DEAD_LETTER else "condition")),
+        reason=named(context.get("error_class" if kind is FailureKind.DEAD_LETTER else "condition")),
         handler=named(content.get("handler")),
         time=time,
         first_time=time if first_time is None else first_time,
@@ -105,9 +106,9 @@ def read(stored: Stored) -> Parked:
     )
 
 
-def _records(content: Mapping[str, Any], kind: Kind) -> tuple[RawRecord, ...]:
+def _records(content: Mapping[str, Any], kind: FailureKind) -> tuple[RawRecord, ...]:
     records: Any
-    if kind is Kind.DEAD_LETTER:
+    if kind is FailureKind.DEAD_LETTER:
         records = [content.get("record")]
     else:
         payload = content.get("payload")
@@ -158,25 +159,25 @@ def item_of(record: RawRecord) -> bytes:
     return hashlib.sha256(repr(identity).encode(errors="backslashreplace")).digest()[:16]
 
 
-def created_of(parked: Parked) -> float | None:
+def created_of(failure: FailureObject) -> float | None:
     """Return when the oldest of the changes was made, in seconds since the epoch."""
-    return min((at for record in parked.records if (at := creation_of(record)) is not None), default=None)
+    return min((at for record in failure.records if (at := creation_of(record)) is not None), default=None)
 
 
 @dataclass(slots=True)
-class Unreadable:
+class UnreadableObjects:
     """Objects that are left alone, with the reason. Mutable: gathered while others are read."""
 
     problems: dict[str, str] = field(default_factory=dict)
 
 
-def parked_in(bucket: FailuresBucket, unreadable: Unreadable, prefix: str = "") -> Iterator[Parked]:
-    """Yield what is set aside, object by object, those below a prefix only."""
+def failure_objects(bucket: FailuresBucket, unreadable: UnreadableObjects, prefix: str = "") -> Iterator[FailureObject]:
+    """Yield the objects of the failures bucket, those below a prefix only."""
     places = [place if place.startswith(prefix) else prefix for place in PREFIXES if _meet(place, prefix)]
     for place in places:
         for stored in bucket.read_all(bucket.keys(place)):
             try:
-                yield read(stored)
+                yield read_failure(stored)
             except UnreadableError as error:
                 unreadable.problems[stored.key] = str(error)
 
@@ -193,13 +194,13 @@ Place = tuple[str, int]
 
 
 def marked(record: RawRecord, first_time: float | None) -> RawRecord:
-    """Return a record as a redrive sends it: it says so, and when it was set aside for the first time."""
+    """Return a record as a redrive sends it: it says so, and when it was stored for the first time."""
     since = {} if first_time is None else {FIRST_TIME: iso(first_time)}
     return {**record, "redriven": True, **since}
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PlannedRecord:
     """A record to be sent, without its payload."""
 
     event_id: str
@@ -209,16 +210,16 @@ class Entry:
     """Bytes of the record as it is sent."""
     places: tuple[Place, ...]
     first_time: float | None
-    """When the record was set aside for the first time."""
+    """When the record was stored for the first time."""
 
     @property
     def identity(self) -> Identity:
-        """What makes it the same change as another."""
+        """The event id and the sequence number: the same change has the same."""
         return self.event_id, self.sequence
 
 
 @dataclass(slots=True)
-class Source:
+class PlannedObject:
     """An object whose records are to be sent, and what is known to have become of each, by position."""
 
     key: str
@@ -235,12 +236,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Entries in the order in which they are sent, and where they come from."""
+    """Records in the order in which they are sent, and the objects that they come from, by key."""
 
-    entries: Sequence[Entry]
-    sources: dict[str, Source]
+    records: Sequence[PlannedRecord]
+    objects: dict[str, PlannedObject]
     waiting: int = 0
-    """Selected records that are left out: an earlier change of their item is set aside as well and not selected."""
+    """Selected records that are left out: an earlier change of their item is in the bucket as well and not selected."""
 
 
 class Planner:
@@ -249,61 +250,63 @@ class Planner:
     def __init__(self, *, out_of_order: bool = False) -> None:
         """With `out_of_order` a record is sent even if an earlier change of its item is left behind."""
         self._out_of_order = out_of_order
-        self._found: dict[Identity, Entry] = {}
-        self._sources: dict[str, Source] = {}
+        self._found: dict[Identity, PlannedRecord] = {}
+        self._objects: dict[str, PlannedObject] = {}
         self._left_behind: dict[bytes, int] = {}
 
-    def add(self, parked: Parked, *, selected: bool) -> None:
+    def add(self, failure: FailureObject, *, selected: bool) -> None:
         """Take an object; those that are not selected matter for the order."""
         if not selected:
-            self._leave(parked)
+            self._leave(failure)
             return
-        self._sources[parked.key] = _source(parked)
-        for position, record in enumerate(parked.records):
+        self._objects[failure.key] = _planned(failure)
+        for position, record in enumerate(failure.records):
             identity = identity_of(record)
             known = self._found.get(identity)
-            places = (*(known.places if known else ()), (parked.key, position))
-            times = [time for time in (known.first_time if known else None, parked.first_time) if time is not None]
+            places = (*(known.places if known else ()), (failure.key, position))
+            times = [time for time in (known.first_time if known else None, failure.first_time) if time is not None]
             first_time = min(times, default=None)
             size = len(json.dumps(marked(record, first_time), separators=(",", ":")))
-            self._found[identity] = Entry(*identity, item_of(record), size, places, first_time)
+            self._found[identity] = PlannedRecord(*identity, item_of(record), size, places, first_time)
 
-    def _leave(self, parked: Parked) -> None:
+    def _leave(self, failure: FailureObject) -> None:
         if self._out_of_order:
             return
-        for record in parked.records:
+        for record in failure.records:
             item, sequence = item_of(record), identity_of(record)[1]
             self._left_behind[item] = min(sequence, self._left_behind.get(item, sequence))
 
     def plan(self) -> Plan:
         """Return what to send."""
-        entries = sorted(self._found.values(), key=_order)
-        ready = [entry for entry in entries if entry.sequence <= self._left_behind.get(entry.item, entry.sequence)]
-        if len(ready) < len(entries):
-            sent = {entry.identity for entry in ready}
-            for entry in entries:
-                if entry.identity not in sent:
-                    for key, position in entry.places:
-                        self._sources[key].waiting.discard(position)
-        return Plan(ready, self._sources, len(entries) - len(ready))
+        found = sorted(self._found.values(), key=_order)
+        ready = [one for one in found if one.sequence <= self._left_behind.get(one.item, one.sequence)]
+        if len(ready) < len(found):
+            sent = {one.identity for one in ready}
+            for one in found:
+                if one.identity not in sent:
+                    for key, position in one.places:
+                        self._objects[key].waiting.discard(position)
+        return Plan(ready, self._objects, len(found) - len(ready))
 
 
-def _source(parked: Parked) -> Source:
-    total = len(parked.records)
-    return Source(parked.key, parked.etag, total, set(range(total)))
+def _planned(failure: FailureObject) -> PlannedObject:
+    total = len(failure.records)
+    return PlannedObject(failure.key, failure.etag, total, set(range(total)))
 
 
-def _order(entry: Entry) -> tuple[int, str]:
-    return entry.sequence, entry.event_id
+def _order(record: PlannedRecord) -> tuple[int, str]:
+    return record.sequence, record.event_id
 
 
-def batches(entries: Sequence[Entry], most: int, most_bytes: int = MAX_BYTES) -> Iterator[Sequence[Entry]]:
-    """Cut entries into runs of at most `most` records and `most_bytes` bytes; a larger record stands alone."""
+def batches(
+    records: Sequence[PlannedRecord], most: int, most_bytes: int = MAX_BYTES
+) -> Iterator[Sequence[PlannedRecord]]:
+    """Cut records into runs of at most `most` and of `most_bytes` bytes; a larger record stands alone."""
     begin = size = 0
-    for index, entry in enumerate(entries):
-        if index > begin and (index - begin == most or size + entry.size > most_bytes):
-            yield entries[begin:index]
+    for index, record in enumerate(records):
+        if index > begin and (index - begin == most or size + record.size > most_bytes):
+            yield records[begin:index]
             begin, size = index, 0
-        size += entry.size + 1
-    if begin < len(entries):
-        yield entries[begin:]
+        size += record.size + 1
+    if begin < len(records):
+        yield records[begin:]

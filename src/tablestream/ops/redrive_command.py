@@ -1,4 +1,4 @@
-"""`python -m tablestream.ops redrive list | show | run | discard`."""
+"""`tablestream redrive list | show | run | discard`."""
 
 from __future__ import annotations
 
@@ -10,80 +10,80 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tablestream.dead_letters import iso
-from tablestream.ops.arguments import Aws, Selection, aws_of, selection_of
+from tablestream.ops.arguments import Selection, StackResources, aws_of, selection_of
 from tablestream.ops.bucket import FailuresBucket, Lease, owner
-from tablestream.ops.invoking import Pace, Ready, WatchfulClock, paced, proven
+from tablestream.ops.invoking import RateLimit, Ready, WatchfulClock, proven, rate_limited
 from tablestream.ops.planning import (
     NONE,
     PREFIXES,
-    Kind,
-    Parked,
+    FailureKind,
+    FailureObject,
     Plan,
     Planner,
-    Unreadable,
     UnreadableError,
+    UnreadableObjects,
     batches,
     created_of,
-    parked_in,
-    read,
+    failure_objects,
+    read_failure,
 )
-from tablestream.ops.redrive import Discard, Doomed, Redrive
-from tablestream.ops.sending import RecordOutcome, Sender, Tally, concluded, told
-from tablestream.ops.terminal import Column, ExitStatus, Interrupt, Terminal, UsageError, age, interruptible, masked
+from tablestream.ops.redrive import Redrive, ToDiscard, discard
+from tablestream.ops.sending import Sender, SendOutcome, Tally, concluded, told
+from tablestream.ops.terminal import Column, CommandError, ExitStatus, Interrupt, Terminal, age, interruptible, masked
 from tablestream.run import SystemClock, ThreadParallel
 
 
 @dataclass(slots=True)
 class Group:
-    """Objects that were set aside by the same, for the same reason. Mutable: it sums up."""
+    """Objects of one kind, reason and handler. Mutable: it sums up."""
 
-    kind: Kind
+    kind: FailureKind
     reason: str
     handler: str
     objects: int = 0
     records: int = 0
     entities: Counter[str] = field(default_factory=Counter)
     oldest: float | None = None
-    """When the first was set aside for the first time, in seconds since the epoch."""
+    """When the first was stored for the first time, in seconds since the epoch."""
     newest: float | None = None
     """Likewise, the last."""
     tried: int = 0
     """Objects that a redrive has failed to send."""
 
-    def add(self, parked: Parked) -> None:
+    def add(self, failure: FailureObject) -> None:
         """Count an object."""
         self.objects += 1
-        self.records += len(parked.records)
-        self.entities.update(parked.entities)
-        self.tried += parked.last_redrive != "-"
-        time = parked.first_time
+        self.records += len(failure.records)
+        self.entities.update(failure.entities)
+        self.tried += failure.last_redrive != "-"
+        time = failure.first_time
         if time is not None:
             self.oldest = time if self.oldest is None else min(self.oldest, time)
             self.newest = time if self.newest is None else max(self.newest, time)
 
 
-def groups_of(objects: Iterable[Parked]) -> list[Group]:
+def groups_of(objects: Iterable[FailureObject]) -> list[Group]:
     """Sum up objects, the most numerous first."""
-    groups: dict[tuple[Kind, str, str], Group] = {}
-    for parked in objects:
-        name = (parked.kind, parked.reason, parked.handler)
-        groups.setdefault(name, Group(*name)).add(parked)
+    groups: dict[tuple[FailureKind, str, str], Group] = {}
+    for failure in objects:
+        name = (failure.kind, failure.reason, failure.handler)
+        groups.setdefault(name, Group(*name)).add(failure)
     return sorted(groups.values(), key=lambda group: -group.records)
 
 
-def row_of(parked: Parked) -> dict[str, Any]:
+def row_of(failure: FailureObject) -> dict[str, Any]:
     """Return what may be told about one object."""
     return {
-        "key": parked.key,
-        "kind": parked.kind.value,
-        "reason": parked.reason,
-        "handler": parked.handler,
-        "records": len(parked.records),
-        "entities": dict(parked.entities),
-        "first_time": _iso(parked.first_time),
-        "time": _iso(parked.time),
-        "oldest_change": _iso(created_of(parked)),
-        "last_redrive": parked.last_redrive,
+        "key": failure.key,
+        "kind": failure.kind.value,
+        "reason": failure.reason,
+        "handler": failure.handler,
+        "records": len(failure.records),
+        "entities": dict(failure.entities),
+        "first_time": _iso(failure.first_time),
+        "time": _iso(failure.time),
+        "oldest_change": _iso(created_of(failure)),
+        "last_redrive": failure.last_redrive,
     }
 
 
@@ -119,37 +119,33 @@ _COLUMNS = (
 )
 
 
-def _bucket(aws: Aws) -> FailuresBucket:
+def _bucket(aws: StackResources) -> FailuresBucket:
     return FailuresBucket(aws.s3(THREADS), aws.bucket, ThreadParallel(THREADS))
 
 
 def listed(given: argparse.Namespace, terminal: Terminal) -> ExitStatus:
-    """Print what is set aside."""
-    bucket, unreadable = _bucket(aws_of(given)), Unreadable()
+    """Print what the failures bucket holds."""
+    bucket, unreadable = _bucket(aws_of(given)), UnreadableObjects()
     selection = selection_of(given, _CLOCK.now())
-    objects = filter(selection.takes, parked_in(bucket, unreadable, selection.prefix))
+    objects = filter(selection.takes, failure_objects(bucket, unreadable, selection.prefix))
     found = _print_objects(objects, terminal) if given.objects else _print_groups(groups_of(objects), terminal)
     for key, problem in unreadable.problems.items():
         terminal.emit("unreadable", key=key, problem=problem)
         terminal.warn(f"{key}: left alone: {problem}")
     if not found:
-        terminal.say(_nothing(selection))
+        terminal.say(selection.nothing)
     return ExitStatus.DONE
 
 
-def _nothing(selection: Selection) -> str:
-    return "nothing that is set aside is selected by these filters" if selection.narrow else "nothing is set aside"
-
-
-def _print_objects(objects: Iterable[Parked], terminal: Terminal) -> bool:
+def _print_objects(objects: Iterable[FailureObject], terminal: Terminal) -> bool:
     now, found = _CLOCK.now(), False
-    for parked in objects:
-        found, row = True, row_of(parked)
+    for failure in objects:
+        found, row = True, row_of(failure)
         terminal.emit("object", **row)
         kinds = ", ".join(f"{count} {entity}" for entity, count in sorted(row["entities"].items()))
         tried = "" if row["last_redrive"] == NONE else f", redrive failed: {row['last_redrive']}"
-        old = "" if parked.first_time is None else f", {age(now - parked.first_time)} ago"
-        terminal.say(f"{parked.key}\n    {parked.reason} in {parked.handler}, {kinds}{old}{tried}")
+        old = "" if failure.first_time is None else f", {age(now - failure.first_time)} ago"
+        terminal.say(f"{failure.key}\n    {failure.reason} in {failure.handler}, {kinds}{old}{tried}")
     return found
 
 
@@ -159,7 +155,7 @@ def _print_groups(groups: Sequence[Group], terminal: Terminal) -> bool:
         terminal.emit("group", **fields_of(group))
     rows = [
         (
-            "worker" if group.kind is Kind.DEAD_LETTER else "Lambda",
+            "worker" if group.kind is FailureKind.DEAD_LETTER else "Lambda",
             group.reason,
             group.handler,
             group.objects,
@@ -179,53 +175,49 @@ def shown(given: argparse.Namespace, terminal: Terminal) -> ExitStatus:
     """Print one object, its values hidden unless they are asked for."""
     stored = _bucket(aws_of(given)).read(given.key)
     if stored is None:
-        raise UsageError(f"there is no object {given.key}")
+        raise CommandError(f"there is no object {given.key}")
     try:
-        parked = read(stored)
+        failure = read_failure(stored)
     except UnreadableError as error:
-        raise UsageError(f"{given.key}: {error}") from None
-    content = dict(parked.content) if given.reveal else _hidden(parked)
+        raise CommandError(f"{given.key}: {error}") from None
+    content = dict(failure.content) if given.reveal else _hidden(failure)
     terminal.emit("content", **content)
     terminal.say(json.dumps(content, indent=2, ensure_ascii=True))
     return ExitStatus.DONE
 
 
-def _hidden(parked: Parked) -> dict[str, Any]:
-    row = row_of(parked)
-    note = parked.content.get("redrive")
+def _hidden(failure: FailureObject) -> dict[str, Any]:
+    row = row_of(failure)
+    note = failure.content.get("redrive")
     times = ("first_time", "time", "timestamp", "worker_version", "DDBStreamBatchInfo")
-    told = {name: parked.content.get(name) for name in times}
+    told = {name: failure.content.get(name) for name in times}
     return {
         **{name: row[name] for name in ("key", "kind", "reason", "handler", "entities")},
         **{name: value for name, value in told.items() if value is not None},
         **({"redrive": note} if isinstance(note, dict) else {}),
-        "records": [masked(record) for record in parked.records],
+        "records": [masked(record) for record in failure.records],
     }
 
 
 def _select(
-    bucket: FailuresBucket,
-    selection: Selection,
-    terminal: Terminal,
-    take: Callable[..., None],
-    interrupt: Interrupt,
+    bucket: FailuresBucket, selection: Selection, terminal: Terminal, take: Callable[..., None], interrupt: Interrupt
 ) -> int:
-    """Hand every object that is set aside to `take`, with whether it is selected; return how many are."""
+    """Hand every object to `take`, with whether it is selected; return how many are."""
     wrong = [key for key in selection.keys if not key.startswith(PREFIXES)]
     if wrong:
-        raise UsageError(f"wanted keys that begin with {' or '.join(PREFIXES)}, got {wrong[0]}")
-    selected, unreadable = 0, Unreadable()
+        raise CommandError(f"wanted keys that begin with {' or '.join(PREFIXES)}, got {wrong[0]}")
+    selected, unreadable = 0, UnreadableObjects()
     with terminal.progress("reading", None) as advanced:
-        for parked in parked_in(bucket, unreadable):
+        for failure in failure_objects(bucket, unreadable):
             interrupt.check()
-            takes = selection.takes(parked)
-            take(parked, selected=takes)
+            takes = selection.takes(failure)
+            take(failure, selected=takes)
             selected += takes
             advanced(1)
     if unreadable.problems:
         terminal.warn(f"{len(unreadable.problems)} objects cannot be read and are left alone; `list` names them")
     if not selected:
-        terminal.warn(_nothing(selection))
+        terminal.warn(selection.nothing)
     return selected
 
 
@@ -245,13 +237,13 @@ def run(given: argparse.Namespace, terminal: Terminal) -> ExitStatus:
         with lease.held(break_first=given.break_lease), interruptible() as interrupt:
             plan = _planned(bucket, selection, given, terminal, interrupt)
             _announce(plan, given.batch_size, function, terminal)
-            if plan.entries:
+            if plan.records:
                 ready = Ready(lease, interrupt)
                 clock = WatchfulClock(_CLOCK, ready)
-                send = paced(proven(aws.invoker(ready, clock)), Pace(given.rate, clock))
-                with terminal.progress("redriving", len(plan.entries)) as advanced:
+                send = rate_limited(proven(aws.invoker(ready, clock)), RateLimit(given.rate, clock))
+                with terminal.progress("redriving", len(plan.records)) as advanced:
 
-                    def noted(outcome: RecordOutcome | None) -> None:
+                    def noted(outcome: SendOutcome | None) -> None:
                         told(outcome, terminal)
                         advanced(1)
 
@@ -264,7 +256,7 @@ def run(given: argparse.Namespace, terminal: Terminal) -> ExitStatus:
 
 def _status(plan: Plan, selection: Selection) -> ExitStatus:
     """Return the status if all goes well: filters that select nothing are taken for a mistake."""
-    nothing = selection.narrow and not plan.sources
+    nothing = selection.narrow and not plan.objects
     return ExitStatus.INCOMPLETE if nothing or plan.waiting else ExitStatus.DONE
 
 
@@ -277,26 +269,26 @@ def _planned(
 
 
 def _announce(plan: Plan, batch_size: int, function: str, terminal: Terminal) -> None:
-    count = sum(1 for _ in batches(plan.entries, batch_size))
-    items = len({entry.item for entry in plan.entries})
+    count = sum(1 for _ in batches(plan.records, batch_size))
+    items = len({one.item for one in plan.records})
     terminal.emit(
         "plan",
-        records=len(plan.entries),
+        records=len(plan.records),
         items=items,
-        objects=len(plan.sources),
+        objects=len(plan.objects),
         batches=count,
         function=function,
         waiting=plan.waiting,
     )
-    if plan.sources:
+    if plan.objects:
         terminal.say(
-            f"{len(plan.entries)} records of {items} items in {len(plan.sources)} objects: {count} batches to "
+            f"{len(plan.records)} records of {items} items in {len(plan.objects)} objects: {count} batches to "
             f"{function}"
         )
     if plan.waiting:
         terminal.say(
-            f"{plan.waiting} records wait, for an earlier change of their item is set aside and not selected: select "
-            "that as well, discard it, or say --out-of-order"
+            f"{plan.waiting} records wait, for an earlier change of their item is in the bucket and not selected: "
+            "select that as well, discard it, or say --out-of-order"
         )
 
 
@@ -317,20 +309,20 @@ def discarded(given: argparse.Namespace, terminal: Terminal) -> ExitStatus:
     """Move what is selected to `discarded/`."""
     bucket = _bucket(aws_of(given))
     selection = selection_of(given, _CLOCK.now())
-    doomed: list[Doomed] = []
+    chosen: list[ToDiscard] = []
 
-    def take(parked: Parked, *, selected: bool) -> None:
+    def take(failure: FailureObject, *, selected: bool) -> None:
         if selected:
-            doomed.append(Doomed.of(parked))
+            chosen.append(ToDiscard.of(failure))
 
     _select(bucket, selection, terminal, take, Interrupt())
     tally = Tally()
-    records = sum(one.records for one in doomed)
-    question = f"Discard {len(doomed)} objects with {records} records? They will not be redriven. [y/N] "
-    terminal.emit("plan", objects=len(doomed), records=records)
+    records = sum(one.records for one in chosen)
+    question = f"Discard {len(chosen)} objects with {records} records? They will not be redriven. [y/N] "
+    terminal.emit("plan", objects=len(chosen), records=records)
 
     def work() -> ExitStatus:
-        if not doomed:
+        if not chosen:
             return ExitStatus.INCOMPLETE if selection.narrow else ExitStatus.DONE
         if not (given.yes or terminal.agrees(question)):
             return ExitStatus.INCOMPLETE
@@ -338,9 +330,14 @@ def discarded(given: argparse.Namespace, terminal: Terminal) -> ExitStatus:
         with (
             lease.held(break_first=given.break_lease),
             interruptible() as interrupt,
-            terminal.progress("discarding", len(doomed)) as advanced,
+            terminal.progress("discarding", len(chosen)) as advanced,
         ):
-            Discard(bucket, _CLOCK, owner(), Ready(lease, interrupt), tally).run(doomed, given.why, advanced)
+            ready = Ready(lease, interrupt)
+            ready()
+            for moved in discard(bucket, chosen, {"by": owner(), "why": given.why}, _CLOCK.now()):
+                tally.add("discarded", sum(one.records for one in moved))
+                advanced(len(moved))
+                ready()
         return ExitStatus.DONE if tally.discarded == records else ExitStatus.INCOMPLETE
 
     return concluded(work, tally, terminal, _sum_up_discarded)

@@ -8,20 +8,21 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
 from tablestream.ops.planning import MAX_BYTES, item_of
-from tablestream.ops.sending import PendingRecord, RecordOutcome, Sender, Tally
-from tablestream.ops.sources import Cursor, Maker, Page, Source, entity_of
-from tablestream.ops.terminal import OutcomeUnknownError, UsageError
+from tablestream.ops.sending import PendingRecord, Sender, SendOutcome, Tally
+from tablestream.ops.sources import Cursor, ItemPage, ItemSource, Maker, entity_of
+from tablestream.ops.terminal import CommandError, OutcomeUnknownError
 from tablestream.report import RecordState
 
 
 @dataclass(slots=True)
-class State:
+class ReplayState:
     """The progress of one replay. Mutable, safe to share between threads; every advance is on disk when it returns.
 
     The file holds keys of items, so only its owner may read it.
@@ -43,8 +44,8 @@ class State:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def opened(cls, path: Path, source: Mapping[str, Any], run: str, at: float, *, notify: bool) -> State:
-        """Read a file, or write a first one. Raises `UsageError` for the file of another replay."""
+    def opened(cls, path: Path, source: Mapping[str, Any], run: str, at: float, *, notify: bool) -> ReplayState:
+        """Read a file, or write a first one. Raises `CommandError` for the file of another replay."""
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             state = cls(path, source, run, at, notify)
@@ -56,9 +57,9 @@ class State:
             tally = Tally.of(known["tally"])
             state = cls(path, source, known["run"], known["at"], notify, known["cursors"], set(known["done"]), tally)
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise UsageError(f"{path} is not the state of a replay: name another file with --state") from None
+            raise CommandError(f"{path} is not the state of a replay: name another file with --state") from None
         if not same:
-            raise UsageError(f"{path} is the state of another replay: name another file with --state, or delete it")
+            raise CommandError(f"{path} is the state of another replay: name another file with --state, or delete it")
         state.resumed = True
         return state
 
@@ -114,7 +115,7 @@ def default_path(source: Mapping[str, Any], environment: Mapping[str, str]) -> P
 
 
 @dataclass(slots=True)
-class Part:
+class ReplayBatch:
     """The next items of a page that go together, and where to go on after them. Mutable: it is filled item by item."""
 
     after: Cursor = None
@@ -125,24 +126,24 @@ class Part:
 
     @property
     def items(self) -> int:
-        """How many items there are."""
+        """The number of items."""
         return len(self.records) + self.passed_over
 
 
 @dataclass(frozen=True, slots=True)
-class Replaying:
+class Replay:
     """Replays a source."""
 
-    source: Source
-    state: State
+    source: ItemSource
+    state: ReplayState
     maker: Maker
     sender: Callable[[Tally], Sender]
     """Makes a sender that counts; each unit has its own."""
     tally: Tally
     """What became of the records, at any moment; the state counts only batches that are finished."""
-    park: Callable[[Sequence[RecordOutcome]], None]
+    store: Callable[[Sequence[SendOutcome]], None]
     """Stores what failed as dead letters, where a redrive finds it."""
-    noted: Callable[[RecordOutcome], None]
+    noted: Callable[[SendOutcome], None]
     """Told what became of each record."""
     advanced: Callable[[int], None]
     """Told how many items more are done."""
@@ -157,73 +158,75 @@ class Replaying:
         Raises `StoppedError`: the units stop at the batch that each of them is at, which is sent again next time.
         """
         stop = threading.Event()
-        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="replay")
+        units: SimpleQueue[str] = SimpleQueue()
+        for unit in self.state.rest(self.source.units()):
+            units.put(unit)
+        errors: list[BaseException] = []
+        # Daemons: after a second Ctrl-C nobody waits for the invocations under way.
+        threads = [Thread(target=self._work, args=(units, stop, errors), daemon=True) for _ in range(self.threads)]
+        for thread in threads:
+            thread.start()
         try:
-            units = self.state.rest(self.source.units())
-            futures = [pool.submit(self._unit, unit, stop) for unit in units]
-            wait(futures)
+            for thread in threads:
+                thread.join()
         except BaseException:
-            # A second Ctrl-C: what is under way is not waited for.
             stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
             raise
-        pool.shutdown()
-        _raise_worst(futures)
+        # First that an invocation may still be running, for the lease depends on it.
+        for error in sorted(errors, key=lambda error: not isinstance(error, OutcomeUnknownError)):
+            raise error
+
+    def _work(self, units: SimpleQueue[str], stop: threading.Event, errors: list[BaseException]) -> None:
+        while not stop.is_set():
+            try:
+                self._unit(units.get_nowait(), stop)
+            except Empty:
+                return
+            except BaseException as error:  # noqa: BLE001 -- raised in the thread that waits for this one
+                errors.append(error)
+                stop.set()
 
     def _unit(self, unit: str, stop: threading.Event) -> None:
-        if stop.is_set():
-            return
         sender = self.sender(self.tally)
-        try:
-            for page in self.source.pages(unit, self.state.cursors.get(unit)):
-                for part in self._parts(page):
-                    self.state.advance(unit, part.after, self._sent(part, sender))
-                    self.advanced(part.items)
-                    if stop.is_set():
-                        return
-            self.state.advance(unit, None, Tally())
-        except BaseException:
-            stop.set()
-            raise
+        for page in self.source.pages(unit, self.state.cursors.get(unit)):
+            for batch in self._batches(page):
+                self.state.advance(unit, batch.after, self._sent(batch, sender))
+                self.advanced(batch.items)
+                if stop.is_set():
+                    return
+        self.state.advance(unit, None, Tally())
 
-    def _parts(self, page: Page) -> Iterator[Part]:
+    def _batches(self, page: ItemPage) -> Iterator[ReplayBatch]:
         """Cut a page into batches of at most so many records and bytes, with what is passed over between them."""
-        part = Part()
+        batch = ReplayBatch()
         for position, item in enumerate(page.items):
             if self.entities and entity_of(item) not in self.entities:
-                part.passed_over += 1
+                batch.passed_over += 1
             else:
                 record = self.maker.record(item)
                 length = len(json.dumps(record, separators=(",", ":"))) + 1
-                if part.records and (len(part.records) == self.batch_size or part.size + length > MAX_BYTES):
-                    part.after = page.within(position - 1)
-                    yield part
-                    part = Part()
-                part.records.append(PendingRecord(record, item_of(record)))
-                part.size += length
-        part.after = page.after
-        yield part
+                if batch.records and (len(batch.records) == self.batch_size or batch.size + length > MAX_BYTES):
+                    batch.after = page.within(position - 1)
+                    yield batch
+                    batch = ReplayBatch()
+                batch.records.append(PendingRecord(record, item_of(record)))
+                batch.size += length
+        batch.after = page.after
+        yield batch
 
-    def _sent(self, part: Part, sender: Sender) -> Tally:
+    def _sent(self, batch: ReplayBatch, sender: Sender) -> Tally:
         """Send a batch and return what became of it."""
-        outcomes: list[RecordOutcome] = []
+        outcomes: list[SendOutcome] = []
 
-        def note(outcome: RecordOutcome) -> None:
+        def note(outcome: SendOutcome) -> None:
             outcomes.append(outcome)
             self.noted(outcome)
 
-        self.tally.add("passed_over", part.passed_over)
-        if part.records:
-            sender.send(part.records, note)
-        self.park([outcome for outcome in outcomes if outcome.state in {RecordState.FAILED, RecordState.HELD_BACK}])
-        tally = Tally(passed_over=part.passed_over)
+        self.tally.add("passed_over", batch.passed_over)
+        if batch.records:
+            sender.send(batch.records, note)
+        self.store([outcome for outcome in outcomes if outcome.state in {RecordState.FAILED, RecordState.HELD_BACK}])
+        tally = Tally(passed_over=batch.passed_over)
         for outcome in outcomes:
             tally.count(outcome)
         return tally
-
-
-def _raise_worst(futures: Sequence[Future[None]]) -> None:
-    """Raise what a unit ended with; first that an invocation may still be running, for the lease depends on it."""
-    errors = [error for future in futures if (error := future.exception()) is not None]
-    for error in sorted(errors, key=lambda error: not isinstance(error, OutcomeUnknownError)):
-        raise error

@@ -1,4 +1,4 @@
-"""`python -m tablestream.ops replay query | scan | export`."""
+"""`tablestream replay query | scan | export`."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tablestream._version import __version__
 from tablestream.dead_letters import DeadLetter
-from tablestream.ops.arguments import Aws, add_json, add_resources, add_sending, aws_of, positive
+from tablestream.ops.arguments import StackResources, add_json, add_resources, add_sending, aws_of, positive
 from tablestream.ops.bucket import FailuresBucket, Lease, owner
-from tablestream.ops.invoking import Pace, Ready, WatchfulClock, paced, proven
-from tablestream.ops.replay import Replaying, State, default_path
-from tablestream.ops.sending import RecordOutcome, Sender, Tally, concluded, told
-from tablestream.ops.sources import Export, Maker, Query, Scan, Source, Table
-from tablestream.ops.terminal import ExitStatus, StoppedError, Terminal, UsageError, interruptible
+from tablestream.ops.invoking import RateLimit, Ready, WatchfulClock, proven, rate_limited
+from tablestream.ops.replay import Replay, ReplayState, default_path
+from tablestream.ops.sending import Sender, SendOutcome, Tally, concluded, told
+from tablestream.ops.sources import Export, ItemSource, Maker, Query, Scan, Table
+from tablestream.ops.terminal import CommandError, ExitStatus, StoppedError, Terminal, interruptible
 from tablestream.run import Deadline, Run, SystemClock
 from tablestream.sink import Done
 from tablestream.sinks import S3DeadLetters
@@ -59,7 +60,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    source: Source
+    source: ItemSource
     table: Table
     about: dict[str, Any]
     """What tells this replay from another."""
@@ -67,7 +68,7 @@ class _Job:
     threads: int
 
 
-def _job(given: argparse.Namespace, aws: Aws) -> _Job:
+def _job(given: argparse.Namespace, aws: StackResources) -> _Job:
     threads = given.segments if given.command == "scan" else 4
     client = aws.client("dynamodb", max_pool_connections=threads)
     table = Table.described(client, aws.table)
@@ -80,7 +81,7 @@ def _job(given: argparse.Namespace, aws: Aws) -> _Job:
         return _Job(Query(client, table, given.key, given.sort_prefix), table, about, None, 1)
     bucket, _, folder = given.folder.removeprefix("s3://").partition("/")
     if not given.folder.startswith("s3://") or not folder:
-        raise UsageError(f"wanted s3://BUCKET/FOLDER, got {given.folder}")
+        raise CommandError(f"wanted s3://BUCKET/FOLDER, got {given.folder}")
     export = Export(aws.s3(threads), bucket, folder.rstrip("/"))
     return _Job(export, table, {**about, "folder": given.folder.rstrip("/")}, export.check(), threads)
 
@@ -102,15 +103,15 @@ def run(given: argparse.Namespace, terminal: Terminal) -> ExitStatus:
             tally.include(state.tally)
             ready = Ready(lease, interrupt)
             clock = WatchfulClock(_CLOCK, ready)
-            send = paced(proven(aws.invoker(ready, clock, job.threads)), Pace(given.rate, clock))
+            send = rate_limited(proven(aws.invoker(ready, clock, job.threads)), RateLimit(given.rate, clock))
             with terminal.progress("replaying", job.items) as advanced:
-                Replaying(
+                Replay(
                     source=job.source,
                     state=state,
                     maker=Maker(job.table.arn, job.table.keys, state.run, state.at, state.notify),
                     sender=lambda tally: Sender(send, tally, given.patience),
                     tally=tally,
-                    park=Parking(bucket),
+                    store=partial(store_failed, bucket),
                     noted=lambda outcome: told(outcome, terminal),
                     advanced=advanced,
                     entities=frozenset(given.entity),
@@ -123,13 +124,13 @@ def run(given: argparse.Namespace, terminal: Terminal) -> ExitStatus:
     return concluded(work, tally, terminal, _sum_up)
 
 
-def _state(given: argparse.Namespace, job: _Job, terminal: Terminal) -> State:
+def _state(given: argparse.Namespace, job: _Job, terminal: Terminal) -> ReplayState:
     path = given.state or default_path({**job.about, "notify": given.notify}, os.environ)
     now = _CLOCK.now()
     name = given.name or f"{given.command}-{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H:%M:%S}"
-    state = State.opened(path, job.about, name, float(int(now)), notify=given.notify)
+    state = ReplayState.opened(path, job.about, name, float(int(now)), notify=given.notify)
     if given.name not in {None, state.run}:
-        raise UsageError(f"{path} is the state of the run {state.run}: name another file with --state, or delete it")
+        raise CommandError(f"{path} is the state of the run {state.run}: name another file with --state, or delete it")
     if state.resumed:
         terminal.warn(f"going on with the run {state.run}, as {path} has it")
     return state
@@ -150,22 +151,16 @@ def _estimate(job: _Job, given: argparse.Namespace, terminal: Terminal) -> None:
         terminal.say(f"about {job.table.size / 1e6:.0f} MB to be read: {reads:.0f} read units")
 
 
-@dataclass(frozen=True, slots=True)
-class Parking:
-    """Puts what the worker fails for into the failures bucket, as dead letters that a redrive sends again."""
-
-    bucket: FailuresBucket
-
-    def __call__(self, outcomes: Sequence[RecordOutcome]) -> None:
-        """Store a dead letter for each record. Raises `StoppedError`."""
-        letters = [_letter(outcome) for outcome in outcomes]
-        store = S3DeadLetters(self.bucket.client, self.bucket.name)
-        answers = store.store(letters, Run(Deadline(lambda: _PUT_SECONDS))) if letters else ()
-        if not all(isinstance(answer, Done) for answer in answers):
-            raise StoppedError("what failed could not be written to the failures bucket")
+def store_failed(bucket: FailuresBucket, outcomes: Sequence[SendOutcome]) -> None:
+    """Store records for which the worker failed as dead letters, which a redrive sends again. Raises `StoppedError`."""
+    letters = [_letter(outcome) for outcome in outcomes]
+    store = S3DeadLetters(bucket.client, bucket.name)
+    answers = store.store(letters, Run(Deadline(lambda: _PUT_SECONDS))) if letters else ()
+    if not all(isinstance(answer, Done) for answer in answers):
+        raise StoppedError("what failed could not be written to the failures bucket")
 
 
-def _letter(outcome: RecordOutcome) -> DeadLetter:
+def _letter(outcome: SendOutcome) -> DeadLetter:
     record = outcome.pending.record
     return DeadLetter(
         record=record,

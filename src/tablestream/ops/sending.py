@@ -21,7 +21,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tablestream.change import RawRecord
-from tablestream.ops.invoking import Answer, Broken, Head, Invoke, Reported, Unreported
+from tablestream.ops.invoking import Answer, Broken, FirstFailed, Invoke, Reported, Unreported
 from tablestream.ops.planning import Identity, identity_of
 from tablestream.ops.terminal import ExitStatus, InterruptedRunError, OutcomeUnknownError, StoppedError, Terminal
 from tablestream.report import RecordState
@@ -38,13 +38,13 @@ class PendingRecord:
 
     @property
     def identity(self) -> Identity:
-        """What makes it the same change as another."""
+        """The event id and the sequence number: the same change has the same."""
         return identity_of(self.record)
 
 
 @dataclass(frozen=True, slots=True)
-class RecordOutcome:
-    """What became of a record: applied, poisoned, failed or held back behind a failed change of its item."""
+class SendOutcome:
+    """The outcome of sending a record: applied, poisoned, failed or held back behind a failed change of its item."""
 
     pending: PendingRecord
     state: RecordState
@@ -58,7 +58,7 @@ class RecordOutcome:
 
 @dataclass(slots=True)
 class Tally:
-    """What has become of the records, at any moment of a run. Mutable; safe to share by threads."""
+    """The outcomes of the records, counted at any moment of a run. Mutable; safe to share by threads."""
 
     applied: int = 0
     """The worker took them: their effects are done, or no handler wants them."""
@@ -88,7 +88,7 @@ class Tally:
         """Whether anything has come of the run."""
         return bool(self.applied or self.discarded or not self.clean)
 
-    def count(self, outcome: RecordOutcome) -> None:
+    def count(self, outcome: SendOutcome) -> None:
         """Count a record of which it was unknown what became of it."""
         with self._lock:
             if outcome.state is RecordState.FAILED:
@@ -152,14 +152,14 @@ class Sender:
     _open: set[Identity] = field(default_factory=set)
     """What was sent and is not settled."""
 
-    def send(self, records: Sequence[PendingRecord], note: Callable[[RecordOutcome], None]) -> None:
+    def send(self, records: Sequence[PendingRecord], note: Callable[[SendOutcome], None]) -> None:
         """Note what becomes of each record as it becomes known. The records of an item come in stream order."""
         parts = [list(records)]
         while parts:
             part = parts.pop()
             for one in part:
                 if one.item in self._stuck:
-                    self._count(RecordOutcome(one, RecordState.HELD_BACK), note)
+                    self._count(SendOutcome(one, RecordState.HELD_BACK), note)
             ready = [one for one in part if one.item not in self._stuck]
             if ready:
                 outcomes, left = self._understand(self._answer(ready), ready)
@@ -184,29 +184,29 @@ class Sender:
 
     def _understand(
         self, answer: Answer, sent: Sequence[PendingRecord]
-    ) -> tuple[list[RecordOutcome], list[Sequence[PendingRecord]]]:
+    ) -> tuple[list[SendOutcome], list[Sequence[PendingRecord]]]:
         """Return what an answer says about the records that were sent, and the parts to be sent again."""
         if isinstance(answer, Unreported):
             raise StoppedError(answer.problem)
         if isinstance(answer, Reported):
             return self._reported(answer, sent)
-        if isinstance(answer, Head):
+        if isinstance(answer, FirstFailed):
             self._details[min(sent, key=_sequence).identity] = answer.detail
         return self._unsettled(answer, sent)
 
     def _reported(
         self, answer: Reported, sent: Sequence[PendingRecord]
-    ) -> tuple[list[RecordOutcome], list[Sequence[PendingRecord]]]:
+    ) -> tuple[list[SendOutcome], list[Sequence[PendingRecord]]]:
         letters = answer.dead_letters
         poisoned = [
-            RecordOutcome(one, RecordState.POISONED, letters[one.identity].error_class, key=letters[one.identity].key)
+            SendOutcome(one, RecordState.POISONED, letters[one.identity].error_class, key=letters[one.identity].key)
             for one in sent
             if one.identity in letters
         ]
         rest = [one for one in sent if one.identity not in letters]
         first = answer.failed_from
         if first is None:
-            return [*poisoned, *[RecordOutcome(one, RecordState.APPLIED) for one in rest]], []
+            return [*poisoned, *[SendOutcome(one, RecordState.APPLIED) for one in rest]], []
         below = [one for one in rest if one.identity[1] < first]
         named = [one for one in rest if one.identity[1] == first]
         above = [one for one in rest if one.identity[1] > first]
@@ -215,25 +215,25 @@ class Sender:
             failed, left = self._unsettled(wrong, rest)
             return [*poisoned, *failed], left
         if poisoned or below or above:
-            return [*poisoned, *[RecordOutcome(one, RecordState.APPLIED) for one in below]], [named, above]
+            return [*poisoned, *[SendOutcome(one, RecordState.APPLIED) for one in below]], [named, above]
         return self._unsettled(answer, named)
 
     def _unsettled(
         self, answer: Answer, sent: Sequence[PendingRecord]
-    ) -> tuple[list[RecordOutcome], list[Sequence[PendingRecord]]]:
+    ) -> tuple[list[SendOutcome], list[Sequence[PendingRecord]]]:
         """Halve what failed together; what failed alone has failed."""
         if len(sent) <= 1:
             return [self._failed(one, answer) for one in sent], []
         middle = (len(sent) + 1) // 2
         return [], [sent[:middle], sent[middle:]]
 
-    def _failed(self, one: PendingRecord, answer: Answer) -> RecordOutcome:
+    def _failed(self, one: PendingRecord, answer: Answer) -> SendOutcome:
         self._stuck.add(one.item)
         if isinstance(answer, Broken):
-            return RecordOutcome(one, RecordState.FAILED, answer.error, answer.detail)
-        return RecordOutcome(one, RecordState.FAILED, FAILED_FOR_NOW, self._details.pop(one.identity, ""))
+            return SendOutcome(one, RecordState.FAILED, answer.error, answer.detail)
+        return SendOutcome(one, RecordState.FAILED, FAILED_FOR_NOW, self._details.pop(one.identity, ""))
 
-    def _count(self, outcome: RecordOutcome, note: Callable[[RecordOutcome], None]) -> None:
+    def _count(self, outcome: SendOutcome, note: Callable[[SendOutcome], None]) -> None:
         """Hand an outcome on, and stop when there are too many failures in a row."""
         if outcome.pending.identity in self._open:
             self._open.remove(outcome.pending.identity)
@@ -252,7 +252,7 @@ def _sequence(one: PendingRecord) -> int:
     return one.identity[1]
 
 
-def told(outcome: RecordOutcome | None, terminal: Terminal) -> None:
+def told(outcome: SendOutcome | None, terminal: Terminal) -> None:
     """Write a JSON line for a record that was not applied."""
     if outcome is not None and outcome.state is not RecordState.APPLIED:
         event_id, number = outcome.pending.identity

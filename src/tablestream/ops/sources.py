@@ -1,4 +1,4 @@
-"""Where the items of a replay come from: a query, a scan in segments, an export. Page by page, in constant memory."""
+"""Items to replay, from a query, a scan in segments or an export, page by page; and their records, made of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from tablestream.change import RawRecord
 from tablestream.dynamodb.items import record_bytes
-from tablestream.ops.terminal import UsageError
+from tablestream.ops.terminal import CommandError
 
 Item = Mapping[str, Any]
 """An item in DynamoDB JSON; binary values as bytes, as boto3 gives them, or as base64 text, as exports have them."""
@@ -103,7 +103,7 @@ _WHOLE = "full"
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ItemPage:
     """Some items, and where to go on after them; None after the last."""
 
     items: Sequence[Item]
@@ -112,21 +112,21 @@ class Page:
     """Return where to go on after the item at this position."""
 
 
-class Source(Protocol):
+class ItemSource(Protocol):
     """Items in units that can be read side by side; no item is in two."""
 
     def units(self) -> Sequence[str]:
         """Return the names of the units; always the same."""
         ...
 
-    def pages(self, unit: str, cursor: Cursor) -> Iterator[Page]:
+    def pages(self, unit: str, cursor: Cursor) -> Iterator[ItemPage]:
         """Yield the pages of a unit from a cursor on."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What DescribeTable tells."""
+    """A table, as DescribeTable tells of it."""
 
     name: str
     arn: str
@@ -166,7 +166,7 @@ class Scan:
         """Return the segments."""
         return [f"{segment}/{self.segments}" for segment in range(self.segments)]
 
-    def pages(self, unit: str, cursor: Cursor) -> Iterator[Page]:
+    def pages(self, unit: str, cursor: Cursor) -> Iterator[ItemPage]:
         """Yield the pages of a segment, of up to 1 MB each."""
         where = {"Segment": int(unit.partition("/")[0]), "TotalSegments": self.segments}
         return _pages(self.client.scan, {"TableName": self.table.name, **where}, self.table.keys, cursor)
@@ -185,7 +185,7 @@ class Query:
         """Return the only unit."""
         return ["query"]
 
-    def pages(self, unit: str, cursor: Cursor) -> Iterator[Page]:  # noqa: ARG002 -- there is only one
+    def pages(self, unit: str, cursor: Cursor) -> Iterator[ItemPage]:  # noqa: ARG002 -- there is only one
         """Yield the pages of the query."""
         names = {"#p": self.table.keys[0]}
         values = {":p": {self.table.types[self.table.keys[0]]: self.partition}}
@@ -202,14 +202,14 @@ class Query:
         return _pages(self.client.query, request, self.table.keys, cursor)
 
 
-def _pages(call: Any, request: Mapping[str, Any], keys: Sequence[str], cursor: Cursor) -> Iterator[Page]:
+def _pages(call: Any, request: Mapping[str, Any], keys: Sequence[str], cursor: Cursor) -> Iterator[ItemPage]:
     """Yield pages; the key of any item of a page is a place from which DynamoDB goes on."""
     while True:
         begin = {} if cursor is None else {"ExclusiveStartKey": as_key(cursor)}
         answer = call(**request, **begin)
         last = answer.get("LastEvaluatedKey")
         cursor = as_json(last) if last else None
-        yield Page(answer["Items"], cursor, partial(_key_at, answer["Items"], keys))
+        yield ItemPage(answer["Items"], cursor, partial(_key_at, answer["Items"], keys))
         if cursor is None:
             return
 
@@ -233,14 +233,14 @@ class Export:
         return [json.loads(line)["dataFileS3Key"] for line in lines if line.strip()]
 
     def check(self) -> int:
-        """Return how many items the export has. Raises `UsageError` where it is not a full one in DynamoDB JSON."""
+        """Return how many items the export has. Raises `CommandError` where it is not a full one in DynamoDB JSON."""
         summary = json.loads(self._object(f"{self.folder}/manifest-summary.json"))
         kind, form = summary.get("exportType", "FULL_EXPORT"), summary.get("outputFormat", "DYNAMODB_JSON")
         if not kind.lower().startswith(_WHOLE) or form != "DYNAMODB_JSON":
-            raise UsageError(f"wanted a full export in DYNAMODB_JSON, got {kind} in {form}")
+            raise CommandError(f"wanted a full export in DYNAMODB_JSON, got {kind} in {form}")
         return int(summary.get("itemCount", 0))
 
-    def pages(self, unit: str, cursor: Cursor) -> Iterator[Page]:
+    def pages(self, unit: str, cursor: Cursor) -> Iterator[ItemPage]:
         """Yield the lines of a file by thousands; to go on, those that are done are read past."""
         body = self.client.get_object(Bucket=self.bucket, Key=unit)["Body"]
         done = int(cursor or 0)
@@ -248,7 +248,7 @@ class Export:
             rest = islice(lines, done, None)
             while part := [json.loads(line)["Item"] for line in islice(rest, _LINES)]:
                 before, done = done, done + len(part)
-                yield Page(part, done if len(part) == _LINES else None, partial(_line_at, before))
+                yield ItemPage(part, done if len(part) == _LINES else None, partial(_line_at, before))
 
     def _object(self, key: str) -> bytes:
         body: bytes = self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()

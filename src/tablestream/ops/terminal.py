@@ -45,7 +45,7 @@ class ExitStatus(IntEnum):
     """SIGTERM."""
 
 
-class UsageError(Exception):
+class CommandError(Exception):
     """The command cannot be carried out as given; the message says what came and what to do."""
 
 

@@ -50,7 +50,7 @@ class Bench:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What an operator exports to work on this stack."""
+        """The variables that an operator exports to work on this stack."""
         return {**self.cloud.aws_environment(), "AWS_ENDPOINT_URL_LAMBDA": self.lambda_endpoint}
 
     def begin(self) -> None:

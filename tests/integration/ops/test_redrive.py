@@ -167,15 +167,15 @@ def test_filters_that_select_nothing_are_taken_for_a_mistake(
     fresh: Bench, ops: Ops, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ops("run") == 0
-    assert "nothing is set aside" in capsys.readouterr().err
+    assert "the failures bucket holds nothing" in capsys.readouterr().err
     key = fresh.park(fresh.placed("a", 1))
     for arguments in (["run"], ["run", "--dry-run"], ["discard", "--yes", "--why", "a test"]):
         assert ops(*arguments, "--reason", "Nope") == 1
-        assert "nothing that is set aside is selected by these filters" in capsys.readouterr().err
+        assert "nothing in the failures bucket is selected by these filters" in capsys.readouterr().err
     assert ops("run", "dead-letters/2020/01/01/another.json") == 1
     assert fresh.left() == [key]
     assert ops("list", "--reason", "Nope") == 0
-    assert "nothing that is set aside is selected" in capsys.readouterr().out
+    assert "nothing in the failures bucket is selected" in capsys.readouterr().out
 
 
 def test_with_json_a_run_says_what_it_plans_each_record_that_was_not_applied_and_the_sum(

@@ -9,7 +9,7 @@ import pytest
 
 from tablestream.ops.arguments import Selection, time_of
 from tablestream.ops.bucket import Stored
-from tablestream.ops.planning import Parked, read
+from tablestream.ops.planning import FailureObject, read_failure
 from tablestream.testing import Record, inserted
 
 
@@ -23,9 +23,9 @@ def letter(
     error: str = "KeyError",
     time: str = "2026-01-01T00:00:00.000+00:00",
     **more: str,
-) -> Parked:
+) -> FailureObject:
     content = {"record": one, "error_class": error, "handler": "a.b", "time": time, "reason": "secret", **more}
-    return read(Stored(key or f"dead-letters/{one['eventID']}.json", '"1"', json.dumps(content).encode()))
+    return read_failure(Stored(key or f"dead-letters/{one['eventID']}.json", '"1"', json.dumps(content).encode()))
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tablestream.ops.bucket import KEY, FailuresBucket, Lease
-from tablestream.ops.invoking import Invoke, Invoker, Pace, Ready, Reported, WatchfulClock, paced
-from tablestream.ops.terminal import Interrupt, OutcomeUnknownError, StoppedError, UsageError
+from tablestream.ops.invoking import Invoke, Invoker, RateLimit, Ready, Reported, WatchfulClock, rate_limited
+from tablestream.ops.terminal import CommandError, Interrupt, OutcomeUnknownError, StoppedError
 from tablestream.run import Backoff
 from tablestream.testing import FakeClock, inserted
 
@@ -195,7 +195,7 @@ def operator(s3: Any, clock: FakeClock, api: BusyApi, rate: float = 0.0) -> tupl
     ready = Ready(held, Interrupt())
     watchful = WatchfulClock(clock, ready)
     backoff = Backoff(base=0.5, cap=20.0, tries=8, uniform=lambda _low, high: high)
-    return held, paced(Invoker(api, "worker", ready, watchful, backoff), Pace(rate, watchful))
+    return held, rate_limited(Invoker(api, "worker", ready, watchful, backoff), RateLimit(rate, watchful))
 
 
 def test_a_function_that_is_throttled_longer_than_the_lease_does_not_cost_it() -> None:
@@ -284,7 +284,7 @@ NO_LEASES = {
 @pytest.mark.parametrize("body", NO_LEASES)
 def test_what_is_no_lease_is_refused_and_can_be_removed(s3: FakeS3, clock: FakeClock, body: bytes) -> None:
     s3.put_object(Body=body)
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(CommandError) as refused:
         lease(s3, clock).take()
     told = str(refused.value)
     assert "s3://b/redrive/lease.json" in told

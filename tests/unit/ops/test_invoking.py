@@ -12,16 +12,16 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 from tablestream.ops.invoking import (
     Answer,
     Broken,
-    Head,
+    FirstFailed,
     Invoker,
-    Pace,
+    RateLimit,
     Reported,
     StoredLetter,
     Unreported,
     proven,
     read,
 )
-from tablestream.ops.terminal import OutcomeUnknownError, StoppedError, UsageError
+from tablestream.ops.terminal import CommandError, OutcomeUnknownError, StoppedError
 from tablestream.run import Backoff
 from tablestream.testing import FakeClock, inserted
 
@@ -91,7 +91,7 @@ def test_an_answer_that_breaks_the_rules_is_no_success(payload: object) -> None:
 
 def test_no_progress_names_the_first_record() -> None:
     error = {"errorType": "NoProgress", "errorMessage": "the first of 3 records failed"}
-    assert read(response(error, error=True), "worker") == Head("the first of 3 records failed")
+    assert read(response(error, error=True), "worker") == FirstFailed("the first of 3 records failed")
 
 
 def test_the_message_of_an_error_that_may_quote_values_is_not_kept() -> None:
@@ -135,7 +135,7 @@ def test_the_worker_is_invoked_synchronously_with_an_event_of_the_records() -> N
 
 def test_an_older_worker_is_refused_before_anything_is_sent() -> None:
     api = Api(response({"batchItemFailures": []}))
-    with pytest.raises(UsageError, match="the deployed worker is older than this tool"):
+    with pytest.raises(CommandError, match="the deployed worker is older than this tool"):
         proven(invoker(api)[0])
     assert [json.loads(request["Payload"])["Records"] for request in api.requests] == [[]]
 
@@ -186,7 +186,7 @@ def test_what_lambda_would_not_take_is_not_sent() -> None:
 
 def test_a_pace_is_kept_over_many_batches() -> None:
     clock = FakeClock()
-    pace = Pace(50.0, clock)
+    pace = RateLimit(50.0, clock)
     began = clock.now()
     for _ in range(10):
         pace.wait(100)
@@ -195,5 +195,5 @@ def test_a_pace_is_kept_over_many_batches() -> None:
 
 def test_no_rate_is_no_wait() -> None:
     clock = FakeClock()
-    Pace(0.0, clock).wait(10**9)
+    RateLimit(0.0, clock).wait(10**9)
     assert clock.slept == []

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from tablestream.ops.invoking import Answer, Head, Invoke, Reported, StoredLetter
+from tablestream.ops.invoking import Answer, FirstFailed, Invoke, Reported, StoredLetter
 from tablestream.ops.planning import identity_of
-from tablestream.ops.replay import Replaying, State, default_path
+from tablestream.ops.replay import Replay, ReplayState, default_path
 from tablestream.ops.sending import Sender, Tally
 from tablestream.ops.sources import Export, Maker, Scan, Table, as_key
-from tablestream.ops.terminal import OutcomeUnknownError, StoppedError, UsageError
+from tablestream.ops.terminal import CommandError, OutcomeUnknownError, StoppedError
 from tablestream.testing import image
 
 ARN = "arn:aws:dynamodb:eu-central-1:123456789012:table/orders"
@@ -74,19 +74,19 @@ def table_of(client: Any, segments: int) -> Scan:
     return Scan(client, Table("orders", ARN, ("pk", "sk"), {"pk": "S", "sk": "S"}, 0, 0), segments)
 
 
-def replaying(path: Path, table: FakeTable, worker: Invoke, segments: int = 4, **settings: Any) -> Replaying:
-    state = State.opened(path, {"segments": segments}, "spring", 0.0, notify=False)
+def replaying(path: Path, table: FakeTable, worker: Invoke, segments: int = 4, **settings: Any) -> Replay:
+    state = ReplayState.opened(path, {"segments": segments}, "spring", 0.0, notify=False)
     tally = Tally()
     tally.include(state.tally)
     defaults: dict[str, Any] = {
         "source": table_of(table, segments),
         "sender": lambda tally: Sender(worker, tally),
-        "park": lambda _outcomes: None,
+        "store": lambda _outcomes: None,
         "noted": lambda _outcome: None,
         "advanced": lambda _count: None,
         "threads": segments,
     }
-    return Replaying(state=state, maker=MAKER, tally=tally, **{**defaults, **settings})
+    return Replay(state=state, maker=MAKER, tally=tally, **{**defaults, **settings})
 
 
 def test_every_item_is_sent_once(tmp_path: Path) -> None:
@@ -113,7 +113,12 @@ def test_a_replay_that_stopped_tells_what_it_did_and_goes_on_there(tmp_path: Pat
 
 
 def test_a_batch_that_was_under_way_is_counted_once_when_it_is_sent_again(tmp_path: Path) -> None:
-    answers: list[Answer | Exception] = [Reported(), Head(""), Reported(), OutcomeUnknownError("the connection broke")]
+    answers: list[Answer | Exception] = [
+        Reported(),
+        FirstFailed(""),
+        Reported(),
+        OutcomeUnknownError("the connection broke"),
+    ]
 
     def worker(_records: Sequence[Any]) -> Answer:
         answer = answers.pop(0)
@@ -180,11 +185,12 @@ def test_a_second_ctrl_c_waits_for_nothing_and_counts_what_is_under_way(
         over.wait(60)
         return Reported()
 
-    def pressed(_futures: Any) -> None:
-        begun.wait(60)
-        raise KeyboardInterrupt
+    class Pressed(threading.Thread):
+        def join(self, timeout: float | None = None) -> None:
+            begun.wait(timeout or 60)
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr("tablestream.ops.replay.wait", pressed)
+    monkeypatch.setattr("tablestream.ops.replay.Thread", Pressed)
     replay = replaying(tmp_path / "s", FakeTable(PAGE), worker, 1)
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -229,13 +235,13 @@ def test_the_state_lies_in_the_users_folder_and_each_replay_has_its_own(monkeypa
 )
 def test_a_file_that_is_no_state_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "s").write_text(content)
-    with pytest.raises(UsageError, match="is not the state of a replay"):
-        State.opened(tmp_path / "s", {}, "r", 0.0, notify=False)
+    with pytest.raises(CommandError, match="is not the state of a replay"):
+        ReplayState.opened(tmp_path / "s", {}, "r", 0.0, notify=False)
 
 
 def test_only_its_owner_may_read_the_state(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "s"
-    State.opened(path, {}, "r", 0.0, notify=False)
+    ReplayState.opened(path, {}, "r", 0.0, notify=False)
     assert path.stat().st_mode & 0o077 == 0
     assert path.parent.stat().st_mode & 0o077 == 0
 
@@ -267,9 +273,11 @@ def test_a_binary_key_survives_the_state_file(tmp_path: Path) -> None:
             return {"Items": [], **({"LastEvaluatedKey": {"pk": {"B": b"\xff"}}} if len(seen) == 1 else {})}
 
     (first, _) = table_of(Client(), 1).pages("0/1", None)
-    state = State.opened(tmp_path / "s", {}, "r", 0.0, notify=False)
+    state = ReplayState.opened(tmp_path / "s", {}, "r", 0.0, notify=False)
     state.advance("0/1", first.after, Tally())
-    assert as_key(State.opened(tmp_path / "s", {}, "r", 0.0, notify=False).cursors["0/1"]) == {"pk": {"B": b"\xff"}}
+    assert as_key(ReplayState.opened(tmp_path / "s", {}, "r", 0.0, notify=False).cursors["0/1"]) == {
+        "pk": {"B": b"\xff"}
+    }
     assert seen[1] == {"pk": {"B": b"\xff"}}
 
 
@@ -288,7 +296,7 @@ def lines(count: int) -> bytes:
 def test_a_file_whose_last_page_is_full_is_done_with_it(tmp_path: Path) -> None:
     manifest = json.dumps({"dataFileS3Key": "f/data.json.gz"}).encode()
     export = Export(FakeExport(data=lines(1000), manifest_files=manifest), "b", "f")
-    state = State.opened(tmp_path / "s", {}, "spring", 0.0, notify=False)
+    state = ReplayState.opened(tmp_path / "s", {}, "spring", 0.0, notify=False)
     replay = replaying(tmp_path / "other", FakeTable(0), _deaf)
     replace(replay, source=export, state=state).run()
     assert (state.tally.applied, state.rest(export.units())) == (1000, [])

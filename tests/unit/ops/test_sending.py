@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tablestream.ops.invoking import Answer, Broken, Head, Invoke, Reported, StoredLetter, Unreported
+from tablestream.ops.invoking import Answer, Broken, FirstFailed, Invoke, Reported, StoredLetter, Unreported
 from tablestream.ops.planning import item_of
-from tablestream.ops.sending import PendingRecord, RecordOutcome, Sender, Tally
+from tablestream.ops.sending import PendingRecord, Sender, SendOutcome, Tally
 from tablestream.ops.terminal import OutcomeUnknownError, StoppedError
 from tablestream.report import RecordState
 from tablestream.testing import event, inserted
@@ -50,7 +50,7 @@ def worker(
         ]
         applied.append([place for place, _ in taken if place not in poison])
         if bad and bad[0] == min(places) and len(places) > 1:
-            return Head("")
+            return FirstFailed("")
         letters = {
             (record["eventID"], FIRST + place): StoredLetter("KeyError", f"k/{place}")
             for place, record in taken
@@ -126,7 +126,7 @@ def test_changes_of_an_item_are_applied_in_order_whatever_fails(seed: int) -> No
 
 
 def test_where_a_dead_letter_lies_and_its_reason_are_told() -> None:
-    outcomes: list[RecordOutcome] = []
+    outcomes: list[SendOutcome] = []
     Sender(worker(poison=[0])[0], Tally()).send(pending("a"), outcomes.append)
     assert [(one.error, one.key) for one in outcomes] == [("KeyError", "k/0")]
 
@@ -139,7 +139,7 @@ def test_one_that_breaks_the_invocation_costs_a_handful_of_invocations() -> None
 
 def test_many_failures_in_a_row_end_the_run() -> None:
     invoke, _ = worker(failing=range(100))
-    seen: list[RecordOutcome] = []
+    seen: list[SendOutcome] = []
     with pytest.raises(StoppedError, match="3 records failed in a row"):
         Sender(invoke, Tally(), 3).send(pending(*map(str, range(100))), seen.append)
     assert [outcome.state for outcome in seen] == [F, F, F]
@@ -152,7 +152,7 @@ def test_failures_between_successes_do_not() -> None:
 
 @pytest.mark.parametrize("answer", [Reported(1), Reported(10**30)])
 def test_a_sequence_number_that_was_not_sent_is_no_success(answer: Answer) -> None:
-    outcomes: list[RecordOutcome] = []
+    outcomes: list[SendOutcome] = []
     Sender(lambda _records: answer, Tally(), 99).send(pending("a"), outcomes.append)
     assert [(one.state, one.error) for one in outcomes] == [(F, "InvalidAnswer")]
 
@@ -169,9 +169,9 @@ def test_records_of_one_number_do_not_go_round_for_ever() -> None:
 
 def test_what_the_worker_said_of_a_failed_head_is_kept() -> None:
     answers: Iterator[Answer] = iter(
-        [Head("the first of 2 records failed: 1 x ClientError"), Reported(FIRST), Reported()]
+        [FirstFailed("the first of 2 records failed: 1 x ClientError"), Reported(FIRST), Reported()]
     )
-    results: list[RecordOutcome] = []
+    results: list[SendOutcome] = []
     Sender(lambda _records: next(answers), Tally()).send(pending("a", "b"), results.append)
     assert results[0].detail == "the first of 2 records failed: 1 x ClientError"
 
@@ -196,10 +196,10 @@ def ending(answers: Sequence[Answer | BaseException]) -> Invoke:
         ([OutcomeUnknownError("broke")], OutcomeUnknownError, 0, 4),
         ([KeyboardInterrupt()], KeyboardInterrupt, 0, 4),
         ([Unreported("older")], StoppedError, 0, 4),
-        ([Head(""), StoppedError("as asked")], StoppedError, 0, 4),
-        ([Head(""), Reported(), StoppedError("as asked")], StoppedError, 2, 2),
+        ([FirstFailed(""), StoppedError("as asked")], StoppedError, 0, 4),
+        ([FirstFailed(""), Reported(), StoppedError("as asked")], StoppedError, 2, 2),
         ([Reported(FIRST + 2), StoppedError("as asked")], StoppedError, 2, 2),
-        ([Head(""), Reported(), OutcomeUnknownError("broke")], OutcomeUnknownError, 2, 2),
+        ([FirstFailed(""), Reported(), OutcomeUnknownError("broke")], OutcomeUnknownError, 2, 2),
     ],
 )
 def test_at_any_end_it_is_counted_what_is_known_and_what_is_not(

@@ -11,7 +11,7 @@ import pytest
 
 from tablestream import Change
 from tablestream.ops.sources import Export, Maker
-from tablestream.ops.terminal import UsageError
+from tablestream.ops.terminal import CommandError
 from tablestream.testing import image, inserted
 
 ARN = "arn:aws:dynamodb:eu-central-1:123456789012:table/orders"
@@ -88,5 +88,5 @@ def test_an_export_file_goes_on_at_a_line() -> None:
     "summary", [{"exportType": "INCREMENTAL_EXPORT"}, {"exportType": "FULL_EXPORT", "outputFormat": "ION"}]
 )
 def test_another_kind_of_export_is_refused(summary: dict[str, str]) -> None:
-    with pytest.raises(UsageError, match="wanted a full export"):
+    with pytest.raises(CommandError, match="wanted a full export"):
         Export(FakeExport(manifest_summary=json.dumps(summary).encode()), "b", "f").check()
