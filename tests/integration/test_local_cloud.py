@@ -188,7 +188,7 @@ DECLARED = {"Size": {"Type": "Number", "MinValue": 2, "MaxValue": 5}, "Stage": {
     ("given", "complaint"),
     [
         ({"Size": "3", "Sise": "1"}, "the template has no parameter Sise, but Size, Stage"),
-        ({}, "the parameter Size has no default: wanted --parameter Size=VALUE"),
+        ({}, "no value and no default for Size: wanted --parameter Size=VALUE"),
         ({"Size": "1"}, "the parameter Size is '1': MinValue is 2"),
         ({"Size": "many"}, "the parameter Size is 'many': MinValue is 2"),
     ],
@@ -200,7 +200,7 @@ def test_parameters_are_checked_as_cloudformation_does(given: dict[str, str], co
 
 def test_the_command_line_wins_over_samconfig_whose_unknown_names_are_left_out() -> None:
     overrides = {"Size": "3", "Stage": "test", "Other": "1"}
-    values = parameter_values({"Parameters": DECLARED}, {"Size": "4"}, overrides)
+    values, _ = parameter_values({"Parameters": DECLARED}, {"Size": "4"}, overrides)
     assert values == {"Size": "4", "Stage": "test"}
 
 

@@ -228,7 +228,7 @@ def test_what_is_beside_a_stream_does_not_stop_it_and_is_named(
     application.write("a")
     assert application.answers() == {"TaskStream": [["a"]]}
     application.cloud.client("sns").publish(TopicArn=topic(application), Message="nobody is invoked")
-    notes = "\n".join([*application.cloud.notes, *application.cloud.missing])
+    notes = "\n".join([*application.cloud.notes, *application.cloud.differences])
     for note in (
         complaint,
         "Task: Layers are not loaded",
@@ -287,7 +287,7 @@ def test_a_resource_the_embedded_aws_cannot_create_has_a_stand_in(tmp_path: Path
     resources = {"Queue": {"Type": "AWS::SQS::Queue"}, "New": unknown}
     (tmp_path / "template.json").write_text(json.dumps({"Resources": resources, "Outputs": outputs}))
     with Cloud(tmp_path / "template.json") as made:
-        assert made.missing == ("AWS::Unheard::Of is not emulated: New",)
+        assert made.differences == ("AWS::Unheard::Of is not emulated: New",)
         assert made.outputs == {"Ref": "stand-in-New", "Arn": "stand-in-New-Arn", "Sub": "<stand-in-New-Arn>"}
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # use for it.
 # ruff: noqa: PLC0415
 USAGE_ERROR = 2
+TEMPLATES = ("template.yaml", "template.yml", "template.json")  # as the SAM CLI looks for them
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,7 +55,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _template(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--template", type=Path, default=Path("template.yaml"), help="a SAM or CloudFormation template")
+    found = next((name for name in TEMPLATES if Path(name).exists()), TEMPLATES[0])
+    parser.add_argument(
+        "--template", type=Path, default=Path(found), help="a SAM or CloudFormation template (default: %(default)s)"
+    )
 
 
 def _address(parser: argparse.ArgumentParser, port: int) -> None:

@@ -63,8 +63,8 @@ class Bystander:
         """Commands to try in another terminal."""
         return (
             Hint(command("order"), "place an order and see what comes of it"),
-            Hint(command("order", "--poison"), "one that no handler can take"),
-            Hint(command("redrive", "list"), "what was set aside, and why"),
+            Hint(command("order", "--poison"), "place one that no handler can take"),
+            Hint(command("redrive", "list"), "see what was set aside, and why"),
         )
 
     def __call__(self, observation: Observation) -> None:

@@ -211,5 +211,9 @@ def words_of(error: Mapping[str, Any] | None) -> str:
 def _place_of(trace: Sequence[object]) -> str:
     """The place in a stack trace where it was raised, empty if that is in no file or in the machinery that imports."""
     frames = _FRAME.findall("".join(map(str, trace)))
-    own = [(PurePath(path).name, line) for path, line in frames if path != str(BOOTSTRAP) and not path.startswith("<")]
+    own = [(PurePath(path).name, line) for path, line in frames if not _imports(path)]
     return f"({own[-1][0]}, line {own[-1][1]})" if own else ""
+
+
+def _imports(path: str) -> bool:
+    return path.startswith("<") or path == str(BOOTSTRAP) or PurePath(path).parent.name == "importlib"

@@ -15,6 +15,7 @@ from tablestream.local import orders
 from tablestream.local import stack as stacks
 from tablestream.local.clients import REGION, Client, Clients
 from tablestream.local.containers import HOST, bridge_address
+from tablestream.local.errors import reading
 from tablestream.local.external import mirror
 from tablestream.local.faults import FUNCTION_TOKEN
 from tablestream.local.server import Server
@@ -55,12 +56,14 @@ class Cloud:
         self.dynamodb_endpoint = dynamodb_endpoint
 
     def __enter__(self) -> Self:
-        translated = translate(self._template, self._parameters, frozenset(get_model_map()), self._overrides)
+        with reading(f"the template {self._template}"):
+            translated = translate(self._template, self._parameters, get_model_map(), self._overrides)
         with ExitStack() as owned:
             scratch = owned.enter_context(TemporaryDirectory(prefix="tablestream-"))
             self._server = owned.enter_context(closing(Server(*self._address)))
             self._clients = Clients(self.endpoint, self.dynamodb_endpoint)
-            self._stack = stacks.create(translated, self._name, Path(scratch), self._clients.embedded)
+            with reading(f"the template {self._template}"):
+                self._stack = stacks.create(translated, self._name, Path(scratch), self._clients.embedded)
             self._streams = self._mirrored()
             self._owned = owned.pop_all()
         return self
@@ -111,9 +114,9 @@ class Cloud:
         return self._stack.notes
 
     @property
-    def missing(self) -> tuple[str, ...]:
-        """The resources that have a stand-in, a line for each type."""
-        return self._stack.missing
+    def differences(self) -> tuple[str, ...]:
+        """What else is not as in AWS: resources that have a stand-in."""
+        return self._stack.differences
 
     def client(self, service: str) -> Client:
         """A boto3 client (one per service, safe to share between threads) of the embedded AWS."""

@@ -41,14 +41,17 @@ class Code:
     notes: tuple[str, ...] = ()
 
 
-def take_code(template: dict[str, Any], root: Path) -> dict[str, Code]:
-    """Each function's code by logical id; `template` is changed so that it can be created without any."""
+def take_code(template: dict[str, Any], root: Path, parameters: Mapping[str, str]) -> dict[str, Code]:
+    """Each function's code by logical id; `template` is changed so that it can be created without any.
+
+    `parameters` are the values of the template's.
+    """
     shared = (template.get("Globals") or {}).get("Function") or {}
     code: dict[str, Code] = {}
     for logical_id, resource in template["Resources"].items():
         if isinstance(resource, dict) and resource.get("Type") in FUNCTIONS:
             properties = resource.setdefault("Properties", {})
-            code[logical_id] = _code({**shared, **properties}, root)
+            code[logical_id] = _code({**shared, **properties}, root, parameters)
             _point_at_empty_zip(resource, runs=code[logical_id].unsupported is None)
     for name in (*_CODE, *_NOT_EMULATED):
         shared.pop(name, None)
@@ -68,14 +71,16 @@ def mention_of_failures(directory: Path, handler: str) -> str | None:
     return None
 
 
-def _code(properties: Mapping[str, Any], root: Path) -> Code:
+def _code(properties: Mapping[str, Any], root: Path, parameters: Mapping[str, str]) -> Code:
     notes = tuple(_notes(properties))
-    if reason := _unsupported(properties):
+    if reason := _unsupported(properties, parameters):
         return Code(unsupported=reason)
     inline = properties.get("InlineCode", _mapping(properties.get("Code")).get("ZipFile"))
     if inline is not None:
         return Code(inline=str(inline), notes=notes)
     uri = properties.get("CodeUri", properties.get("Code"))
+    if uri is None:
+        return Code(unsupported="it has neither CodeUri nor InlineCode nor Code")
     if not isinstance(uri, str) or uri.startswith("s3://"):
         return Code(unsupported=f"CodeUri is {json.dumps(uri)}, wanted the path of a directory")
     if not (root / uri).is_dir():
@@ -83,10 +88,12 @@ def _code(properties: Mapping[str, Any], root: Path) -> Code:
     return Code(directory=root / uri, notes=notes)
 
 
-def _unsupported(properties: Mapping[str, Any]) -> str | None:
+def _unsupported(properties: Mapping[str, Any], parameters: Mapping[str, str]) -> str | None:
     if properties.get("PackageType") == "Image" or "ImageUri" in properties:
         return "an image function (ImageUri, PackageType Image) cannot run here, only Python code in a directory"
     runtime = properties.get("Runtime")
+    if isinstance(runtime, dict) and runtime.get("Ref") in parameters:
+        runtime = parameters[runtime["Ref"]]
     if isinstance(runtime, str) and not runtime.startswith("python"):
         return f"Runtime is {runtime}: only Python functions run here"
     return None

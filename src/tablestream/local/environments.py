@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,9 @@ class Environments:
             child = self.take()
         except NOT_STARTED as error:
             if not self._closed.is_set():
-                self._on_log(f"[ERROR] the handler cannot be imported: {_told(error)}{_way_out(error)}")
+                self._on_log(
+                    f"[ERROR] the handler cannot be imported: {_told(error)}{_way_out(error, self._function.runtime)}"
+                )
             return
         self.give_back(child)
 
@@ -150,7 +153,12 @@ def _told(error: Exception) -> str:
     return words_of(error.error)
 
 
-def _way_out(error: Exception) -> str:
-    if not isinstance(error, InitError) or error.error["errorType"] != "ModuleNotFoundError":
-        return ""
-    return ". What it imports must lie in its directory, where `sam build` puts it, or be installed where this runs"
+def _way_out(error: Exception, runtime: str) -> str:
+    """What may help against an import's error; `runtime` is the function's as Lambda names it."""
+    kind = error.error["errorType"] if isinstance(error, InitError) else ""
+    ours = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    if kind == "ModuleNotFoundError":
+        return ". What it imports must lie in its directory, where `sam build` puts it, or be installed where this runs"
+    if kind in {"SyntaxError", "ImportError"} and runtime not in {"", ours}:
+        return f". Its Runtime is {runtime}, here it runs with {ours}"
+    return ""

@@ -23,7 +23,8 @@ DEFAULT_MEMORY_MB = 128
 class FunctionSpec:
     """A function as the template configures it: `code` is a directory, `timeout` in seconds, `memory` in MB.
 
-    `concurrency` is how many invocations may run at a time (ReservedConcurrentExecutions); None is no limit.
+    `runtime` is Lambda's name of it; `concurrency` is how many invocations may run at a time
+    (ReservedConcurrentExecutions), None is no limit.
     `qualifiers` are the versions behind the names with which it may be invoked: its aliases and version numbers.
     """
 
@@ -36,6 +37,7 @@ class FunctionSpec:
     timeout: float = DEFAULT_TIMEOUT_SECONDS
     memory: int = DEFAULT_MEMORY_MB
     concurrency: int | None = None
+    runtime: str = ""
     qualifiers: Mapping[str, str] = field(default_factory=lambda: {LATEST: LATEST})
 
     def qualified(self, qualifier: str | None) -> str:
@@ -81,6 +83,7 @@ def read_function(logical_id: str, resource: Json, code: Code, scratch: Path, re
         timeout=float(properties.get("Timeout", DEFAULT_TIMEOUT_SECONDS)),
         memory=int(properties.get("MemorySize", DEFAULT_MEMORY_MB)),
         concurrency=None if reserved is None else int(reserved),
+        runtime=str(properties.get("Runtime", "")),
     )
 
 
@@ -96,10 +99,11 @@ def read_mappings(
 ) -> tuple[list[StreamMapping], list[str]]:
     """The mappings of DynamoDB streams, and a note for each other one. Raises TemplateError.
 
-    A function that cannot run here (see `tablestream.local.code`) matters only if a stream invokes it.
+    A function that cannot run here (see `tablestream.local.code`) is refused if streams invoke no other.
     """
     found: list[StreamMapping] = []
     notes: list[str] = []
+    refused: list[str] = []
     for name, resource in mappings.items():
         properties = resolve(resource["Properties"])
         arn = str(properties.get("EventSourceArn") or properties.get("SelfManagedEventSource") or "nothing")
@@ -110,7 +114,8 @@ def read_mappings(
         text = str(properties.get("FunctionName"))
         function = _referred(reference) or _named(text, functions)
         if (one := code.get(function)) is not None and one.unsupported:
-            raise TemplateError(f"{function}: {one.unsupported}")
+            refused.append(f"{function}: {one.unsupported}")
+            continue
         if function not in functions:
             raise TemplateError(
                 f"{name} names the function {json.dumps(reference)}, which the template does not define"
@@ -122,6 +127,8 @@ def read_mappings(
         for other in found:
             _refuse_second(mapping, other, functions[function])
         found.append(mapping)
+    if refused and not found:
+        raise TemplateError(refused[0])
     return found, notes
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from rich.text import Text
+
 from tablestream.local.program import command, program
-from tablestream.local.terminal import put
+from tablestream.local.terminal import counted, put
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from tablestream.local.program import Hint
     from tablestream.local.running import Running
 
+LONGEST_COMMAND = 30  # columns beside which there is room to say what a command does
 _EXAMPLES: Mapping[str, Any] = {"S": "1", "N": "1", "B": "MQ=="}
 
 
@@ -46,7 +50,7 @@ class About:
     outputs: Mapping[str, str]
     deliveries: Sequence[Delivery]
     notes: Sequence[str]
-    missing: Sequence[str]
+    differences: Sequence[str]
     variables: Mapping[str, str]
 
     def told(self) -> dict[str, Any]:
@@ -73,7 +77,7 @@ def about(cloud: Cloud, running: Running, lambda_endpoint: str, for_containers: 
             for one in cloud.mappings
         ],
         notes=_notes(cloud, running),
-        missing=cloud.missing,
+        differences=cloud.differences,
         variables=cloud.aws_environment() | {"AWS_ENDPOINT_URL_LAMBDA": lambda_endpoint},
     )
 
@@ -90,7 +94,11 @@ def greet(output: Console, told: About, hints: Sequence[Hint], *, verbose: bool 
     output.print("\nIn another terminal:")
     width = max(len(hint.command) for hint in hints)
     for hint in hints:
-        put(output, f"{hint.command.ljust(width)}  {hint.does}", indent=2)
+        if width <= LONGEST_COMMAND:
+            put(output, f"{hint.command.ljust(width)}  {hint.does}", indent=2)
+        else:
+            put(output, f"to {hint.does}:", indent=2)
+            output.print(Text(textwrap.indent(hint.command, "    ")), soft_wrap=True)
     output.print("\nCtrl-C ends it.\n")
 
 
@@ -120,7 +128,7 @@ def put_item(delivery: Delivery) -> str:
     """A command of the AWS CLI that writes an item to the delivery's table; in two lines."""
     return (
         f"{program()} exec aws dynamodb put-item \\\n"
-        f"    --table-name {delivery.table} --item '{json.dumps(delivery.example)}'"
+        f"  --table-name {delivery.table} --item '{json.dumps(delivery.example)}'"
     )
 
 
@@ -132,18 +140,21 @@ def _headline(told: About) -> str:
 def _print_notes(output: Console, told: About, *, named: bool) -> None:
     notes = list(told.notes)
     if named:
-        notes += told.missing
-    elif told.missing:
-        notes.append(f"{len(told.missing)} resource types are not emulated: {command('status')} names them")
+        notes += told.differences
+    elif told.differences:
+        notes.append(
+            f"{counted(len(told.differences), 'type')} of resources not emulated: {command('status')} names them"
+        )
     for note in notes:
         put(output, note, indent=2, hang=2, style="yellow")
 
 
 def _example(cloud: Cloud, table: str) -> dict[str, Any]:
     described = cloud.client("dynamodb").describe_table(TableName=table)["Table"]
-    types = {one["AttributeName"]: one["AttributeType"] for one in described["AttributeDefinitions"]}
     keys = [key["AttributeName"] for key in described["KeySchema"]]
-    return {name: {types[name]: _EXAMPLES[types[name]]} for name in keys}
+    definitions = described["AttributeDefinitions"]  # moto checks those of the keys only
+    types = {one["AttributeName"]: one["AttributeType"] for one in definitions if one.get("AttributeName") in keys}
+    return {name: {types[name]: _EXAMPLES.get(types[name], "1")} for name in keys}
 
 
 def _settings(settings: MappingSettings) -> str:

@@ -25,7 +25,7 @@ def python() -> str:
 
 def program() -> str:
     """The beginning of each of our commands."""
-    return f"{python()} -m local"
+    return f"{python()} -m tablestream.local"
 
 
 def command(name: str, arguments: str = "") -> str:

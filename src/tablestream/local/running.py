@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from tablestream.local.code import mention_of_failures
 from tablestream.local.delivery.filters import InvalidFilterPattern
 from tablestream.local.delivery.mapping import InvalidSettings, MappingSettings, read_mapping
+from tablestream.local.errors import reading
 from tablestream.local.runtime import Runtime
 from tablestream.local.trigger.destinations import OnFailureDestination
 from tablestream.local.trigger.moto_quirks import Corrections
@@ -93,7 +94,8 @@ class Running:
         function = self.options.function(self.cloud.functions[mapping.function])
         try:
             self._source(mapping).shards()
-            settings = read_mapping(mapping.properties, function_timeout=function.timeout)
+            with reading(f"the event source mapping {mapping.logical_id}"):
+                settings = read_mapping(mapping.properties, function_timeout=function.timeout)
         except StreamGone as error:
             raise InvalidSettings(f"{mapping.logical_id}: Stream not found: {mapping.stream_arn}") from error
         except (InvalidSettings, InvalidFilterPattern) as error:

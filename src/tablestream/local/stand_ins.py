@@ -8,69 +8,198 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 Json = Any  # what a template holds
-# moto would fetch and create the nested template.
-_NEVER = {"AWS::CloudFormation::Stack"}
+Attribute = Callable[[str, str], Json]
+"""What becomes of an attribute of a resource: a value to put in its place, None if it stays."""
+
+STAND_IN = "stand-in-"
+ROLE = "LocalFunctionRole"
+SUBSCRIPTION = "AWS::SNS::Subscription"
+_FUNCTION, _TABLE, _GLOBAL_TABLE = "AWS::Lambda::Function", "AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable"
+_TOPIC, _PARAMETER = "AWS::SNS::Topic", "AWS::SSM::Parameter"
+# moto would fetch and create the nested template; subscriptions are made when the stack is there.
+_NEVER = {"AWS::CloudFormation::Stack", SUBSCRIPTION}
+_REFERENCES = {
+    ("AWS::SQS::Queue", "QueueUrl"),
+    (_TOPIC, "TopicArn"),
+    ("AWS::StepFunctions::StateMachine", "Arn"),
+}
+"""Attributes that moto does not know, and that `Ref` gives as well."""
+_OF_A_TABLE = (
+    "AttributeDefinitions",
+    "KeySchema",
+    "LocalSecondaryIndexes",
+    "StreamSpecification",
+    "TableName",
+    "TimeToLiveSpecification",
+)
 
 
-def stand_in(template: dict[str, Any], supported: frozenset[str]) -> tuple[list[str], list[str]]:
-    """Change `template` so that it can be created from the types `supported`.
+@dataclass(slots=True)
+class Replaced:
+    """What was changed. Mutable: it is put together step by step.
 
-    Returns notes about what invokes no function here, and a line for each type of resource that has a stand-in.
+    `missing` has the names of resources with a stand-in by type, `subscriptions` those of topics, by logical id.
     """
-    notes = [note for name, resource in template["Resources"].items() for note in _other_sources(name, resource)]
-    replaced: set[str] = set()
-    missing: dict[str, list[str]] = defaultdict(list)
-    for name, resource in template["Resources"].items():
-        if (kind := resource["Type"]) not in supported or kind in _NEVER or _is_subscription(resource):
-            replaced.add(name)
-            if not _is_subscription(resource):
-                missing[kind].append(name)
-            template["Resources"][name] = stand_in_for(name, resource)
+
+    notes: list[str] = field(default_factory=list)
+    missing: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    subscriptions: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def stand_in(
+    template: dict[str, Any], mappings: dict[str, dict[str, Any]], models: Mapping[str, type] | None
+) -> Replaced:
+    """Change `template` so that it can be created from `models` (by resource type; None: whatever it is).
+
+    `mappings` are the event source mappings taken out of it: what they refer to is changed likewise.
+    """
+    replaced = Replaced()
+    if models is None:
+        return replaced
+    resources = template["Resources"]
+    for name, resource in resources.items():
+        _take_off(name, resource, replaced)
+    kinds = {name: resource["Type"] for name, resource in resources.items()}
+    if _FUNCTION in kinds.values():
+        resources[ROLE] = _role()
+    for name, kind in kinds.items():
+        if kind not in models or kind in _NEVER:
+            resources[name] = stand_in_for(name, resources[name])
+            if kind != SUBSCRIPTION:
+                replaced.missing[kind].append(name)
+    there = {name: models[kind] for name, kind in kinds.items() if kind in models and kind not in _NEVER}
+    attribute = _attributes(kinds, resources, there)
+    for section in (template, replaced.subscriptions, mappings):
+        for name in ("Resources", "Outputs") if section is template else list(section):
+            if name in section:
+                section[name] = _with_attributes(section[name], attribute)
+    _forget_destinations(mappings, replaced)
+    return replaced
+
+
+def replace_with_stand_in(template: dict[str, Any], name: str) -> None:
+    """Put a stand-in in the place of a resource, and text in the place of its attributes."""
+    template["Resources"][name] = stand_in_for(name, template["Resources"][name])
+
+    def attribute(owner: str, attribute: str) -> Json:
+        return f"{STAND_IN}{owner}-{attribute}" if owner == name else None
+
     for section in ("Resources", "Outputs"):
         if section in template:
-            template[section] = _without_attributes(template[section], replaced)
-    return notes, [f"{kind} is not emulated: {', '.join(names)}" for kind, names in sorted(missing.items())]
+            template[section] = _with_attributes(template[section], attribute)
 
 
 def stand_in_for(name: str, resource: dict[str, Any]) -> dict[str, Any]:
     """A resource the embedded AWS can create, to be referred to in place of `resource`."""
     kept = {key: resource[key] for key in ("Condition",) if key in resource}
-    properties = {"Name": f"stand-in-{name}", "Type": "String", "Value": resource["Type"]}
-    return {"Type": "AWS::SSM::Parameter", "Properties": properties, **kept}
+    properties = {"Name": f"{STAND_IN}{name}", "Type": "String", "Value": resource["Type"]}
+    return {"Type": _PARAMETER, "Properties": properties, **kept}
 
 
-def _other_sources(name: str, resource: dict[str, Any]) -> list[str]:
-    """Take off what else would invoke functions; a note for each."""
-    kind, properties = resource["Type"], resource.get("Properties") or {}
+def _take_off(name: str, resource: dict[str, Any], replaced: Replaced) -> None:
+    """Take off a resource what would invoke functions or stop it from being created, and say so."""
+    kind, properties = resource["Type"], resource.setdefault("Properties", {})
+    if kind == SUBSCRIPTION and properties.get("Protocol") != "lambda":
+        replaced.subscriptions[name] = resource
+    elif kind in ("AWS::Events::Rule", SUBSCRIPTION) or _invoked_by(kind, properties):
+        replaced.notes.append(f"{name} ({kind}) invokes no function here: only DynamoDB streams do")
+    elif kind == _FUNCTION:
+        properties["Role"] = {"Fn::GetAtt": [ROLE, "Arn"]}  # moto looks whether it exists, and IAM does nothing here
+    elif kind == _GLOBAL_TABLE:
+        _make_a_table(resource)
+        replaced.notes.append(f"{name} ({kind}) is one table here: nothing is replicated")
+
+
+def _invoked_by(kind: str, properties: dict[str, Any]) -> bool:
+    """Take off a bucket or a topic what invokes functions; whether anything was."""
+    if kind == _TOPIC and isinstance(inline := properties.get("Subscription"), list):
+        kept = [one for one in inline if not isinstance(one, dict) or one.get("Protocol") != "lambda"]
+        properties["Subscription"] = kept
+        return len(kept) < len(inline)
     notifications = properties.get("NotificationConfiguration") if kind == "AWS::S3::Bucket" else None
-    notifies = isinstance(notifications, dict) and notifications.pop("LambdaConfigurations", None)
-    if notifies or kind == "AWS::Events::Rule" or _is_subscription(resource):
-        return [f"{name} ({kind}) invokes no function here: only DynamoDB streams do"]
-    return []
+    return isinstance(notifications, dict) and notifications.pop("LambdaConfigurations", None) is not None
 
 
-def _is_subscription(resource: dict[str, Any]) -> bool:
-    properties = resource.get("Properties") or {}
-    return resource["Type"] == "AWS::SNS::Subscription" and properties.get("Protocol") == "lambda"
+def _make_a_table(resource: dict[str, Any]) -> None:
+    properties = resource["Properties"]
+    kept = {name: properties[name] for name in _OF_A_TABLE if name in properties}
+    if indexes := properties.get("GlobalSecondaryIndexes"):
+        names = ("IndexName", "KeySchema", "Projection")
+        kept["GlobalSecondaryIndexes"] = [{name: index[name] for name in names if name in index} for index in indexes]
+    resource["Type"], resource["Properties"] = _TABLE, {**kept, "BillingMode": "PAY_PER_REQUEST"}
 
 
-def _without_attributes(value: Json, replaced: set[str]) -> Json:
-    """A stand-in has no attributes: they become text that says so."""
+def _role() -> dict[str, Any]:
+    statement = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    return {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": policy}}
+
+
+def _attributes(
+    kinds: Mapping[str, str], resources: Mapping[str, dict[str, Any]], there: Mapping[str, type]
+) -> Attribute:
+    """What stands for an attribute that moto does not know: a reference, the value, or text that says so."""
+
+    def attribute(name: str, attribute: str) -> Json:
+        kind = kinds.get(name)
+        if kind is None or _knows(there.get(name), attribute):
+            return None
+        if (kind, attribute) in _REFERENCES:
+            return {"Ref": name}
+        if (kind, attribute) == (_PARAMETER, "Value"):
+            return resources[name]["Properties"].get("Value")
+        return f"{STAND_IN}{name}-{attribute}"
+
+    return attribute
+
+
+def _knows(model: Any, attribute: str) -> bool:
+    return hasattr(model, "get_cfn_attribute") and bool(model.has_cfn_attr(attribute))
+
+
+def _with_attributes(value: Json, attribute: Attribute) -> Json:
+    """The value with each attribute that is to be replaced replaced, and the others in the form that moto reads."""
     if isinstance(value, list):
-        return [_without_attributes(entry, replaced) for entry in value]
+        return [_with_attributes(entry, attribute) for entry in value]
     if not isinstance(value, dict):
         return value
     if set(value) == {"Fn::GetAtt"}:
         path = value["Fn::GetAtt"]
-        name, _, attribute = path.partition(".") if isinstance(path, str) else (path[0], "", path[1])
-        return f"stand-in-{name}-{attribute}" if name in replaced else value
-    if set(value) == {"Fn::Sub"} and replaced:
-        pattern = re.compile(r"\$\{(" + "|".join(map(re.escape, replaced)) + r")\.([^}]+)\}")
-        text = value["Fn::Sub"]
-        if isinstance(text, str):
-            return {"Fn::Sub": pattern.sub(r"stand-in-\1-\2", text)}
-        return {"Fn::Sub": [pattern.sub(r"stand-in-\1-\2", text[0]), *text[1:]]}
-    return {key: _without_attributes(entry, replaced) for key, entry in value.items()}
+        name, *rest = path.split(".", 1) if isinstance(path, str) else path
+        spelled = ".".join(map(str, rest))
+        found = attribute(str(name), spelled)
+        return {"Fn::GetAtt": [name, spelled]} if found is None else found
+    if set(value) == {"Fn::Sub"}:
+        return {"Fn::Sub": _substituted(value["Fn::Sub"], attribute)}
+    return {key: _with_attributes(entry, attribute) for key, entry in value.items()}
+
+
+def _substituted(value: Json, attribute: Attribute) -> Json:
+    if isinstance(value, list):
+        return [_substituted(value[0], attribute), *(_with_attributes(entry, attribute) for entry in value[1:])]
+    if not isinstance(value, str):
+        return value
+
+    def spelled(found: re.Match[str]) -> str:
+        replacement = attribute(found[1], found[2])
+        if replacement is None:
+            return found[0]
+        return (
+            f"${{{replacement['Ref']}}}" if isinstance(replacement, dict) and "Ref" in replacement else str(replacement)
+        )
+
+    return re.sub(r"\$\{([A-Za-z0-9]+)\.([^}]+)\}", spelled, value)
+
+
+def _forget_destinations(mappings: dict[str, dict[str, Any]], replaced: Replaced) -> None:
+    """A destination that is not there takes no messages."""
+    for name, mapping in mappings.items():
+        properties = mapping.get("Properties") or {}
+        if STAND_IN in str(properties.get("DestinationConfig", "")):
+            del properties["DestinationConfig"]
+            replaced.notes.append(f"{name}: its on-failure destination is not emulated: what is given up is lost")

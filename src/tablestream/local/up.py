@@ -116,10 +116,10 @@ def _wait(stop: Event, watcher: Watcher | None) -> None:
 
 def _hints(told: About, watcher: Watcher | None) -> list[Hint]:
     """What to type in another terminal: for a stack that nobody knows, how to write to its tables."""
-    writes = {one.table: Hint(put_item(one), "writes an item") for one in told.deliveries if one.example}
+    writes = {one.table: Hint(put_item(one), f"write to {one.table}") for one in told.deliveries if one.example}
     return [
         *(watcher.hints if watcher is not None else writes.values()),
-        Hint(command("status"), "names, addresses, variables for any AWS SDK"),
+        Hint(command("status"), "see names, addresses, variables for any AWS SDK"),
         Hint(command("fault", "--help"), "practise an outage"),
     ]
 
