@@ -7,14 +7,14 @@ from contextlib import nullcontext
 from typing import Any, cast
 from unittest.mock import MagicMock
 
-from tablestream.local.delivery.events import Advanced, Split
+from tablestream.local.delivery.protocol import Advanced, Split
 from tablestream.local.faults import Faults
 from tablestream.local.scenario import Scenario
-from tablestream.local.trigger.observations import Step
+from tablestream.local.trigger.observations import DeliveryStep
 from tablestream.local.watch import Watch
 
-PARTIAL = Step("mapping", "shard", Advanced(lane=0, invoke_id=1, done=1, left=4, resume_at="2", at=0.0))
-HALVED = Step("mapping", "shard", Split(lane=0, invoke_id=2, first_half=2, second_half=2, reason="", at=0.0))
+PARTIAL = DeliveryStep("mapping", "shard", Advanced(slot=0, invoke_id=1, done=1, left=4, resume_at="2", at=0.0))
+HALVED = DeliveryStep("mapping", "shard", Split(slot=0, invoke_id=2, first_half=2, second_half=2, reason="", at=0.0))
 
 
 def test_the_outage_lasts_until_the_journal_has_something_to_remember() -> None:
