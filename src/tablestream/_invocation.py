@@ -31,6 +31,8 @@ _LEAST_SECONDS = 0.5
 
 _JOURNAL_SHARE = 0.25
 """The part of the margin that is kept for the answer alone: the journal must be written before."""
+_LEFT_BY_THE_JOURNAL = 0.5
+"""The share of the time that reading the journal must leave: one that hangs delays only what needs it."""
 _SEVERAL = 2
 
 REPORT_MARKER = "tablestream"
@@ -82,7 +84,7 @@ class Invocations:
         tasks = batch.tasks
         run = self._run.until(Deadline.of(context, margin))
         self._drop_notifications(batch.sent_by_hand)
-        self._recall(tasks, run)
+        self._recall(tasks, run.until(run.deadline.less(_LEFT_BY_THE_JOURNAL)))
         self._waves.run(batch.heads, batch.queues, run)
         unsettled = [task for task in tasks if task.state is not RecordState.APPLIED]
         failed = [task for task in unsettled if task.state is not RecordState.POISONED]

@@ -40,20 +40,20 @@ class Waves:
         wave, lanes, position = heads, queues, 0
         late: set[int] = set()  # sinks that have used up the time they were given: the others need what is left
         while wave and not run.deadline.expired:
-            self._run_wave(wave, run, late)
             position += 1
+            self._run_wave(wave, run, late, last=all(len(lane) <= position for lane in lanes))
             lanes = [
                 lane for lane in lanes if len(lane) > position and lane[position - 1].state is not RecordState.FAILED
             ]
             wave = [lane[position] for lane in lanes]
 
-    def _run_wave(self, wave: Sequence[Task], run: Run, late: set[int]) -> None:
+    def _run_wave(self, wave: Sequence[Task], run: Run, late: set[int], *, last: bool) -> None:
         for index in range(len(self._sinks)):
             waiting = [task for task in wave if task.done < len(task.sinks)]
             turn = self._next_turn(index, waiting)
             while turn:
                 others = [task for task in waiting if task.sinks[-1] != index]
-                self._run_sink(index, turn, run, late, alone=not others)
+                self._run_sink(index, turn, run, late, alone=last and not others)
                 turn = self._next_turn(index, waiting)
         poisoned: list[Task] = []
         for task in wave:
@@ -79,8 +79,8 @@ class Waves:
     def _run_sink(self, index: int, turn: Sequence[Task], run: Run, late: set[int], *, alone: bool) -> None:
         """Have a sink carry out the next effect of each task.
 
-        While other sinks are needed too, the sink gets a part of the time only, so that one that hangs delays what
-        needs it and nothing else; and when that is used up, no more of it in this invocation.
+        While other sinks are needed too, or another wave comes, the sink gets a part of the time only, so that one that
+        hangs delays what needs it and nothing else; and when that is used up, no more of it in this invocation.
         """
         sink = self._sinks[index]
         if index in late and not alone:

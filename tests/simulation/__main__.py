@@ -37,6 +37,8 @@ def main(arguments: Sequence[str]) -> int:
     regimes = [REGIMES[name] for name in options.regime or REGIMES]
     if options.seed is not None:
         return max(_look_into(regime, options.seed) for regime in regimes)
+    if options.seek is not None:
+        return max(_seek(regime, options.seek) for regime in regimes)
     begun = time.monotonic()
     print(_head())
     failed: list[tuple[Regime, int]] = []
@@ -66,6 +68,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="look into one schedule of our worker")
+    parser.add_argument("--seek", type=int, help="look among so many for one that is broken")
     parser.add_argument("--regime", action="append", choices=list(REGIMES), help="one or more regimes (default all)")
     parser.add_argument("--ours", action="store_true", help="without the baselines")
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1), help="side by side (default 2)")
@@ -102,6 +105,15 @@ def _look_into(regime: Regime, seed: int) -> int:
     print(f"again: make simulate SEED={seed} REGIME={regime.name}\nthe shortest schedule that still fails:")
     print(describe(shrink(Ours(), regime, seed), regime))
     return 1
+
+
+def _seek(regime: Regime, seeds: int) -> int:
+    for seed in range(seeds):
+        wrong = run(Ours(), regime, seed).figures.broken(retries=regime.retries)
+        if wrong:
+            print(f"seed {seed} of regime {regime.name}: {', '.join(wrong)}")
+            return 1
+    return 0
 
 
 def _head() -> str:

@@ -19,6 +19,7 @@ from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 
 from tablestream.local.delivery.mapping import Destination, DestinationKind, MappingSettings, RetryDelay
 from tests.simulation.aws import IDEMPOTENCY
+from tests.simulation.boto import plain
 from tests.simulation.candidates import Log, client
 from tests.simulation.invocation import Handler
 from tests.simulation.network import Network
@@ -114,7 +115,9 @@ class Powertools:
 
 
 def _store(network: Network) -> DynamoDBPersistenceLayer:
-    return DynamoDBPersistenceLayer(table_name=IDEMPOTENCY, boto3_client=client(network, "dynamodb", 10))
+    return DynamoDBPersistenceLayer(
+        table_name=IDEMPOTENCY, boto3_client=client(network, "dynamodb", plain("dynamodb", 10))
+    )
 
 
 def _idempotent(process: ProcessRecord, store: DynamoDBPersistenceLayer, context: Any) -> Callable[..., Any]:

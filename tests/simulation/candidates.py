@@ -13,16 +13,13 @@ from typing import Any, Protocol
 from samtranslator.yaml_helper import yaml_parse
 
 from shop.assembly import Clients, assemble
-from shop.config import Config
 from tablestream.local.delivery.mapping import Destination, DestinationKind, MappingSettings
-from tests.simulation.aws import BUCKET, INVENTORY, JOURNAL, TOPIC
+from tests.simulation.aws import BUCKET
+from tests.simulation.boto import CONCURRENCY, CONFIG, Boto, ours
 from tests.simulation.invocation import Handler
 from tests.simulation.network import Client, Network
 from tests.simulation.seams import SimulatedClock, SimulatedParallel
-from tests.simulation.stream import TABLE
 
-MARGIN_SECONDS = 3.0
-CONCURRENCY = 8
 S3 = Destination(DestinationKind.S3, f"arn:aws:s3:::{BUCKET}")
 
 
@@ -98,15 +95,10 @@ class Ours:
 
     def handler(self, network: Network, log: Log) -> Handler:
         del log
-        clients = Clients(
-            inventory=client(network, "dynamodb", 1),
-            journal=client(network, "dynamodb", 2),
-            topic=client(network, "topic", 1),
-            failures=client(network, "bucket", 2),
-        )
-        config = Config(TABLE, INVENTORY, JOURNAL, TOPIC, BUCKET, 14, MARGIN_SECONDS, CONCURRENCY)
+        made = {name: client(network, name, boto) for name, boto in ours().items()}
+        clients = Clients(made["dynamodb"], made["dynamodb"], made["topic"], made["bucket"])
         clock, parallel = SimulatedClock(network.scheduler), SimulatedParallel(network.scheduler, CONCURRENCY)
-        worker: Callable[[dict[str, Any], Any], Any] = assemble(config, clients, clock=clock, parallel=parallel)
+        worker: Callable[[dict[str, Any], Any], Any] = assemble(CONFIG, clients, clock=clock, parallel=parallel)
         return worker
 
     def around(self, clock: SimulatedClock) -> AbstractContextManager[object]:
@@ -114,6 +106,6 @@ class Ours:
         return nullcontext()
 
 
-def client(network: Network, service: str, attempts: int) -> Any:
+def client(network: Network, service: str, boto: Boto) -> Any:
     """Return a client of one of the services; Any, as it stands in for boto3's generated ones."""
-    return Client(network, getattr(network.aws, service), attempts)
+    return Client(network, getattr(network.aws, service), boto)

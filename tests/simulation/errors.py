@@ -7,6 +7,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
+_ENDPOINT = "https://aws.test/"
+
 
 def client_error(code: str, operation: str, message: str = "", status: int = 400, **extra: object) -> ClientError:
     """An error answer of a service."""
@@ -31,11 +33,15 @@ def cancelled(reasons: Sequence[dict[str, Any]]) -> ClientError:
     )
 
 
+def timed_out() -> Exception:
+    """What a client raises when it has waited for an answer for as long as it waits."""
+    return ReadTimeoutError(endpoint_url=_ENDPOINT)
+
+
 def no_answer(kind: int) -> Exception:
     """What a caller sees who does not learn whether the request took effect."""
-    endpoint = "https://aws.test/"
     if kind == 0:
-        return ReadTimeoutError(endpoint_url=endpoint)
+        return timed_out()
     if kind == 1:
-        return ConnectionClosedError(endpoint_url=endpoint)
+        return ConnectionClosedError(endpoint_url=_ENDPOINT)
     return client_error("InternalServerError", "Any", status=500)

@@ -21,6 +21,7 @@ class Fault(StrEnum):
     CONFLICT = "transaction conflict"
     NO_ANSWER = "ambiguous: no answer"
     PARTIAL = "a part of the call fails"
+    UNREADABLE = "somebody else answers: a page, plain text, nothing, a part"
     HANG = "hangs until the function's timeout"
     NOT_STARTED = "invocation throttled"
     LOST_ANSWER = "the invocation's answer is lost"
@@ -29,13 +30,24 @@ class Fault(StrEnum):
     OUT_OF_MEMORY = "out of memory"
 
 
-ANYWHERE = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.THROTTLE, Fault.NO_ANSWER, Fault.NO_ANSWER, Fault.HANG)
+ANYWHERE = (
+    Fault.CRASH_BEFORE,
+    Fault.CRASH_AFTER,
+    Fault.THROTTLE,
+    Fault.NO_ANSWER,
+    Fault.NO_ANSWER,
+    Fault.UNREADABLE,
+    Fault.UNREADABLE,
+    Fault.HANG,
+)
 OF_OPERATION: Mapping[str, tuple[Fault, ...]] = {
     "TransactWriteItems": (*ANYWHERE, Fault.CONFLICT, Fault.CONFLICT),
     "BatchGetItem": (*ANYWHERE, Fault.PARTIAL, Fault.PARTIAL),
     "BatchWriteItem": (*ANYWHERE, Fault.PARTIAL, Fault.PARTIAL),
     "PublishBatch": (*ANYWHERE, Fault.PARTIAL, Fault.PARTIAL),
 }
+ON_ITS_WAY = "the topic got the request seconds later"
+"""A reason why a notification may come after a later one: nobody can call back a request that is on its way."""
 OF_INVOCATION = (Fault.NOT_STARTED, Fault.LOST_ANSWER, Fault.TWICE, Fault.LATE_TWICE, Fault.OUT_OF_MEMORY)
 
 

@@ -30,6 +30,8 @@ class Figures:
     """Good records in the bucket or the queue."""
     poison_missing: int = 0
     """Bad records that are not stored with their payload."""
+    delayed: int = 0
+    """Effects that an invocation owed, as all that they need worked, and that had not taken place by its end."""
     overruns: int = 0
     blocked: float = 0.0
     """The longest time that a shard stood still, in seconds."""
@@ -51,6 +53,7 @@ class Figures:
             "unexplained",
             "wrong",
             "poison_missing",
+            "delayed",
             "overruns",
         ]
         if retries:

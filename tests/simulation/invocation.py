@@ -31,6 +31,7 @@ class Invocation:
         self.margin = margin
         self._timeout = timeout
         self._ends = float("inf")
+        self.began = float("inf")
         self._on_end: Callable[[InvocationOutcome], None] | None = None
         self.dead = False
         self.hangs = False
@@ -48,8 +49,9 @@ class Invocation:
     ) -> None:
         """Begin after some seconds; `memory_lasts` is how long until it runs out of memory, if it does."""
         self._on_end = on_end
-        self._ends = self._scheduler.now + after + self._timeout
-        self._scheduler.spawn(self._run, self, self._scheduler.now + after)
+        self.began = self._scheduler.now + after
+        self._ends = self.began + self._timeout
+        self._scheduler.spawn(self._run, self, self.began)
         self._scheduler.at(self._ends, self._time_out)
         if memory_lasts is not None:
             at = self._scheduler.now + after + memory_lasts

@@ -1,83 +1,17 @@
-"""What a schedule came to, told from the stream, the tables, the topic and the bucket; not from the worker's own words.
-
-The rules here are written from the specification, not with the shop's code.
-"""
+"""Tells what a schedule came to from the stream, the tables, the topic and the bucket; not from the worker's words."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any
 
 from tests.simulation.aws import Aws
 from tests.simulation.candidates import Log
+from tests.simulation.faults import ON_ITS_WAY
 from tests.simulation.figures import Figures
-
-Record = Mapping[str, Any]
-Image = Mapping[str, Any]
-
-_STATUSES = frozenset({"pending", "confirmed", "rejected", "shipped", "delivered", "cancelled"})
-_SETTLED = frozenset({"shipped", "delivered", "rejected"})
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a record has to lead to."""
-
-    record: Record
-    event_id: str
-    number: int
-    order: tuple[str, str]
-    poison: bool = False
-    reserve: bool = False
-    release: bool = False
-    notification: str = ""
-
-
-def wanted_of(records: Sequence[Record]) -> Iterator[Wanted]:
-    """Say for each record that concerns an order what it has to lead to."""
-    for record in records:
-        stream, kind = record["dynamodb"], record["eventName"]
-        new, old = stream.get("NewImage"), stream.get("OldImage")
-        image = old if kind == "REMOVE" else new
-        key = (stream["Keys"]["pk"]["S"], stream["Keys"]["sk"]["S"])
-        if not key[1].startswith("ORDER#"):
-            continue
-        base = (record, record["eventID"], int(stream["SequenceNumber"]), key)
-        if "entityType" not in image:
-            yield Wanted(*base, poison=True)
-        elif kind == "REMOVE" and image["status"]["S"] in _SETTLED:
-            continue
-        elif kind != "MODIFY" or old["status"] != new["status"]:
-            yield _wanted(base, kind, image)
-
-
-def _wanted(base: tuple[Record, str, int, tuple[str, str]], kind: str, image: Image) -> Wanted:
-    status = image["status"]["S"]
-    if not _sound(image):
-        return Wanted(*base, poison=True)
-    if kind == "INSERT":
-        return Wanted(*base, reserve=status == "pending", notification="order.received")
-    if kind == "MODIFY":
-        return Wanted(*base, release=status == "cancelled", notification=f"order.{status}")
-    removed = "order.expired" if "userIdentity" in base[0] else "order.removed"
-    return Wanted(*base, release=True, notification=removed)
-
-
-def _sound(image: Image) -> bool:
-    lines = image.get("items", {}).get("L")
-    if image["status"]["S"] not in _STATUSES or not lines:
-        return False
-    products = set()
-    for line in lines:
-        product, quantity = line["M"].get("productId"), line["M"].get("quantity", {}).get("N", "0")
-        if product is None or Decimal(quantity) < 1 or Decimal(quantity) % 1:
-            return False
-        products.add(product["S"])
-    return len(products) <= 98
+from tests.simulation.owed import owed
+from tests.simulation.wanted import Image, Record, Wanted, change_of, is_sound, wanted_of
 
 
 def lines_of(image: Image) -> Counter[str]:
@@ -133,6 +67,10 @@ class Judge:
         if self._has_ledger:
             self.judge_books(figures)
 
+    def overdue(self, records: Sequence[Record], broken: set[str]) -> int:
+        """Count the effects that have not taken place by the end of an invocation, though what they need works."""
+        return sum(name in self._unapplied(wanted) for wanted, name in owed(records, broken))
+
     def _unapplied(self, wanted: Wanted) -> Iterator[str]:
         """Yield the effects of a record that have not taken place."""
         if wanted.notification and wanted.event_id not in {message.event_id for message in self._aws.topic.published}:
@@ -141,6 +79,8 @@ class Judge:
             names = [name for name in ("reserve", "release") if getattr(wanted, name)]
             yield from (name for name in names if (wanted.event_id, name) not in self._log.applied)
             return
+        if wanted.poison and wanted.event_id not in stored(self._aws):
+            yield "poison"
         entry = self._aws.ledger().get(wanted.order)
         if wanted.reserve and entry is None:
             yield "reserve"
@@ -162,8 +102,8 @@ class Judge:
                 figures.unexplained += not any(since <= message.at for since in causes)
             else:
                 seen.add(message.event_id)
-                late = cause.number < latest.get(cause.order, -1)
-                figures.disordered += late and not message.body.get("late")
+                may_be = message.body.get("late") or ON_ITS_WAY in explained.get(cause.event_id, ())
+                figures.disordered += cause.number < latest.get(cause.order, -1) and not may_be
                 latest[cause.order] = max(cause.number, latest.get(cause.order, -1))
 
     def _judge_stock(self, figures: Figures) -> None:
@@ -179,11 +119,12 @@ class Judge:
         placed: dict[tuple[str, str], Counter[str]] = {}
         reserved: dict[tuple[str, str], Counter[str]] = {}
         for record, order in self._orders():
-            new = record["dynamodb"].get("NewImage")
-            if record["eventName"] == "INSERT" and _sound(new):
-                placed[order] = lines_of(new)
+            kind, image = change_of(record)
+            if kind == "INSERT" and is_sound(image):
+                placed[order] = lines_of(image)
             elif record["eventName"] == "MODIFY":
-                change = (record["dynamodb"]["OldImage"]["status"]["S"], new["status"]["S"])
+                images = record["dynamodb"]
+                change = (images["OldImage"]["status"]["S"], images["NewImage"]["status"]["S"])
                 if change == ("pending", "confirmed"):
                     reserved[order] = placed[order]
         return reserved

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from tests.simulation.aws import Aws
-from tests.simulation.errors import cancelled, client_error, no_answer
-from tests.simulation.faults import ANYWHERE, OF_OPERATION, Fault, Plan
+from tests.simulation.boto import Boto
+from tests.simulation.errors import cancelled, client_error, no_answer, timed_out
+from tests.simulation.faults import ANYWHERE, OF_OPERATION, ON_ITS_WAY, Fault, Plan
 from tests.simulation.invocation import Invocation
 from tests.simulation.scheduler import Killed, Scheduler
 from tests.simulation.wire import PUBLISHING, event_ids, is_hot, journalled, refusal, retryable, service, split
@@ -24,8 +25,10 @@ Serve = Callable[..., dict[str, Any]]
 class Outage:
     """What does not work for a while: a service, or only a part of it.
 
-    `slow`: everything takes long. `entries`: the topic refuses the messages of every other order. `hot`: somebody else
-    keeps changing the stock of the first product. `twice`: every batch is invoked twice at once.
+    `inventory`, `journal`, `topic`, `s3`: answers 503. `inventory hangs` and so on: does not answer at all, and may
+    have done what it was asked. `slow`: everything takes long. `entries`: the topic refuses the messages of every other
+    order. `hot`: somebody else keeps changing the stock of the first product. `twice`: every batch is invoked twice at
+    once.
     """
 
     service: str
@@ -52,14 +55,15 @@ class Network:
         self.outages: list[Outage] = []
         self.calls = 0
 
-    def call(self, operation: str, serve: Serve, request: dict[str, Any], attempts: int) -> dict[str, Any]:
-        """Make a call as boto3 does, with so many attempts."""
+    def call(self, operation: str, serve: Serve, request: dict[str, Any], boto: Boto) -> dict[str, Any]:
+        """Make a call as boto3 does, with the attempts and the patience of a client."""
+        attempts = boto.attempts
         while True:
             attempts -= 1
             try:
-                answer = self._attempt(operation, serve, request)
+                answer = self._attempt(operation, serve, request, boto)
                 self._invocation().unjournalled.difference_update(journalled(request))
-            except (ClientError, BotoCoreError) as error:
+            except Exception as error:
                 if attempts <= 0 or not retryable(error):
                     self._invocation().unjournalled.update(journalled(request))
                     raise
@@ -67,11 +71,14 @@ class Network:
                 return answer
             self.scheduler.sleep(self.random.uniform(0, 0.05))
 
-    def _attempt(self, operation: str, serve: Serve, request: dict[str, Any]) -> dict[str, Any]:
+    def _attempt(self, operation: str, serve: Serve, request: dict[str, Any], boto: Boto) -> dict[str, Any]:
         invocation = self._invocation()
         self.calls += 1
         there, back = self._latency(), self._latency()
-        if self.is_on(service(operation, request)):
+        reached = service(operation, request)
+        if self.is_on(f"{reached} hangs"):
+            return self._hanging(operation, serve, request, boto)
+        if self.is_on(reached):
             self.scheduler.sleep(there + back)
             raise client_error("ServiceUnavailable", operation, status=503)
         if operation == "PublishBatch" and self.is_on("entries"):
@@ -84,7 +91,27 @@ class Network:
         if fault is None:
             return self._exchange(serve, request, there, back)
         invocation.faults.append(fault)
+        if fault is Fault.UNREADABLE:
+            return self._unreadable(operation, serve, request, boto)
         return self._faulty(fault, operation, serve, request, invocation)
+
+    def _hanging(self, operation: str, serve: Serve, request: dict[str, Any], boto: Boto) -> dict[str, Any]:
+        """The request is carried out or not; the client waits for the answer for as long as it waits."""
+        self._may_be_done(operation, serve, request)
+        self.scheduler.sleep(boto.read_timeout)
+        raise timed_out()
+
+    def _unreadable(self, operation: str, serve: Serve, request: dict[str, Any], boto: Boto) -> dict[str, Any]:
+        """Something on the way answers; the request has reached the service or not."""
+        self._may_be_done(operation, serve, request)
+        self.scheduler.sleep(self._latency() + self._latency())
+        return boto.unreadable(operation, request, self.random)
+
+    def _may_be_done(self, operation: str, serve: Serve, request: dict[str, Any]) -> None:
+        if operation in PUBLISHING:
+            self.explain(event_ids(operation, request), "no answer of the topic")
+        if self.random.random() < 0.5:
+            self._send(serve, request, self._latency())
 
     def _faulty(
         self, fault: Fault, operation: str, serve: Serve, request: dict[str, Any], invocation: Invocation
@@ -115,6 +142,8 @@ class Network:
         fate = self.random.random()
         if operation in PUBLISHING:
             self.explain(event_ids(operation, request), "no answer of the topic")
+        if fate < 0.2 and operation in PUBLISHING:
+            self.explain(event_ids(operation, request), ON_ITS_WAY)
         if fate < 0.8:
             self._send(serve, request, self._latency() + (self.random.uniform(0.5, 20) if fate < 0.2 else 0))
         self.scheduler.sleep(self.random.uniform(0.02, 1.5))
@@ -177,6 +206,10 @@ class Network:
         now = self.scheduler.now
         return any(o.service == outage and o.begins <= now < o.ends for o in self.outages)
 
+    def outages_between(self, begun: float, ended: float) -> set[str]:
+        """Return the outages that were on at any time between two."""
+        return {o.service for o in self.outages if o.begins <= ended and begun < o.ends}
+
     def _invocation(self) -> Invocation:
         task = self.scheduler.current
         if task is None or not isinstance(task.group, Invocation):
@@ -185,19 +218,19 @@ class Network:
 
 
 class Client:
-    """A boto3 client of one service, with its number of attempts."""
+    """A boto3 client of one service, which is in memory."""
 
-    def __init__(self, network: Network, service: Any, attempts: int) -> None:
+    def __init__(self, network: Network, service: Any, boto: Boto) -> None:
         self._network = network
         self._service = service
-        self._attempts = attempts
+        self._boto = boto
 
     def __getattr__(self, method: str) -> Callable[..., dict[str, Any]]:
         serve = getattr(self._service, method)
         operation = "".join(part.capitalize() for part in method.split("_"))
 
         def call(**request: Any) -> dict[str, Any]:
-            return self._network.call(operation, serve, request, self._attempts)
+            return self._network.call(operation, serve, request, self._boto)
 
         # Found on the instance from now on.
         self.__dict__[method] = call

@@ -17,6 +17,7 @@ from shop.stock import Release, Reserve
 from tablestream.change import Change, Kind
 from tablestream.sinks import Message
 from tests.simulation.aws import INVENTORY, TOPIC
+from tests.simulation.boto import plain
 from tests.simulation.candidates import Log, client
 from tests.simulation.network import Network
 from tests.simulation.stream import TABLE
@@ -27,8 +28,8 @@ class PlainEffects:
 
     def __init__(self, network: Network, log: Log) -> None:
         # boto3's defaults: ten attempts for DynamoDB, five elsewhere.
-        self._dynamodb = client(network, "dynamodb", 10)
-        self._sns = client(network, "topic", 5)
+        self._dynamodb = client(network, "dynamodb", plain("dynamodb", 10))
+        self._sns = client(network, "topic", plain("topic", 5))
         self._log = log
 
     def process(self, record: Mapping[str, Any]) -> None:

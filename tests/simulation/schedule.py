@@ -13,11 +13,14 @@ from typing import Any
 
 from tablestream.local.delivery.protocol import Answered, InvocationOutcome
 from tests.simulation.aws import Aws
-from tests.simulation.candidates import MARGIN_SECONDS, Candidate, Log
+from tests.simulation.boto import MARGIN_SECONDS
+from tests.simulation.candidates import Candidate, Log
 from tests.simulation.faults import Fault, Plan, Regime
 from tests.simulation.figures import Figures
+from tests.simulation.invocation import Invocation
 from tests.simulation.judge import Judge
 from tests.simulation.network import Network, Outage
+from tests.simulation.owed import broken_services
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.script import Script, Shop, draw
 from tests.simulation.seams import SimulatedClock
@@ -97,7 +100,10 @@ class World:
             margin=MARGIN_SECONDS,
             doubled=partial(self.network.is_on, "twice"),
             explain=self._explain,
+            ended=self._ended,
         )
+        self.judge = Judge(self.aws, self.stream.records, self.script.stock, self.log, has_ledger=candidate.has_ledger)
+        self.delayed = 0
 
     def run(self) -> Outcomes:
         """Let the script happen, then redrive what was set aside, and judge."""
@@ -110,14 +116,12 @@ class World:
         with _quiet_logs(), self.candidate.around(SimulatedClock(self.scheduler)):
             try:
                 self.scheduler.run()
-                judge = Judge(
-                    self.aws, self.stream.records, self.script.stock, self.log, has_ledger=self.candidate.has_ledger
-                )
-                judge.before_redrive(figures)
+                self.judge.before_redrive(figures)
                 self._redrive()
             finally:
                 self.scheduler.close()
-        judge.after_redrive(figures, self.explained)
+        self.judge.after_redrive(figures, self.explained)
+        figures.delayed = self.delayed
         figures.overruns = self.trigger.overruns
         figures.blocked = self.trigger.blocked
         figures.stood.append(self.trigger.blocked)
@@ -186,6 +190,12 @@ class World:
     def _arrived(self, shard: int, record: dict[str, Any]) -> None:
         self.trigger.arrived(shard, record)
 
+    def _ended(self, invocation: Invocation) -> None:
+        """Look at what an invocation has done that met nothing but outages of services."""
+        broken = broken_services(self.network.outages_between(invocation.began, self.scheduler.now))
+        if self.candidate.has_ledger and broken is not None and not invocation.dead and not invocation.faults:
+            self.delayed += self.judge.overdue(invocation.records, broken)
+
     def _explain(self, event_ids: Iterable[str], reason: str) -> None:
         for event_id in event_ids:
             self.explained.setdefault(event_id, {}).setdefault(reason, self.scheduler.now)
@@ -198,9 +208,16 @@ def _shifted(outage: Outage) -> Outage:
 def _spared(script: Script) -> Script:
     """Spare the candidates that give back what the image says: only a ledger knows what an edited order holds.
 
-    Likewise it knows that for an order which was written as confirmed nothing was taken by the worker.
+    Likewise it knows that for an order which was written as confirmed nothing was taken by the worker, and what one
+    holds that became a draft, or pending again.
     """
-    plain = {"edit items": "edit", "place confirmed": "place"}
+    plain = {
+        "edit items": "edit",
+        "place confirmed": "place",
+        "place draft": "place",
+        "draft": "edit",
+        "reopen": "edit",
+    }
     return replace(script, writes=tuple(replace(w, kind=plain.get(w.kind, w.kind)) for w in script.writes))
 
 

@@ -46,7 +46,8 @@ FLAWS: Mapping[str, Mapping[str, Any]] = {
     "no entity type": {"entityType": None},
     "too many products": {"items": [{"productId": f"x{n}", "quantity": 1} for n in range(99)]},
 }
-_LATER = ("cancel", "cancel", "ship", "deliver", "remove", "expire", "edit", "edit items", "touch", "spoil")
+_LATER = ("cancel", "cancel", "ship", "deliver", "remove", "expire", "edit", "edit items", "touch", "draft")
+_LATER_AND_BAD = (*_LATER, "spoil", "reopen")
 
 
 def draw(rng: random.Random, *, poison: bool, rate: float) -> Script:
@@ -55,14 +56,14 @@ def draw(rng: random.Random, *, poison: bool, rate: float) -> Script:
     scarce = rng.random() < 0.5
     # Bursts, whose records come in one batch, and trickles.
     length = rng.choice((0.05, 0.3, 3.0, 10.0))
-    orders = rng.randint(1, 10)
+    orders = rng.randint(1, 10) if rng.random() < 0.9 else rng.randint(11, 30)
     writes: list[Write] = []
     for order in range(orders):
         begun = rng.uniform(0, length)
         writes.append(_place(rng, order, begun, products, poison=poison))
         for _ in range(rng.choice((0, 0, 1, 1, 2, 3))):
             begun += rng.choice((0.01, 0.01, 0.3, 2.0)) * rng.random()
-            kind = rng.choice(_LATER if poison else _LATER[:-1])
+            kind = rng.choice(_LATER_AND_BAD if poison else _LATER)
             writes.append(Write(begun, kind, order, _lines(rng, products), flaw=rng.choice(("status", "empty items"))))
         if rng.random() < 0.1:
             writes.append(Write(begun, "other", order))
@@ -73,7 +74,7 @@ def draw(rng: random.Random, *, poison: bool, rate: float) -> Script:
 
 def _place(rng: random.Random, order: int, at: float, products: int, *, poison: bool) -> Write:
     flaw = rng.choice(list(FLAWS)) if poison and rng.random() < 0.12 else ""
-    kind = "place confirmed" if rng.random() < 0.05 else "place"
+    kind = rng.choices(("place", "place confirmed", "place draft"), (90, 5, 5))[0]
     return Write(at, kind, order, _lines(rng, products), flaw)
 
 
@@ -83,15 +84,20 @@ def _lines(rng: random.Random, products: int) -> tuple[tuple[int, int], ...]:
     return tuple((product, rng.randint(1, 3)) for product in chosen)
 
 
+_OUTAGES = (
+    *("s3", "journal", "topic", "inventory"),
+    *("s3 hangs", "journal hangs", "topic hangs", "inventory hangs", "inventory hangs"),
+    *("slow", "entries", "entries", "hot", "hot", "twice"),
+)
+
+
 def _outages(rng: random.Random, rate: float, length: float) -> tuple[Outage, ...]:
     if rng.random() > min(0.5, rate * 20):
         return ()
     found = []
     for _ in range(rng.choice((1, 1, 2))):
         begins = rng.uniform(0, rng.choice((0.1, length, 5.0)))
-        service = rng.choice(
-            ("s3", "journal", "topic", "dynamodb", "slow", "entries", "entries", "hot", "hot", "twice")
-        )
+        service = rng.choice(_OUTAGES)
         found.append(Outage(service, begins, begins + rng.choice((2.0, 15.0, 60.0))))
     return tuple(found)
 
@@ -108,31 +114,46 @@ class Shop:
         old = self._table.items.get(key)
         if write.kind == "other":
             self._table.store(("USER#1", f"PROFILE#{write.order}"), image(_profile(write.order)))
-        elif write.kind in {"place", "place confirmed"}:
+        elif write.kind in _PLACED:
             if old is None:
                 self._table.store(key, _new_order(key, write))
         elif old is not None:
             self._change(key, old, write)
 
     def _change(self, key: tuple[str, str], old: Item, write: Write) -> None:
-        status = old["status"]["S"]
         if write.kind in {"remove", "expire"}:
             self._stream.expiring = write.kind == "expire"
             self._table.store(key, None)
             self._stream.expiring = False
         elif write.kind == "touch":
             self._table.store(key, dict(old))
-        elif write.kind == "edit":
-            self._table.store(key, _next_version(old, note="please ring twice"))
-        elif write.kind == "edit items":
-            self._table.store(key, _next_version(old, items=_items(write.lines)))
-        elif write.kind == "spoil":
-            # The status changes, so that the handlers look at it.
-            self._table.store(key, _next_version(old, **{"status": "cancelled", **FLAWS[write.flaw]}))
-        elif status in _FROM[write.kind]:
-            self._table.store(key, _next_version(old, status=_TO[write.kind]))
+        elif old.get("entityType") == {"S": _DRAFT}:
+            # A draft becomes an order, and none again that was one: an order is decided once.
+            if "first" in old:
+                self._table.store(key, _next_version(old, entityType="Order", first=None))
+        elif write.kind in _FROM:
+            if old["status"]["S"] in _FROM[write.kind]:
+                self._table.store(key, _next_version(old, status=_TO[write.kind]))
+        else:
+            self._table.store(key, _next_version(old, **_change_of(write)))
 
 
+def _change_of(write: Write) -> Mapping[str, Any]:
+    if write.kind == "spoil":
+        # The status changes, so that the handlers look at it.
+        return {"status": "cancelled", **FLAWS[write.flaw]}
+    changes: Mapping[str, Mapping[str, Any]] = {
+        "edit": {"note": "please ring twice"},
+        "edit items": {"items": _items(write.lines)},
+        "draft": {"entityType": _DRAFT},
+        "reopen": {"status": "pending"},
+    }
+    return changes[write.kind]
+
+
+_PLACED = {"place": "pending", "place confirmed": "confirmed", "place draft": "pending"}
+"""The status of what is placed."""
+_DRAFT = "Draft"
 _FROM = {"cancel": ("pending", "confirmed"), "ship": ("confirmed",), "deliver": ("shipped",)}
 _TO = {"cancel": "cancelled", "ship": "shipped", "deliver": "delivered"}
 
@@ -148,17 +169,21 @@ def _new_order(key: tuple[str, str], write: Write) -> Item:
         "entityType": "Order",
         "orderId": str(write.order),
         "customerId": key[0].removeprefix("USER#"),
-        "status": "pending" if write.kind == "place" else "confirmed",
+        "status": _PLACED[write.kind],
         "items": _items(write.lines),
         "total": 10,
         "version": 1,
     }
-    order |= FLAWS.get(write.flaw, {})
+    order |= {"entityType": _DRAFT, "first": True} if write.kind == "place draft" else FLAWS.get(write.flaw, {})
     return image({name: value for name, value in order.items() if value is not None})
 
 
 def _next_version(old: Item, **changes: object) -> Item:
-    return {**old, **image({"version": int(old["version"]["N"]) + 1, **changes})}
+    """Return the item with the next version and with other attributes, without those that are None."""
+    gone = {name for name, value in changes.items() if value is None}
+    changed = {name: value for name, value in changes.items() if value is not None}
+    kept = {name: value for name, value in old.items() if name not in gone}
+    return {**kept, **image({"version": int(old["version"]["N"]) + 1, **changed})}
 
 
 def _profile(number: int) -> dict[str, Any]:

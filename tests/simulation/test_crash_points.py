@@ -1,4 +1,4 @@
-"""Every point at which an invocation can break off, for twenty canonical batches, one after the other."""
+"""Every point at which an invocation or an answer can break off, for twenty-two canonical batches, one by one."""
 
 from __future__ import annotations
 
@@ -43,22 +43,24 @@ CANONICAL: Mapping[str, Script] = {
     "a bad record between good ones": Script((place(0), place(1, flaw="no items"), place(2)), (5,)),
     "only bad records": Script(tuple(place(n, flaw=flaw) for n, flaw in enumerate(list(FLAWS)[:4])), (5,)),
     "spoilt, while stock is held": Script((place(0), later("spoil", 0, flaw="empty items"), later("remove", 0)), (5,)),
+    "an order that becomes a draft": Script((place(0), later("draft", 0), later("remove", 0, 6.0)), (5,)),
+    "a draft that becomes an order": Script((Write(0.0, "place draft", 0, ONE), later("cancel", 0)), (5,)),
     "another entity": Script((place(0), Write(0.0, "other", 0)), (5,)),
     "stock comes back while another order wants it": Script(
         (place(0, TWO), later("cancel", 0), later("place", 1, 3.0, TWO)), (2,)
     ),
     "eleven orders, two calls of the topic": Script(tuple(place(n) for n in range(11)), (50,)),
 }
-BREAKS = frozenset({Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.LOST_ANSWER})
+BREAKS = frozenset({Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.UNREADABLE, Fault.LOST_ANSWER})
 SEED = 11
 
 
-def test_there_are_twenty() -> None:
-    assert len(CANONICAL) == 20
+def test_there_are_twenty_two() -> None:
+    assert len(CANONICAL) == 22
 
 
 @pytest.mark.parametrize("name", CANONICAL)
-def test_a_crash_at_any_point_loses_and_doubles_nothing(name: str) -> None:
+def test_a_crash_or_an_unreadable_answer_at_any_point_loses_and_doubles_nothing(name: str) -> None:
     script = CANONICAL[name]
     undisturbed = _run(script, {})
     for point, kinds in enumerate(undisturbed.world.plan.offered, start=1):

@@ -18,9 +18,10 @@ from shop.config import Config
 from tablestream.run import Sequential
 from tablestream.testing import FakeClock, FakeContext
 from tests.simulation.aws import BUCKET, INVENTORY, JOURNAL, TOPIC, Aws
-from tests.simulation.judge import Wanted, lines_of, wanted_of
+from tests.simulation.judge import lines_of
 from tests.simulation.script import Shop, Write
 from tests.simulation.stream import TABLE, Stream
+from tests.simulation.wanted import Wanted, wanted_of
 
 Record = Mapping[str, Any]
 Order = tuple[str, str]

@@ -13,10 +13,11 @@ from tests.simulation.faults import REGIMES, Fault, Regime
 from tests.simulation.figures import Figures
 from tests.simulation.mutants import ROOT
 from tests.simulation.network import Outage
+from tests.simulation.planting import check
 from tests.simulation.schedule import World, run
 from tests.simulation.script import Script, Write
 from tests.simulation.shrink import describe, shrink, smaller
-from tests.simulation.slips import MUTANTS
+from tests.simulation.slips import MUTANTS, Mutant
 
 SHARE = 30
 CALM = Regime("calm", 0.0)
@@ -55,7 +56,7 @@ def test_given_its_own_faults_a_schedule_is_the_same_again() -> None:
 
 def test_invocations_of_one_batch_interleave() -> None:
     script = Script((Write(0.0, "place", 0, ((0, 1),)),), (10,), (Outage("twice", 0.0, 5.0),))
-    overlapping = [world for seed in range(20) if _runs_at_once(world := _watched(seed, script))]
+    overlapping = [world for seed in range(60) if _runs_at_once(world := _watched(seed, script))]
 
     assert overlapping
 
@@ -153,9 +154,14 @@ def test_what_is_needed_to_fail_is_found() -> None:
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.slip)
-def test_every_mutant_can_still_be_planted(mutant: Any) -> None:
-    for edit in mutant.edits:
-        assert (ROOT / edit.path).read_text(encoding="utf-8").count(edit.old) == 1, edit.path
+def test_every_mutant_can_still_be_planted_and_what_notices_it_is_there(mutant: Mutant) -> None:
+    check(mutant.edits)
+    assert not mutant.test or _is_there(mutant.test)
+
+
+def _is_there(test: str) -> bool:
+    file, _, name = test.partition("::")
+    return f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
 
 
 def test_environments_restored_from_one_snapshot_send_different_tokens() -> None:

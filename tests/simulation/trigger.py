@@ -56,6 +56,7 @@ class Trigger:
         margin: float,
         doubled: Callable[[], bool],
         explain: Explain,
+        ended: Callable[[Invocation], None],
     ) -> None:
         self._scheduler = scheduler
         self._aws = aws
@@ -66,6 +67,7 @@ class Trigger:
         self._margin = margin
         self._doubled = doubled
         self._explain = explain
+        self._ended = ended
         self._shards = [Shard(ShardDelivery(settings, f"shard-{n}", STREAM_ARN)) for n in range(shards)]
         self.blocked = 0.0
         """The longest time that a shard with records did not move on, in seconds."""
@@ -146,6 +148,7 @@ class Trigger:
             if invocation.dead:
                 self._explain(invocation.event_ids, "crash")
             self._explain(invocation.unjournalled, "journal down")
+            self._ended(invocation)
             on_end(outcome)
 
         invocation.start(self._random.uniform(0.002, 0.02) if after is None else after, ended, memory_lasts)

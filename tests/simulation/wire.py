@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.simulation.aws import JOURNAL
 from tests.simulation.errors import cancelled, client_error
@@ -18,7 +18,11 @@ _RETRYABLE = frozenset({"ThrottlingException", "InternalServerError", "ServiceUn
 
 
 def retryable(error: Exception) -> bool:
-    return not isinstance(error, ClientError) or error.response["Error"]["Code"] in _RETRYABLE
+    if isinstance(error, ClientError):
+        return (
+            error.response["Error"]["Code"] in _RETRYABLE or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500
+        )
+    return isinstance(error, BotoCoreError)  # what the parser raises is not tried again
 
 
 def is_hot(action: dict[str, Any]) -> bool:
@@ -31,7 +35,7 @@ def service(operation: str, request: dict[str, Any]) -> str:
         return "topic"
     if operation == "PutObject":
         return "s3"
-    return "journal" if JOURNAL in request.get("RequestItems", {}) else "dynamodb"
+    return "journal" if JOURNAL in request.get("RequestItems", {}) else "inventory"
 
 
 def journalled(request: dict[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -200,17 +201,17 @@ def test_a_timeout_that_leaves_no_time_is_a_mistake_in_the_configuration(timeout
 def test_where_no_margin_is_set_it_fits_small_timeouts(timeout: float, left: float) -> None:
     bench, seen = Bench(margin=None), list[float]()
 
-    class Watching(MemoryJournal):
-        def read(self, keys: Any, run: Any) -> Any:
+    class Watching(RecordingSink):
+        def apply(self, effects: Any, run: Any) -> Any:
             seen.append(run.deadline.remaining())
-            return super().read(keys, run)
+            return super().apply(effects, run)
 
-    bench.journal = Watching()
-    bench.run(made("a", "mail:1"), timeout=timeout)
+    bench.stock = Watching((Stock,), "stock", idempotent=True)
+    bench.run(made("a", "stock:1"), timeout=timeout)
     assert seen == pytest.approx([left])
 
 
-def test_sinks_and_dead_letters_get_the_same_deadline_and_the_journal_a_later_one() -> None:
+def test_sinks_and_dead_letters_get_one_deadline_reading_the_journal_an_earlier_and_writing_it_a_later_one() -> None:
     bench = Bench(margin=4.0)
     seen: dict[str, float] = {}
 
@@ -233,7 +234,7 @@ def test_sinks_and_dead_letters_get_the_same_deadline_and_the_journal_a_later_on
     bench.journal = bench.letters = Watching()
     bench.stock.answer = failing("1")
     bench.run(made("z"), made("a", "stock:1"), made("b", "mail:1"), made("c", "invalid:x"), timeout=10.0)
-    assert seen == pytest.approx({"read": 6.0, "store": 6.0, "record": 9.0})
+    assert seen == pytest.approx({"read": 3.0, "store": 6.0, "record": 9.0})
 
 
 # --- the journal -----------------------------------------------------------------------------------------------------
@@ -504,6 +505,37 @@ def test_what_needs_only_the_second_sink_is_done_while_the_first_hangs(timeout: 
     assert len(bench.stock.waves) == 1, "no time for it while others need what is left"
 
 
+def test_what_comes_in_a_later_wave_is_done_while_the_only_sink_of_the_first_hangs() -> None:
+    bench = Bench(margin=5.0)
+
+    class Hanging(RecordingSink):
+        def apply(self, effects: Any, run: Any) -> Any:
+            bench.clock.advance(run.deadline.remaining())
+            return [Transient(TimeoutError("no answer")) for _ in effects]
+
+    bench.stock = Hanging((Stock,), "stock", idempotent=True)
+    with pytest.raises(NoProgress):
+        bench.run(
+            made("a", "stock:a"), made("b", "invalid:x"), altered("b", "mail:b"), made("c"), altered("c", "mail:c")
+        )
+    assert (bench.sent, bench.letters.reasons) == (["b", "c"], ["x"])
+
+
+def test_what_needs_no_journal_is_done_while_the_journal_hangs() -> None:
+    bench = Bench(margin=5.0)
+
+    class Hanging(MemoryJournal):
+        def read(self, keys: Any, run: Any) -> Any:  # noqa: ARG002 -- the protocol's
+            bench.clock.advance(run.deadline.remaining())
+            return {}
+
+    bench.journal = Hanging()
+    with pytest.raises(NoProgress, match="JournalUnavailable"):
+        bench.run(made("a", "mail:a"), made("b", "stock:b"), made("c", "invalid:x"), made("d", "stock:d", "mail:d"))
+    assert (bench.did, bench.sent) == (["b", "d"], [])
+    assert bench.letters.reasons == ["x"]
+
+
 def test_a_sink_that_is_the_only_one_needed_gets_all_the_time() -> None:
     bench, left = Bench(margin=5.0), list[float]()
 
@@ -561,13 +593,16 @@ def test_two_functions_on_one_stream_with_one_journal_do_not_silence_each_other(
 
 def test_records_to_which_an_emulator_gave_one_event_id_do_not_silence_each_other() -> None:
     bench = Bench()
+    answers: Iterator[Answer] = iter([DONE, Transient(ConnectionError("no answer"))])
     bench.stock.answer = failing("b")
+    bench.mail.answer = lambda _: next(answers, DONE)
     whole = event(made("z"), made("b", "stock:b"), made("c", "mail:same"), made("d", "mail:same"))
     same = {"Records": [{**record, "eventID": "same"} for record in whole["Records"]]}
     bench.send(same)
-    assert bench.sent == ["same", "same"]
-    bench.send(same)
-    assert bench.sent == ["same", "same"]
+    assert bench.sent == ["same"]
+    for _ in range(2):
+        bench.send(same)
+        assert bench.sent == ["same", "same"], "the second one's too, and neither again"
 
 
 def test_two_bad_records_with_one_event_id_are_two_dead_letters() -> None:
