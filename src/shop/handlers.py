@@ -10,6 +10,7 @@ from shop.keys import ORDER_PREFIX
 from shop.orders import SETTLED, Order, OrderKey, OrderStatus, known_status, status_of
 from shop.stock import Release, Reserve
 from tablestream.change import Change
+from tablestream.dynamodb.items import item_bytes
 from tablestream.errors import InvalidRecord
 from tablestream.router import Router
 from tablestream.sinks import Message
@@ -63,6 +64,11 @@ def order_removed(change: Change) -> Effects:
     return [Release(OrderKey.of(change)), announcement]
 
 
+MAX_RECORD_BYTES = 512 * 1024
+"""More than a record of a new item can have: the item, of at most 400 KB, and its key once more."""
+
+
 def _item_bytes(change: Change) -> int:
+    """Return the size of a new item as the stream says it; where it does not, or nonsense, count."""
     size = change.record["dynamodb"].get("SizeBytes")
-    return size if type(size) is int and size > 0 else 0
+    return size if type(size) is int and 0 < size <= MAX_RECORD_BYTES else item_bytes(change.raw_image)

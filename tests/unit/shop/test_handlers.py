@@ -10,7 +10,10 @@ import pytest
 from shop.handlers import router
 from shop.orders import OrderKey, OrderLine, OrderStatus
 from shop.stock import Release, Reserve
+from shop.stock.decisions import Decider, Tables
 from tablestream.change import Change
+from tablestream.dynamodb.items import item_bytes
+from tablestream.dynamodb.packing import pack
 from tablestream.errors import InvalidRecord
 from tablestream.sinks import Message
 from tablestream.testing import Raw, expired, inserted, modified, removed
@@ -165,11 +168,20 @@ def test_an_unknown_status_is_poison() -> None:
         effects_of(modified(order_item(), order_item(status="lost")))
 
 
-@pytest.mark.parametrize("size", [None, -1, "large", True])
-def test_a_size_that_is_none_is_taken_as_not_known(size: object) -> None:
+@pytest.mark.parametrize("size", [None, 0, -1, "large", True, 2**60])
+def test_a_size_that_the_stream_does_not_say_or_cannot_mean_is_that_of_the_item(size: object) -> None:
     record = inserted(order_item())
     record["dynamodb"]["SizeBytes"] = size
-    assert effects_of(record)[0].order_bytes == 0
+    assert effects_of(record)[0].order_bytes == item_bytes(record["dynamodb"]["NewImage"])
+
+
+def test_large_orders_whose_size_the_stream_does_not_say_do_not_share_a_transaction() -> None:
+    records = [inserted(order_item(sk=f"ORDER#{number}", note="x" * 400_000)) for number in range(49)]
+    for record in records:
+        del record["dynamodb"]["SizeBytes"]
+    decider = Decider(Tables("orders", "inventory"), 0.0)
+    (chain,) = pack([decider.confirm(effects_of(record)[0], "effect") for record in records])
+    assert max(len(transaction.decisions) for transaction in chain) == 9
 
 
 def test_attributes_that_nobody_reads_may_be_broken() -> None:
