@@ -17,10 +17,12 @@ from tablestream.local.clients import Clients
 from tablestream.local.orders import Order, Shop
 from tablestream.local.trigger.destinations import Inbox
 from tablestream.testing import event, inserted
+from tests.cloudformation import ROOT
 from tests.e2e import sam
 from tests.e2e.emulator import MINISTACK, Emulator, deployable, emulator
 
-STACK = "tablestream-e2e"
+ENVIRONMENT = "dev"
+STACK = "tablestream-dev"  # as samconfig.toml says of it
 PATIENCE_SECONDS = 60
 
 
@@ -32,6 +34,7 @@ class Deployed:
     clients: Clients
     outputs: Mapping[str, str]
     stand_ins: list[str]
+    template: Path
 
     def sam(self, *arguments: str) -> str:
         """Run the SAM CLI against the emulator; return what it printed."""
@@ -50,8 +53,8 @@ def deployed(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     template.write_text(json.dumps(document), encoding="utf-8")
     with emulator(tmp_path_factory.mktemp("ministack")) as running:
         done = sam.command(
-            *("deploy", "--template-file", str(template), "--stack-name", STACK, "--resolve-s3"),
-            *("--no-confirm-changeset", "--capabilities", "CAPABILITY_IAM"),
+            *("deploy", "--config-file", str(ROOT / "samconfig.toml"), "--config-env", ENVIRONMENT),
+            *("--template-file", str(template)),
             *("--parameter-overrides", "BatchWindow=0", f"EndpointUrl={running.endpoint}"),
             environment=running.environment,
         )
@@ -59,7 +62,7 @@ def deployed(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         clients = Clients(running.endpoint)
         stack = clients.get("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
         outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
-        yield Deployed(running, clients, outputs, stand_ins)
+        yield Deployed(running, clients, outputs, stand_ins, template)
 
 
 def test_every_resource_is_created(deployed: Deployed) -> None:
@@ -117,6 +120,18 @@ def test_sam_remote_invoke_runs_the_function(deployed: Deployed, tmp_path: Path)
     )
 
     assert json.loads(output.strip().splitlines()[-1]) == {"batchItemFailures": []}
+
+
+@pytest.mark.parametrize("environment", ["default", "local", "prod"])
+def test_every_other_environment_has_what_a_changeset_needs(environment: str, deployed: Deployed) -> None:
+    output = deployed.sam(
+        *("deploy", "--config-file", str(ROOT / "samconfig.toml"), "--config-env", environment),
+        *("--template-file", str(deployed.template), "--no-execute-changeset", "--no-confirm-changeset"),
+    )
+
+    stage = "dev" if environment == "default" else environment
+    assert f"tablestream-{stage}" in output
+    assert "Changeset created successfully" in output
 
 
 def test_sam_delete_takes_the_stack_away(deployed: Deployed) -> None:
