@@ -6,7 +6,20 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 HERE = Path(__file__).parent
-MARKED = ("integration", "simulation", "conformance", "e2e")
+KINDS = {
+    "unit": "unit",
+    "conformance": "unit",
+    "conformance/test_source.py": "integration",
+    "docs": "unit",
+    "examples": "unit",
+    "examples/test_leads_app.py": "integration",
+    "test_house.py": "unit",
+    "integration": "integration",
+    "package": "integration",
+    "simulation": "simulation",
+    "e2e": "e2e",
+}
+"""The marker of each folder, and of each file that is of another kind than its folder."""
 
 # One profile wherever the tests run (Hypothesis would take one of its own where CI is set), and no outcome that depends
 # on the speed of the machine, on chance or on an earlier run.
@@ -21,8 +34,14 @@ settings.load_profile("everywhere")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # the folder is the mark, so that no file can forget it
+    # The folder is the marker, so that no file can forget it.
     for item in items:
-        folder = item.path.relative_to(HERE).parts[0]
-        if folder in MARKED:
-            item.add_marker(getattr(pytest.mark, folder))
+        item.add_marker(kind_of(item.path.relative_to(HERE)))
+
+
+def kind_of(path: Path) -> str:
+    """Return the marker of a file; raises `UsageError` for a file in a folder that has none."""
+    for part in (path, *path.parents):
+        if (kind := KINDS.get(part.as_posix())) is not None:
+            return kind
+    raise pytest.UsageError(f"wanted a kind in tests/conftest.py for each folder of tests, found none for tests/{path}")

@@ -15,8 +15,6 @@ from tablestream.local.scenario import EXPECTED, ORDERS, STOCK_AFTER
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.integration
-
 
 def world() -> World:
     """What a scenario that went well leaves behind."""

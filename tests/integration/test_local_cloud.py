@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from tablestream.local.clients import Client
 
-pytestmark = pytest.mark.integration
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 
 

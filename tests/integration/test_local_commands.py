@@ -24,7 +24,7 @@ from tablestream.testing import event, inserted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ["--template", str(ROOT / "template.yaml")]
 ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")

@@ -19,7 +19,6 @@ from tablestream.local.samples import samples
 from tablestream.local.trigger.stream import BotoStream, TrimHorizon
 from tests.cloudformation import TEMPLATE
 
-pytestmark = pytest.mark.integration
 BRIDGE = "127.0.0.2"  # an address of this machine, as Docker's bridge is, that needs no Docker
 
 

@@ -18,7 +18,6 @@ from tablestream.local.trigger.observations import Ended, Observation, Trouble
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.integration
 SOON = 20  # seconds that only a failing test waits for
 STREAM = {"Fn::GetAtt": ["Table", "StreamArn"]}
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     Start = Callable[..., Runtime]
 
-pytestmark = pytest.mark.integration
-
 
 @pytest.fixture
 def logs() -> list[str]:

@@ -22,7 +22,6 @@ from tablestream.local.server import Server
 if TYPE_CHECKING:
     from tablestream.local.running import Running
 
-pytestmark = pytest.mark.integration
 JSON = {"Content-Type": "application/json"}
 
 

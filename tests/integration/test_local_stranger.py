@@ -18,7 +18,6 @@ from tablestream.local.clients import Clients
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = pytest.mark.integration
 PATIENCE = 40  # seconds: a machine under load starts slowly
 ROOT = Path(__file__).parents[2]
 

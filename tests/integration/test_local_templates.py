@@ -17,7 +17,6 @@ from tablestream.local.orders import Shop
 from tablestream.local.running import Options, Running, hurried
 from tablestream.local.trigger.observations import Ended, Observation
 
-pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
 SOON = 20  # seconds no condition here ever needs; only a failing test waits for so long
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tablestream.local.delivery.mapping import MappingSettings
     from tablestream.local.trigger.stream import RecordPage
 
-pytestmark = pytest.mark.integration
 SOON = 20  # seconds no condition here ever needs; only a failing test waits for so long
 ARN = {"Fn::GetAtt": ["Table", "StreamArn"]}
 QUEUE = {"Type": "AWS::SQS::Queue"}

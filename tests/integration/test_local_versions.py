@@ -18,7 +18,6 @@ from tablestream.local.trigger.observations import Ended, Observation
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.integration
 SOON = 20  # seconds that only a failing test waits for
 TELLS = """
 import os

@@ -30,7 +30,6 @@ from tablestream.local.trigger.observations import DeliveryStep, Ended, GivenUp,
 from tablestream.local.view import View
 from tablestream.testing import CREATED, inserted
 
-pytestmark = pytest.mark.integration
 SHARD = "shardId-00000001700000000000-abcdef01"
 WRITTEN = CREATED + 0.25
 

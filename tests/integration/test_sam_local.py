@@ -20,8 +20,6 @@ from tablestream.local.trigger.destinations import Inbox
 from tests.cloudformation import TEMPLATE
 from tests.events_table import EVENTS
 
-pytestmark = pytest.mark.integration
-
 UNRESOLVED = {
     "AWS_SAM_LOCAL": "true",
     "AWS_LAMBDA_FUNCTION_NAME": "Worker",
