@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from shop.app import handler
+from shop.processor import handler
 
 __all__ = ["handler"]

@@ -20,7 +20,7 @@ Handler = Callable[[Any], None]
 
 def ours() -> Handler:
     """Return the function as it is deployed; what it logs goes nowhere."""
-    from shop.app import handler  # noqa: PLC0415 -- reads the environment
+    from shop.processor import handler  # noqa: PLC0415 -- reads the environment
 
     context: Any = FakeContext()
 

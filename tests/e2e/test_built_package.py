@@ -25,9 +25,9 @@ MEGABYTE = 1_000_000
 MOST_ZIPPED = 8 * MEGABYTE
 MOST_UNZIPPED = 20 * MEGABYTE
 PROBE = """
-import botocore, shop.app, tablestream
+import botocore, shop.processor, tablestream
 def handler(event, context):
-    return [module.__file__ for module in (botocore, shop.app, tablestream)]
+    return [module.__file__ for module in (botocore, shop.processor, tablestream)]
 """
 
 

@@ -1,4 +1,4 @@
-"""`shop.app.handler` as Lambda calls it, in the embedded AWS of this process, with all that it writes caught."""
+"""`shop.processor.handler` as Lambda calls it, in the embedded AWS of this process, with all that it writes caught."""
 
 from __future__ import annotations
 
@@ -118,9 +118,9 @@ def _app(topic_arn: str) -> ModuleType:
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(_written):
         for name, value in environment.items():
             patch.setenv(name, value)
-        sys.modules.pop("shop.app", None)
-        module = importlib.import_module("shop.app")
-        sys.modules.pop("shop.app")
+        sys.modules.pop("shop.processor", None)
+        module = importlib.import_module("shop.processor")
+        sys.modules.pop("shop.processor")
     return module
 
 

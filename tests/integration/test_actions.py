@@ -13,7 +13,7 @@ from tests.actions import actions_called, granted, operations_called, reachable,
 from tests.cloudformation import ROOT, translated
 
 SOURCE = ROOT / "src"
-TREES = reachable(SOURCE, "shop.app")
+TREES = reachable(SOURCE, "shop.processor")
 # What is done in the role's name without a line of ours, and why.
 BY_AWS = {
     "Logs": {"logs:CreateLogStream", "logs:PutLogEvents"},  # Lambda writes what the function logs

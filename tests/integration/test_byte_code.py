@@ -32,7 +32,7 @@ def watch(event, arguments):
     if event == "open":
         opened.add(str(arguments[0]))
 sys.addaudithook(watch)
-import shop.app
+import shop.processor
 folder = sys.argv[1]
 loaded = [module.__spec__ for module in list(sys.modules.values()) if getattr(module, "__spec__", None)]
 ours = [spec for spec in loaded if (spec.origin or "").startswith(folder)]
@@ -76,7 +76,9 @@ def test_a_start_compiles_nothing_and_reads_no_source(python: str, package: Path
     with read_only(package):
         started = start(python, package)
 
-    assert {"shop.app", "tablestream.worker", "botocore.session", "aws_lambda_powertools"} <= set(started["modules"])
+    assert {"shop.processor", "tablestream.worker", "botocore.session", "aws_lambda_powertools"} <= set(
+        started["modules"]
+    )
     assert started["without"] == []
     assert started["compiled"] == []
     assert started["sources"] == []

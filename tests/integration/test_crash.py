@@ -54,7 +54,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
 
 
 def worker(app: App, *, inventory: Any = None, journal: Any = None, topic: Any = None) -> Worker:
-    """Return the worker as `shop.app` puts it together, with some of its clients replaced."""
+    """Return the worker as `shop.processor` puts it together, with some of its clients replaced."""
     clients = Clients(
         inventory=cast("Any", inventory or app.aws.dynamodb),
         journal=cast("Any", journal or app.aws.dynamodb),

@@ -65,7 +65,7 @@ def test_the_workers_environment_is_resolved(cloud: Cloud) -> None:
     }
     assert expected.items() <= worker.environment.items()
     assert not any("{" in value for value in worker.environment.values())
-    assert (worker.handler, worker.code.resolve()) == ("shop.app.handler", TEMPLATE.parent / "src")
+    assert (worker.handler, worker.code.resolve()) == ("shop.processor.handler", TEMPLATE.parent / "src")
 
 
 def test_the_mapping_is_kept_aside_with_its_settings_resolved(cloud: Cloud) -> None:

@@ -1,4 +1,4 @@
-"""`shop.app` as `sam local` starts it: with the stack of `make local`, without one, and what stays as it is in AWS."""
+"""`shop.processor` as `sam local` starts it: with the stack of `make local`, without one, and as it is in AWS."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ UNRESOLVED = {
 }
 INVOKE = """
 import json, sys
-import shop.app
+import shop.processor
 from tablestream.testing import FakeContext
-answer = shop.app.handler(json.load(sys.stdin), FakeContext())
+answer = shop.processor.handler(json.load(sys.stdin), FakeContext())
 loaded = [name for name in sys.modules if "sam_local" in name or "dry_run" in name]
 print(json.dumps({"answer": answer, "loaded": loaded}))
 """

@@ -1,4 +1,4 @@
-"""`shop.app.handler`, wired as it is deployed, against the embedded AWS."""
+"""`shop.processor.handler`, wired as it is deployed, against the embedded AWS."""
 
 from __future__ import annotations
 
@@ -83,11 +83,11 @@ def deployed(environment: dict[str, str], capsys: pytest.CaptureFixture[str]) ->
 
 
 def fresh_app() -> ModuleType:
-    sys.modules.pop("shop.app", None)
+    sys.modules.pop("shop.processor", None)
     try:
-        return importlib.import_module("shop.app")
+        return importlib.import_module("shop.processor")
     finally:
-        sys.modules.pop("shop.app", None)
+        sys.modules.pop("shop.processor", None)
         gc.enable()  # which a start that fails does not come to
 
 
@@ -180,7 +180,7 @@ def test_the_sdk_of_x_ray_is_loaded_only_where_tracing_is_on(
     environment: dict[str, str], disabled: str, loaded: str
 ) -> None:
     in_lambda = {"LAMBDA_TASK_ROOT": "/var/task", "POWERTOOLS_TRACE_DISABLED": disabled}
-    asked = "import sys, shop.app; print('aws_xray_sdk' in sys.modules)"
+    asked = "import sys, shop.processor; print('aws_xray_sdk' in sys.modules)"
     assert answered(asked, {**environment, **in_lambda}) == loaded
 
 
@@ -191,7 +191,7 @@ def collections():
     return sum(generation["collections"] for generation in gc.get_stats())
 gc.collect()
 before = collections()
-import shop.app
+import shop.processor
 from tablestream.collector import YOUNG_CONTAINERS
 print(collections() - before, gc.isenabled(), gc.get_threshold()[0] == YOUNG_CONTAINERS)
 """

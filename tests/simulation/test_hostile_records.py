@@ -145,7 +145,7 @@ def test_a_record_becomes_a_change_or_is_refused(record: dict[str, Any]) -> None
 
 @dataclass
 class Function:
-    """`shop.app` as Lambda loads it, over an AWS in memory."""
+    """`shop.processor` as Lambda loads it, over an AWS in memory."""
 
     handler: Any
     aws: Aws
@@ -177,7 +177,9 @@ def function() -> Iterator[Function]:
         for name, value in environment.items():
             patch.setenv(name, value)
         # A copy of its own: other tests load the entry point with other surroundings.
-        spec = importlib.util.spec_from_file_location("hostile_shop_app", Path(str(shop.__file__)).parent / "app.py")
+        spec = importlib.util.spec_from_file_location(
+            "hostile_shop_app", Path(str(shop.__file__)).parent / "processor.py"
+        )
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)

@@ -1,4 +1,4 @@
-"""The Lambda function's entry point: `shop.app.handler`. All that can be made once is made when this is imported."""
+"""The entry point, `shop.processor.handler`. All that can be made once is made when this is imported."""
 
 # ruff: noqa: E402 -- the collector is switched off before what it would look through is imported
 
