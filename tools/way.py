@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from tablestream.testing import FakeContext, event, inserted, modified
-from tests.integration.shop_app import App, shop_app
-from tests.unit.shop.builders import order_item
+from tests.support.orders import order_item
+from tests.support.shop_app import App, shop_app
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = tuple(str(ROOT / folder) + os.sep for folder in ("src", "examples"))

@@ -26,8 +26,8 @@ from tablestream import InvalidEvent
 from tablestream.local import samples
 from tablestream.sinks.messages import MAX_MESSAGE_BYTES
 from tablestream.testing import Raw, Record, event, expired, inserted, modified, record, removed
-from tests.integration.shop_app import App, shop_app
-from tests.integration.shop_aws import ORDERS
+from tests.support.shop_app import App, shop_app
+from tests.support.shop_aws import ORDERS
 
 CUSTOMER = "jane.doe@example.com"
 PERSONAL = {"name": "Jane Doe", "email": CUSTOMER, "address": {"street": "12 Elm Street", "phone": "+1 555 0100"}}

@@ -13,8 +13,8 @@ from shop.assembly import Clients, assemble
 from tablestream import NoProgress, Sequential, Worker
 from tablestream.local import samples
 from tablestream.testing import FakeClock, FakeContext, Record, event, inserted, modified
-from tests.integration.shop_app import App, shop_app
-from tests.integration.shop_aws import ORDERS
+from tests.support.shop_app import App, shop_app
+from tests.support.shop_aws import ORDERS
 
 SUCCESS: dict[str, Any] = {"batchItemFailures": []}
 Hook = Callable[[dict[str, Any]], None]

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from tablestream import DONE, DeadLetter, Deadline, Run, Transient
 from tablestream.sinks import S3DeadLetters
 from tablestream.testing import CREATED, Record, inserted
-from tests.integration.shop_aws import BUCKET, ShopAws, shop_aws
+from tests.support.shop_aws import BUCKET, ShopAws, shop_aws
 
 ITEM = {"pk": "USER#1", "sk": "ORDER#1", "name": "Zoë"}
 

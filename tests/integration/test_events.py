@@ -11,8 +11,8 @@ from shop.orders import OrderKey
 from tablestream import TablestreamError
 from tablestream.local.orders import PRODUCTS
 from tests.events_table import EVENTS, TABLE, customer_of, ledger_items
-from tests.integration.shop_app import App, shop_app
-from tests.integration.shop_aws import INVENTORY, ORDERS
+from tests.support.shop_app import App, shop_app
+from tests.support.shop_aws import INVENTORY, ORDERS
 
 
 @pytest.fixture

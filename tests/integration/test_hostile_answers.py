@@ -13,8 +13,8 @@ from tablestream import DeadLetter, JournalUnavailable, Run, Transient, Worker
 from tablestream.dynamodb.journal import DynamoDBJournal
 from tablestream.sinks import S3DeadLetters
 from tablestream.testing import FakeClock, FakeContext, event, inserted, modified
-from tests.integration.hostile_aws import DYNAMODBS, NOBODYS, Call, HostileAws, Reply, hostile_aws, of_dynamodb
-from tests.unit.shop.builders import line, order_item
+from tests.support.hostile_aws import DYNAMODBS, NOBODYS, Call, HostileAws, Reply, hostile_aws, of_dynamodb
+from tests.support.orders import line, order_item
 
 CONFIG = Config("orders", "inventory", "journal", "arn:aws:sns:eu-west-1:123456789012:topic", "failures", concurrency=2)
 SUCCESS: dict[str, Any] = {"batchItemFailures": []}

@@ -16,7 +16,7 @@ from shop.stock.sink import InventorySink
 from tablestream.run import Backoff, Run
 from tablestream.sink import DONE, Answer
 from tablestream.testing import FakeClock, effects
-from tests.integration.shop_aws import INVENTORY, ORDERS, ShopAws, shop_aws
+from tests.support.shop_aws import INVENTORY, ORDERS, ShopAws, shop_aws
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError
 from tablestream import Backoff, Deadline, JournalUnavailable, Run
 from tablestream.dynamodb.journal import DynamoDBJournal
 from tablestream.testing import CREATED, FakeClock, FakeContext
-from tests.integration.shop_aws import JOURNAL, ShopAws, shop_aws
+from tests.support.shop_aws import JOURNAL, ShopAws, shop_aws
 
 FOREVER = Deadline(lambda: float("inf"))
 DONE = frozenset({"mail:0"})

@@ -18,8 +18,8 @@ import pytest
 from shop.orders import OrderKey
 from tablestream.errors import ConfigurationError, InvalidEvent, NoProgress
 from tablestream.testing import FakeContext, event, inserted, modified, removed
-from tests.integration.shop_aws import BUCKET, INVENTORY, JOURNAL, ORDERS, ShopAws, shop_aws
-from tests.unit.shop.builders import order_item
+from tests.support.orders import order_item
+from tests.support.shop_aws import BUCKET, INVENTORY, JOURNAL, ORDERS, ShopAws, shop_aws
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -13,8 +13,8 @@ from tablestream.run import Run
 from tablestream.sink import DONE
 from tablestream.sinks import Message, Topic
 from tablestream.testing import effects
-from tests.integration.shop_aws import ShopAws, shop_aws
-from tests.unit.shop.builders import order_change
+from tests.support.orders import order_change
+from tests.support.shop_aws import ShopAws, shop_aws
 
 
 @pytest.fixture

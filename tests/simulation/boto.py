@@ -17,9 +17,9 @@ from botocore.config import Config as ClientConfig
 
 from shop.assembly import Clients
 from shop.config import Config
-from tests.integration.hostile_aws import CLOSED, DYNAMODBS, NOBODYS, Reply
 from tests.simulation.aws import BUCKET, INVENTORY, JOURNAL, TOPIC
 from tests.simulation.stream import TABLE
+from tests.support.hostile_aws import CLOSED, DYNAMODBS, NOBODYS, Reply
 
 MARGIN_SECONDS = 3.0
 CONCURRENCY = 8

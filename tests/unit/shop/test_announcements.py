@@ -16,7 +16,7 @@ from tablestream import Change, InvalidRecord
 from tablestream.sinks import Message, MessageTooLarge
 from tablestream.sinks.messages import MAX_MESSAGE_BYTES
 from tablestream.testing import Raw, inserted
-from tests.unit.shop.builders import line, order_change, order_item
+from tests.support.orders import line, order_change, order_item
 
 LEAD = {"pk": "LEAD#1", "sk": "LEAD#1", "entityType": "Lead", "leadId": "1"}
 

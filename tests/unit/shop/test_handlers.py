@@ -17,7 +17,7 @@ from tablestream.dynamodb.packing import pack
 from tablestream.errors import InvalidRecord
 from tablestream.sinks import Message
 from tablestream.testing import Raw, expired, inserted, modified, removed
-from tests.unit.shop.builders import order_item
+from tests.support.orders import order_item
 
 KEY = OrderKey("USER#c-1", "ORDER#o-1")
 STATUSES = [status.value for status in OrderStatus]

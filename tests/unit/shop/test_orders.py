@@ -15,7 +15,7 @@ from tablestream.change import Change
 from tablestream.errors import InvalidRecord
 from tablestream.image import Image
 from tablestream.testing import Raw, image, inserted
-from tests.unit.shop.builders import line, order_item
+from tests.support.orders import line, order_item
 
 LONE_SURROGATE = "tea\ud800"
 

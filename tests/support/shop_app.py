@@ -19,7 +19,7 @@ import pytest
 
 from shop.orders import OrderKey
 from tablestream.testing import FakeContext
-from tests.integration.shop_aws import BUCKET, INVENTORY, JOURNAL, ORDERS, ShopAws, shop_aws
+from tests.support.shop_aws import BUCKET, INVENTORY, JOURNAL, ORDERS, ShopAws, shop_aws
 
 _written = io.StringIO()
 """Where the function's log goes: its logger keeps the stream that it finds when it is made."""
