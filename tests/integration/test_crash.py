@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
-from botocore.exceptions import ClientError
 
 from shop.assembly import Clients, assemble
 from tablestream import NoProgress, Sequential, Worker
 from tablestream.local import samples
 from tablestream.testing import FakeClock, FakeContext, Record, event, inserted, modified
+from tablestream.testing.errors import client_error
 from tests.support.shop_app import App, shop_app
 from tests.support.shop_aws import ORDERS
 
@@ -77,7 +77,7 @@ def throttled(*order_ids: str) -> Hook:
 
     def fail(request: dict[str, Any]) -> None:
         if any(f"ORDER#{order_id}" in str(request) for order_id in order_ids):
-            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "TransactWriteItems")
+            raise client_error("ThrottlingException", "TransactWriteItems")
 
     return fail
 
@@ -217,7 +217,7 @@ def test_what_follows_a_failed_change_of_its_order_waits_for_it(app: App) -> Non
 
 def test_a_topic_that_is_down_is_told_everything_later_and_the_stock_moves_at_once(app: App) -> None:
     def down(_request: dict[str, Any]) -> None:
-        raise ClientError({"Error": {"Code": "InternalError", "Message": "oops"}}, "PublishBatch")
+        raise client_error("InternalError", "PublishBatch", status=500)
 
     whole = event(placed(app, "1", tea=1), placed(app, "2", tea=1))
     with pytest.raises(NoProgress):

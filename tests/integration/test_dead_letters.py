@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
-from botocore.exceptions import ClientError
 
 from tablestream import DONE, DeadLetter, Deadline, Run, Transient
 from tablestream.sinks import S3DeadLetters
 from tablestream.testing import CREATED, Record, inserted
+from tablestream.testing.errors import client_error
 from tests.support.shop_aws import BUCKET, ShopAws, shop_aws
 
 ITEM = {"pk": "USER#1", "sk": "ORDER#1", "name": "Zoë"}
@@ -122,7 +122,7 @@ class FailingFor:
 
     def put_object(self, **request: Any) -> Any:
         if self._event_id in request["Key"]:
-            raise ClientError({"Error": {"Code": "SlowDown"}}, "PutObject")
+            raise client_error("SlowDown", "PutObject", status=503)
         return self._client.put_object(**request)
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError
+from botocore.exceptions import ConnectTimeoutError
 
 from tablestream import Backoff, Deadline, JournalUnavailable, Run
 from tablestream.dynamodb.journal import DynamoDBJournal
 from tablestream.testing import CREATED, FakeClock, FakeContext
+from tablestream.testing.errors import client_error
 from tests.support.shop_aws import JOURNAL, ShopAws, shop_aws
 
 FOREVER = Deadline(lambda: float("inf"))
@@ -28,7 +29,7 @@ class Stingy:
 
     def __init__(self, client: Any, *, processes: int = 1000, down: int = 0, error: Exception | None = None) -> None:
         self._client, self._processes, self._down = client, processes, down
-        self._error = error or ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, "any")
+        self._error = error or client_error("ProvisionedThroughputExceededException")
         self.requests: list[Any] = []
 
     def batch_get_item(self, *, RequestItems: Any) -> Any:  # noqa: N803 -- boto3's name
@@ -154,7 +155,7 @@ def test_what_stays_unwritten_is_an_error(aws: ShopAws) -> None:
 
 
 ERRORS = [
-    ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, "any"),
+    client_error("ProvisionedThroughputExceededException"),
     ConnectTimeoutError(endpoint_url="https://dynamodb"),
 ]
 

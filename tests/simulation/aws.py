@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tablestream.testing.errors import client_error
 from tests.simulation.dynamodb import DynamoDB, Listener, Table
-from tests.simulation.errors import client_error
 from tests.simulation.stream import TABLE
 
 INVENTORY = "inventory"

@@ -8,10 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.simulation.errors import cancelled, client_error, invalid
+from tablestream.testing.errors import cancelled, client_error
 from tests.simulation.expressions import MissingAttribute, condition, update
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
 
 Item = dict[str, Any]
 Key = tuple[str, ...]
@@ -164,7 +167,7 @@ class DynamoDB:
             shown = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and failed.item
             extra: dict[str, Any] = {"Item": dict(failed.item)} if shown and failed.item else {}
             code, message = "ConditionalCheckFailedException", "The conditional request failed"
-            raise client_error(code, operation, message, **extra) from None
+            raise client_error(code, operation, message=message, **extra) from None
         except MissingAttribute as error:
             raise invalid(operation, str(error)) from None
         self.tables[name].store(key, new)
@@ -202,8 +205,12 @@ class DynamoDB:
 
     def _known(self, name: str, operation: str) -> Table:
         if name not in self.tables:
-            raise client_error("ResourceNotFoundException", operation, "Requested resource not found")
+            raise client_error("ResourceNotFoundException", operation, message="Requested resource not found")
         return self.tables[name]
+
+
+def invalid(operation: str, message: str) -> ClientError:
+    return client_error("ValidationException", operation, message=message)
 
 
 def _check_size(keys: Sequence[tuple[str, Key]], limit: int, operation: str) -> None:

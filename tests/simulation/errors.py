@@ -1,36 +1,12 @@
-"""The errors of AWS, as botocore raises them."""
+"""Calls that nobody answers, as boto3 tells of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
-from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+from tablestream.testing.errors import client_error
 
 _ENDPOINT = "https://aws.test/"
-
-
-def client_error(code: str, operation: str, message: str = "", status: int = 400, **extra: object) -> ClientError:
-    """An error answer of a service."""
-    response: Any = {
-        "Error": {"Code": code, "Message": message or code},
-        "ResponseMetadata": {"HTTPStatusCode": status, "RetryAttempts": 0},
-        **extra,
-    }
-    return ClientError(response, operation)
-
-
-def invalid(operation: str, message: str) -> ClientError:
-    return client_error("ValidationException", operation, message)
-
-
-def cancelled(reasons: Sequence[dict[str, Any]]) -> ClientError:
-    """A cancelled transaction, with a reason for each action."""
-    codes = ", ".join(reason["Code"] for reason in reasons)
-    message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
-    return client_error(
-        "TransactionCanceledException", "TransactWriteItems", message, CancellationReasons=list(reasons)
-    )
 
 
 def timed_out() -> Exception:

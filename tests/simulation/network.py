@@ -10,9 +10,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from tablestream.testing.errors import cancelled, client_error
 from tests.simulation.aws import Aws
 from tests.simulation.boto import Boto
-from tests.simulation.errors import cancelled, client_error, no_answer, timed_out
+from tests.simulation.errors import no_answer, timed_out
 from tests.simulation.faults import ANYWHERE, OF_OPERATION, ON_ITS_WAY, Fault, Plan
 from tests.simulation.invocation import Invocation
 from tests.simulation.scheduler import Killed, Scheduler

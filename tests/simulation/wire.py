@@ -9,8 +9,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tablestream.testing.errors import cancelled, client_error
 from tests.simulation.aws import JOURNAL
-from tests.simulation.errors import cancelled, client_error
 from tests.simulation.faults import Fault
 
 PUBLISHING = frozenset({"Publish", "PublishBatch"})
@@ -78,4 +78,4 @@ def refusal(fault: Fault, operation: str, request: dict[str, Any], rng: random.R
             met = rng.randrange(len(actions))
             return cancelled([{"Code": code if index == met else "None"} for index in range(len(actions))])
     code = "SlowDown" if operation == "PutObject" else "Throttled" if operation in PUBLISHING else "ThrottlingException"
-    return client_error(code, operation, "Rate exceeded")
+    return client_error(code, operation, message="Rate exceeded")

@@ -10,13 +10,13 @@ from email.utils import format_datetime
 from typing import Any, cast
 
 import pytest
-from botocore.exceptions import ClientError
 
 from tablestream.ops.bucket import KEY, FailuresBucket, Lease
 from tablestream.ops.invoking import Invoke, Invoker, RateLimit, Ready, Reported, WatchfulClock, rate_limited
 from tablestream.ops.terminal import CommandError, Interrupt, OutcomeUnknownError, StoppedError
 from tablestream.run import Backoff
 from tablestream.testing import FakeClock, inserted
+from tablestream.testing.errors import client_error
 
 INVOCATION = 60.0
 """Seconds that an invocation may take."""
@@ -37,17 +37,17 @@ class FakeS3:
     def put_object(self, **request: Any) -> Any:
         current = self.object[1] if self.object else None
         if ("IfNoneMatch" in request and current) or ("IfMatch" in request and request["IfMatch"] != current):
-            raise ClientError({"Error": {"Code": "PreconditionFailed"}}, "PutObject")
+            raise client_error("PreconditionFailed", "PutObject")
         self.writes += 1
         self.object = (request["Body"], f'"{self.writes}"', self._now())
         self.clock.advance(self.delays.pop(0) if self.delays else 0)
         if self.repeat and {"IfNoneMatch", "IfMatch"} & request.keys():
-            raise ClientError({"Error": {"Code": "PreconditionFailed"}}, "PutObject")
+            raise client_error("PreconditionFailed", "PutObject")
         return {"ETag": self.object[1]}
 
     def get_object(self, **_request: Any) -> Any:
         if self.object is None:
-            raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
+            raise client_error("NoSuchKey", "GetObject")
         body, etag, at = self.object
         date = format_datetime(self._now(), usegmt=True)
         return {
@@ -184,7 +184,7 @@ class BusyApi:
     def invoke(self, **_request: Any) -> Any:
         self.left.append(self.s3.seconds_left() if self.s3.owner() == "ann" else -1)
         if self.clock.now() < self.until:
-            raise ClientError({"Error": {"Code": "TooManyRequestsException"}}, "Invoke")
+            raise client_error("TooManyRequestsException", "Invoke")
         return {"Payload": io.BytesIO(b'{"batchItemFailures": [], "deadLetters": []}')}
 
 

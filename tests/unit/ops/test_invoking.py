@@ -24,6 +24,7 @@ from tablestream.ops.invoking import (
 from tablestream.ops.terminal import CommandError, OutcomeUnknownError, StoppedError
 from tablestream.run import Backoff
 from tablestream.testing import FakeClock, inserted
+from tablestream.testing.errors import client_error
 
 
 def response(payload: object, *, error: bool = False) -> Any:
@@ -115,10 +116,6 @@ class Api:
         return answer
 
 
-def error(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": ""}}, "Invoke")
-
-
 def invoker(api: Api) -> tuple[Invoker, FakeClock]:
     clock = FakeClock()
     return Invoker(api, "worker", lambda: None, clock, Backoff(tries=2, uniform=lambda _low, high: high)), clock
@@ -151,7 +148,9 @@ def test_a_worker_that_reports_is_taken() -> None:
     assert send([]) == Reported()
 
 
-@pytest.mark.parametrize("busy", [error("TooManyRequestsException"), EndpointConnectionError(endpoint_url="x")])
+@pytest.mark.parametrize(
+    "busy", [client_error("TooManyRequestsException", "Invoke"), EndpointConnectionError(endpoint_url="x")]
+)
 def test_a_busy_lambda_is_asked_again(busy: Exception) -> None:
     send, clock = invoker(Api(busy, busy, response(REPORTED)))
     assert send([]) == Reported()
@@ -159,7 +158,7 @@ def test_a_busy_lambda_is_asked_again(busy: Exception) -> None:
 
 
 def test_a_lambda_that_stays_busy_ends_the_run() -> None:
-    busy = error("TooManyRequestsException")
+    busy = client_error("TooManyRequestsException", "Invoke")
     with pytest.raises(StoppedError, match="TooManyRequestsException"):
         invoker(Api(busy, busy, busy))[0]([])
 
@@ -173,7 +172,7 @@ def test_a_connection_that_breaks_is_not_tried_again_for_the_invocation_may_go_o
 
 def test_missing_permissions_are_told_at_once() -> None:
     with pytest.raises(ClientError, match="AccessDenied"):
-        invoker(Api(error("AccessDeniedException")))[0]([])
+        invoker(Api(client_error("AccessDeniedException", "Invoke")))[0]([])
 
 
 def test_what_lambda_would_not_take_is_not_sent() -> None:

@@ -8,11 +8,11 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from tablestream.errors import error_class_of
+from tablestream.testing.errors import client_error
 
 
 def aws(code: Any, **more: Any) -> ClientError:
-    answer: Any = {"Error": {"Code": code, "Message": "for Jane Doe"}, **more}
-    return ClientError(answer, "TransactWriteItems")
+    return client_error(code, "TransactWriteItems", message="for Jane Doe", **more)
 
 
 @pytest.mark.parametrize(

@@ -10,19 +10,15 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ReadTimeoutError
 
+from tablestream.testing.errors import cancelled, client_error
 from tests.simulation.expressions import condition, update
 
 Key = tuple[str, str, str]
 Item = dict[str, Any]
 
 ORDERS, INVENTORY = "orders", "inventory"
-
-
-def failure(code: str, status: int = 400, **details: object) -> ClientError:
-    answer: Any = {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}, **details}
-    return ClientError(answer, "TransactWriteItems")
 
 
 class FakeDynamoDB:
@@ -95,13 +91,13 @@ class FakeDynamoDB:
         if fault == "busy":
             reasons = [{"Code": "None"} for _ in TransactItems]
             reasons[-1] = {"Code": "TransactionConflict"}
-            raise failure("TransactionCanceledException", CancellationReasons=reasons)
+            raise cancelled(reasons)
         if fault == "mixed":
             reasons = [self._reason(action, _target(action)) for action in TransactItems]
             reasons[-1] = {"Code": "TransactionConflict"}
-            raise failure("TransactionCanceledException", CancellationReasons=reasons)
+            raise cancelled(reasons)
         if fault not in {None, "lost"}:
-            raise failure(str(fault), 500 if fault == "InternalServerError" else 400)
+            raise client_error(fault, status=500 if fault == "InternalServerError" else 400)
         self._transact(TransactItems, ClientRequestToken)
         if fault == "lost":
             raise ReadTimeoutError(endpoint_url="https://dynamodb")
@@ -111,14 +107,14 @@ class FakeDynamoDB:
         self.before_read()
         fault = self.faults.pop(0) if self.faults else None
         if fault is not None:
-            raise failure(fault)
+            raise client_error(fault)
         ((table, wanted),) = RequestItems.items()
         keys = wanted["Keys"]
         self.reads.append(len(keys))
         assert wanted["ConsistentRead"] is True
         assert len({str(key) for key in keys}) == len(keys) <= 100
         if self.invalid & {key["pk"]["S"] for key in keys}:
-            raise failure("ValidationException")
+            raise client_error("ValidationException")
         taken, left = keys[: self.batch_get_takes], keys[self.batch_get_takes :]
         found = [self.items.get((table, key["pk"]["S"], key["sk"]["S"])) for key in taken]
         return {
@@ -133,10 +129,10 @@ class FakeDynamoDB:
         assert len(actions) <= 100, "a transaction has at most 100 actions"
         assert len(set(targets)) == len(targets), "a transaction may touch an item once"
         if any(pk in self.invalid for _, pk, _ in targets):
-            raise failure("ValidationException")
+            raise client_error("ValidationException")
         reasons = [self._reason(action, target) for action, target in zip(actions, targets, strict=True)]
         if any(reason["Code"] != "None" for reason in reasons):
-            raise failure("TransactionCanceledException", CancellationReasons=reasons)
+            raise cancelled(reasons)
         for action, target in zip(actions, targets, strict=True):
             self.items[target] = self._written(action, target)
         self._tokens.add(token)
@@ -153,7 +149,7 @@ class FakeDynamoDB:
                 self._written(action, target)
             except TypeError:
                 if not self.tells_reasons:
-                    raise failure("ValidationException") from None
+                    raise client_error("ValidationException") from None
                 return {"Code": "ValidationError", "Message": "An operand in the update has an incorrect data type"}
             return {"Code": "None"}
         assert operation["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"

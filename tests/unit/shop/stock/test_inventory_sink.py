@@ -20,7 +20,7 @@ from shop.stock.sink import InventorySink
 from tablestream.run import Backoff, Deadline, Run
 from tablestream.sink import DONE, Answer, Permanent, Transient
 from tablestream.testing import FakeClock, effects
-from tests.unit.shop.stock.fake_dynamodb import INVENTORY, ORDERS, FakeDynamoDB, failure
+from tests.unit.shop.stock.fake_dynamodb import INVENTORY, ORDERS, FakeDynamoDB
 
 FOREVER = Deadline(lambda: float("inf"))
 
@@ -640,4 +640,3 @@ def test_the_fake_refuses_what_it_does_not_know() -> None:
             ],
             ClientRequestToken="t",
         )
-    assert failure("X").response["Error"]["Code"] == "X"

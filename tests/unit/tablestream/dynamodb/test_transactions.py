@@ -28,7 +28,7 @@ from tablestream.dynamodb.transactions import (
     build,
     parse_cancellation,
 )
-from tests.unit.shop.stock.fake_dynamodb import failure
+from tablestream.testing.errors import cancelled, client_error
 
 TEA = Key.of("inventory", {"sk": "STOCK", "pk": "PRODUCT#tea"})
 TARGETS: list[Target] = [OwnAction("o-1", 0), OwnAction("o-1", 1), TEA]
@@ -37,7 +37,7 @@ STOCK = {"pk": {"S": "PRODUCT#tea"}, "sk": {"S": "STOCK"}, "available": {"N": "3
 
 def parse(*reasons: dict[str, Any] | None) -> Cancelled:
     told = [{"Code": "None"} if reason is None else reason for reason in reasons]
-    return parse_cancellation(failure("TransactionCanceledException", CancellationReasons=told), TARGETS)
+    return parse_cancellation(cancelled(told), TARGETS)
 
 
 def test_a_condition_that_did_not_hold_is_a_refusal_of_its_target_with_the_item_as_it_was() -> None:
@@ -70,7 +70,7 @@ def test_refusals_and_conflicts_of_one_cancellation_are_both_told() -> None:
 
 
 def test_a_cancellation_without_reasons_is_busy_as_it_blames_nobody() -> None:
-    assert parse_cancellation(failure("TransactionCanceledException"), TARGETS).busy
+    assert parse_cancellation(client_error("TransactionCanceledException"), TARGETS).busy
     assert parse(None, None, None).busy
 
 
@@ -82,17 +82,17 @@ def test_reasons_that_are_not_one_for_each_action_blame_nobody() -> None:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (failure("TransactionConflictException"), ErrorKind.CONFLICT),
-        (failure("ProvisionedThroughputExceededException"), ErrorKind.THROTTLE),
-        (failure("RequestLimitExceeded"), ErrorKind.THROTTLE),
-        (failure("InternalServerError", 500), ErrorKind.AMBIGUOUS),
-        (failure("TransactionInProgressException"), ErrorKind.AMBIGUOUS),
-        (failure("", 500), ErrorKind.AMBIGUOUS),
-        (failure("", 503), ErrorKind.AMBIGUOUS),
-        (failure("ValidationException"), ErrorKind.INVALID),
-        (failure("AccessDeniedException"), ErrorKind.CONFIGURATION),
-        (failure("ResourceNotFoundException"), ErrorKind.CONFIGURATION),
-        (failure("NeverHeardOf", 400), ErrorKind.CONFIGURATION),
+        (client_error("TransactionConflictException"), ErrorKind.CONFLICT),
+        (client_error("ProvisionedThroughputExceededException"), ErrorKind.THROTTLE),
+        (client_error("RequestLimitExceeded"), ErrorKind.THROTTLE),
+        (client_error("InternalServerError", status=500), ErrorKind.AMBIGUOUS),
+        (client_error("TransactionInProgressException"), ErrorKind.AMBIGUOUS),
+        (client_error("", status=500), ErrorKind.AMBIGUOUS),
+        (client_error("", status=503), ErrorKind.AMBIGUOUS),
+        (client_error("ValidationException"), ErrorKind.INVALID),
+        (client_error("AccessDeniedException"), ErrorKind.CONFIGURATION),
+        (client_error("ResourceNotFoundException"), ErrorKind.CONFIGURATION),
+        (client_error("NeverHeardOf", status=400), ErrorKind.CONFIGURATION),
         (ReadTimeoutError(endpoint_url="https://x"), ErrorKind.AMBIGUOUS),
         (ConnectTimeoutError(endpoint_url="https://x"), ErrorKind.AMBIGUOUS),
         (EndpointConnectionError(endpoint_url="https://x"), ErrorKind.AMBIGUOUS),

@@ -7,16 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from tablestream import Sink
 from tablestream.sinks import Event, EventBus, Message, Queue, Topic
 from tablestream.sinks.messages import MAX_MESSAGE_BYTES
-
-
-def failure(code: str, status: int = 400) -> ClientError:
-    error: Any = {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(error, "Call")
+from tablestream.testing.errors import client_error
 
 
 @dataclass
@@ -43,7 +37,7 @@ class FakeService:
             raise fault
         texts = [text_of(entry) for entry in entries]
         if self.invalid & {*texts}:
-            raise failure("InvalidParameterValue")
+            raise client_error("InvalidParameterValue")
         self.calls.append(texts)
         self.entries += entries
         codes = [self.refused.get(text) or self.refused_once.pop(text, None) for text in texts]

@@ -15,7 +15,8 @@ from tablestream import DONE, Answer, Backoff, ConfigurationError, Deadline, Per
 from tablestream.sinks import EventBus, Message, Queue, Topic
 from tablestream.sinks._entries import refusal
 from tablestream.testing import FakeClock, effects
-from tests.unit.tablestream.sinks.services import SINKS, FakeService, effect, failure
+from tablestream.testing.errors import client_error
+from tests.unit.tablestream.sinks.services import SINKS, FakeService, effect
 
 FOREVER = Deadline.of(None, 0)
 UNKNOWN = [
@@ -23,7 +24,7 @@ UNKNOWN = [
     ResponseParserError("<!DOCTYPE html>"),
     UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"),
     KeyError("Entries"),
-    failure("InternalError", 500),
+    client_error("InternalError", status=500),
 ]
 
 
@@ -127,7 +128,7 @@ def test_an_entry_that_fails_is_answered_by_whose_fault_it_is(
 
 
 def test_a_throttled_call_is_waited_for(bench: Bench) -> None:
-    bench.service.faults = [failure("Throttling"), failure("ThrottlingException")]
+    bench.service.faults = [client_error("Throttling"), client_error("ThrottlingException")]
     assert bench.send("a") == [DONE]
     assert len(bench.clock.slept) == 2
 
@@ -147,7 +148,7 @@ def test_where_none_of_many_is_taken_the_configuration_is_at_fault_and_nothing_i
 
 
 def test_missing_permission_is_not_tried_again(bench: Bench) -> None:
-    bench.service.faults = [failure("AccessDeniedException", 403)] * 9
+    bench.service.faults = [client_error("AccessDeniedException", status=403)] * 9
     assert {type(answer) for answer in bench.send("a", "b")} == {Transient}
     assert len(bench.service.faults) == 8
 
