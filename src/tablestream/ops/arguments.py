@@ -203,7 +203,7 @@ class NamedResources:
 
 
 class StackResources:
-    """Resources, looked up when they are asked for. Clients are those of boto3's default session.
+    """Resources, looked up when they are asked for. Their clients share a session of boto3.
 
     Raises `CommandError` for a resource that neither the command line nor the stack names.
     """
@@ -212,6 +212,7 @@ class StackResources:
         """Take what the command line names."""
         self._given = given
         self._outputs: Mapping[str, str] | None = None
+        self._session: Any = boto3.Session()  # Any: the stubs know only services that are named literally
 
     @property
     def bucket(self) -> str:
@@ -232,15 +233,14 @@ class StackResources:
         if self._given.stack is None:
             raise CommandError(f"name the stack with --stack, or the resource with {option}")
         if self._outputs is None:
-            self._outputs = _outputs(self._given.stack)
+            self._outputs = _outputs(self.client("cloudformation"), self._given.stack)
         if name not in self._outputs:
             raise CommandError(f"the stack {self._given.stack} has no output {name}: name the resource with {option}")
         return self._outputs[name]
 
     def client(self, service: str, **settings: Any) -> Any:
         """Return a client of a service."""
-        session: Any = boto3.Session()  # Any: the stubs know only services that are named literally
-        return session.client(service, config=Config(**settings))
+        return self._session.client(service, config=Config(**settings))
 
     def s3(self, threads: int) -> Any:
         """Return an S3 client for some threads."""
@@ -263,8 +263,7 @@ class StackResources:
         return Invoker(client, self.function, ready, clock)
 
 
-def _outputs(stack: str) -> dict[str, str]:
-    client: Any = boto3.client("cloudformation")
+def _outputs(client: Any, stack: str) -> dict[str, str]:
     try:
         described = client.describe_stacks(StackName=stack)["Stacks"][0]
     except ClientError as error:

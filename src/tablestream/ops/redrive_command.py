@@ -106,7 +106,7 @@ def _iso(time: float | None) -> str | None:
 THREADS = 8
 _DISCARD_SECONDS = 120.0
 _CLOCK = SystemClock()
-_COLUMNS = (
+COLUMNS = (
     Column("by", 1),
     Column("reason"),
     Column("handler", 5),
@@ -167,7 +167,7 @@ def _print_groups(groups: Sequence[Group], terminal: Terminal) -> bool:
         for group in groups
     ]
     if rows and not terminal.as_json:
-        terminal.table(_COLUMNS, rows)
+        terminal.table(COLUMNS, rows)
     return bool(rows)
 
 

@@ -1,4 +1,4 @@
-"""Filters: which objects they select, and the times that they take."""
+"""Filters: which objects they select, and the times that they take; names and numbers that are refused."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tablestream.ops.__main__ import main
 from tablestream.ops.arguments import Selection, time_of
 from tablestream.ops.bucket import Stored
 from tablestream.ops.planning import FailureObject, read_failure
@@ -67,3 +68,43 @@ def test_times_are_absolute_or_ago() -> None:
     assert time_of("2026-01-01", 0.0) == time_of("2026-01-01T01:00+01:00", 0.0) == 1767225600.0
     with pytest.raises(ValueError, match="wanted a time like"):
         time_of("tomorrow", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["redrive", "list"], "name the stack with --stack, or the resource with --bucket"),
+        (["redrive", "list", "--bucket", "b", "--since", "tomorrow"], "wanted a time like"),
+        (
+            ["redrive", "run", "x.json", "--bucket", "b", "--function", "f", "--dry-run"],
+            "wanted keys that begin with",
+        ),
+        (["replay", "scan"], "name the stack with --stack, or the resource with --table"),
+    ],
+)
+def test_what_cannot_be_carried_out_is_told_and_exits_2(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    assert main(arguments) == 2
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--rate", "-1", "wanted a number that is not below 0"),
+        ("--rate", "inf", "wanted a number that is not below 0"),
+        ("--rate", "x", "wanted a number that is not below 0"),
+        ("--batch-size", "0", "wanted a whole number above 0"),
+        ("--patience", "1.5", "wanted a whole number above 0"),
+        ("--lease-seconds", "906", "wanted at most 905, got 906"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(
+    option: str, value: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["redrive", "run", option, value])
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err

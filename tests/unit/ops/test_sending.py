@@ -1,21 +1,26 @@
-"""Sending a batch: what each answer of the worker means for each of its records, and what is counted at any moment."""
+"""Sending a batch: what each answer of the worker means for each of its records, what is counted, how it ends."""
 
 from __future__ import annotations
 
+import io
+import json
 import random
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tablestream.ops.invoking import Answer, Broken, FirstFailed, Invoke, Reported, StoredLetter, Unreported
 from tablestream.ops.planning import item_of
-from tablestream.ops.sending import PendingRecord, Sender, SendOutcome, Tally
-from tablestream.ops.terminal import OutcomeUnknownError, StoppedError
+from tablestream.ops.sending import PendingRecord, Sender, SendOutcome, Tally, concluded
+from tablestream.ops.terminal import ExitStatus, InterruptedRunError, OutcomeUnknownError, StoppedError, Terminal
 from tablestream.report import RecordState
 from tablestream.testing import event, inserted
 
 NO_PATIENCE_NEEDED = 1000
+REFUSED = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "PutObject")
 
 
 def pending(*items: str) -> list[PendingRecord]:
@@ -227,3 +232,53 @@ def test_a_tally_survives_as_its_fields() -> None:
     assert Tally.of(tally.fields()).fields() == tally.fields()
     with pytest.raises(KeyError):
         Tally.of({"applied": 3})
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "stopped"),
+    [
+        (None, ExitStatus.DONE, None),
+        (KeyboardInterrupt(), ExitStatus.INTERRUPTED, "ended at once"),
+        (InterruptedRunError(signal.SIGINT), ExitStatus.INTERRUPTED, "as asked"),
+        (InterruptedRunError(signal.SIGTERM), ExitStatus.TERMINATED, "as asked"),
+        (OutcomeUnknownError("the connection broke"), ExitStatus.INCOMPLETE, "the connection broke"),
+        (REFUSED, ExitStatus.USAGE, str(REFUSED)),
+    ],
+)
+def test_figures_are_told_whatever_ends_the_work_and_the_status_says_what_did(
+    end: BaseException | None, status: ExitStatus, stopped: str | None
+) -> None:
+    tally, out = Tally(), io.StringIO()
+
+    def work() -> ExitStatus:
+        tally.add("applied", 3)
+        if end is not None:
+            raise end
+        return ExitStatus.DONE
+
+    told: list[int] = []
+    terminal = Terminal(out, io.StringIO(), as_json=True)
+    assert concluded(work, tally, terminal, lambda tally, _terminal: told.append(tally.applied)) == status
+    assert told == [3]
+    assert json.loads(out.getvalue()) == {
+        "type": "summary",
+        **tally.fields(),
+        "status": int(status),
+        "stopped": stopped,
+    }
+
+
+@pytest.mark.parametrize("left", ["poison", "held_back", "gone", "unknown"])
+def test_whatever_is_left_is_told_by_the_status(left: str) -> None:
+    tally = Tally(applied=5)
+    tally.add(left, 1)
+    terminal = Terminal(io.StringIO(), io.StringIO())
+    assert concluded(lambda: ExitStatus.DONE, tally, terminal, lambda *_: None) == ExitStatus.INCOMPLETE
+
+
+def test_what_is_refused_before_anything_was_sent_is_left_to_the_caller() -> None:
+    def work() -> ExitStatus:
+        raise REFUSED
+
+    with pytest.raises(ClientError):
+        concluded(work, Tally(), Terminal(io.StringIO(), io.StringIO()), lambda *_: None)
