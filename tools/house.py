@@ -37,7 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tablestream._intake",),
     ("tablestream._systemic", "tablestream._waves"),
     ("tablestream._invocation",),
-    ("tablestream.testing", "tablestream.dry_run", "tablestream.sam_local"),
+    ("tablestream.testing", "tablestream.dry_run", "tablestream.metrics", "tablestream.sam_local"),
     ("tablestream.worker",),
     ("tablestream",),
     ("tablestream.ops", "tablestream.local"),

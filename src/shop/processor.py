@@ -17,8 +17,8 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 
 from shop.assembly import Clients, assemble
 from shop.config import Config, is_unresolved
-from shop.metrics import Recorder
 from tablestream.collector import spare_batches
+from tablestream.metrics import Recorder
 from tablestream.run import SystemClock
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ _recorder = Recorder(_metrics, SystemClock())
 def _deployed() -> Worker:
     config = Config.from_env(os.environ)
     clients = Clients.connect(config)
-    return assemble(config, clients, observe=_recorder.report, observe_inventory=_recorder.inventory)
+    return assemble(
+        config, clients, observe=_recorder.report, observe_inventory=lambda counts: _recorder.add(counts.by_metric())
+    )
 
 
 _worker = _dry_run or _deployed()

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from shop.metrics import Metric
+from shop.stock.counts import StockMetric
 from tablestream.local.translate import translate
+from tablestream.metrics import Metric
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "Tablestream"
@@ -57,11 +58,11 @@ def dashboard(resources: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_every_metric_of_the_worker_is_on_the_dashboard_and_no_other(resources: dict[str, Any]) -> None:
-    assert {name for space, name, _ in shown(resources) if space == NAMESPACE} == set(Metric)
+    assert {name for space, name, _ in shown(resources) if space == NAMESPACE} == {*Metric, *StockMetric}
 
 
 def test_alarms_and_dashboard_name_only_metrics_that_exist_with_their_dimension(resources: dict[str, Any]) -> None:
-    known = {(NAMESPACE, name.value, "service") for name in Metric}
+    known = {(NAMESPACE, name.value, "service") for name in (*Metric, *StockMetric)}
     known |= {("AWS/Lambda", name, "FunctionName") for name in FUNCTION}
     known |= {("AWS/Lambda", name, "EventSourceMappingUUID") for name in MAPPING}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 
 from tablestream.dynamodb.transactions import Decision
 
@@ -15,6 +15,19 @@ class DecisionKind(Enum):
     REJECT = "reject"
     WITHDRAW = "withdraw"
     RELEASE = "release"
+
+
+class StockMetric(StrEnum):
+    """Names of metrics, besides those of the worker."""
+
+    CONFIRMED = "OrdersConfirmed"
+    REJECTED = "OrdersRejected"
+    WITHDRAWN = "OrdersWithdrawn"
+    """Orders that were cancelled, removed or taken over before anything was held for them."""
+    RELEASED = "OrdersReleased"
+    UNITS_RESERVED = "UnitsReserved"
+    CONFLICTS = "StockConflicts"
+    """Actions that met another transaction on the same item. Many of them: fewer shards should share a product."""
 
 
 @dataclass(slots=True)
@@ -40,3 +53,14 @@ class InventoryCounts:
             self.withdrawn += 1
         else:
             self.released += 1
+
+    def by_metric(self) -> dict[str, int]:
+        """Return the counts by the names of their metrics."""
+        return {
+            StockMetric.CONFIRMED: self.confirmed,
+            StockMetric.REJECTED: self.rejected,
+            StockMetric.WITHDRAWN: self.withdrawn,
+            StockMetric.RELEASED: self.released,
+            StockMetric.UNITS_RESERVED: self.units_reserved,
+            StockMetric.CONFLICTS: self.conflicts,
+        }

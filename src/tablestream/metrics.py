@@ -1,8 +1,9 @@
-"""Every metric of the worker, and what becomes one. Written as CloudWatch embedded metric format by Powertools."""
+"""Metrics of a worker, written as CloudWatch embedded metric format by Powertools, which has to be installed for it."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,6 @@ from tablestream.report import RecordState
 if TYPE_CHECKING:
     from aws_lambda_powertools import Metrics
 
-    from shop.stock.counts import InventoryCounts
     from tablestream.report import Report
     from tablestream.run import Clock
 
@@ -39,14 +39,6 @@ class Metric(StrEnum):
     """Milliseconds from the oldest change of the batch to now. Watch this one: it grows when a shard is stuck."""
     JOURNALLED = "RecordsJournalled"
     """Records whose done effects were remembered, as they will be delivered again."""
-    CONFIRMED = "OrdersConfirmed"
-    REJECTED = "OrdersRejected"
-    WITHDRAWN = "OrdersWithdrawn"
-    """Orders that were cancelled, removed or taken over before anything was held for them."""
-    RELEASED = "OrdersReleased"
-    UNITS_RESERVED = "UnitsReserved"
-    CONFLICTS = "StockConflicts"
-    """Actions that met another transaction on the same item. Many of them: fewer shards should share a product."""
 
 
 _STATES = {
@@ -60,13 +52,13 @@ _STATES = {
 
 
 class Recorder:
-    """Turns what the worker and the inventory sink report into metrics, summed up for each invocation."""
+    """Turns a worker's reports into metrics, summed up for each invocation: `Worker(observe=recorder.report)`."""
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
         """Take Powertools' metrics; the clock tells how old a record is."""
         self._metrics = metrics
         self._clock = clock
-        self._counts: Counter[Metric] = Counter()
+        self._counts: Counter[str] = Counter()
 
     def report(self, report: Report) -> None:
         """Record an invocation."""
@@ -79,14 +71,9 @@ class Recorder:
             age = max(0.0, self._clock.now() - report.oldest_creation)
             self._metrics.add_metric(Metric.ITERATOR_AGE, MetricUnit.Milliseconds, age * 1000)
 
-    def inventory(self, counts: InventoryCounts) -> None:
-        """Record a call of the inventory sink; an invocation has one for each wave."""
-        self._count(Metric.CONFIRMED, counts.confirmed)
-        self._count(Metric.REJECTED, counts.rejected)
-        self._count(Metric.WITHDRAWN, counts.withdrawn)
-        self._count(Metric.RELEASED, counts.released)
-        self._count(Metric.UNITS_RESERVED, counts.units_reserved)
-        self._count(Metric.CONFLICTS, counts.conflicts)
+    def add(self, counts: Mapping[str, int]) -> None:
+        """Add counts of one's own, by the names of their metrics."""
+        self._counts.update(counts)
 
     def flush(self) -> None:
         """Write out what has been recorded, if anything has."""
