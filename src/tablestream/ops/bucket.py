@@ -224,7 +224,7 @@ class Lease:
     def _still_held(self) -> bool:
         if self.clock.now() - self._renewed >= _OFTEN:
             return self._write(new=False)
-        return self._is_mine()
+        return self._mine() is not None
 
     def _write(self, *, new: bool) -> bool:
         """Write the lease, and tell whether it is held."""
@@ -234,22 +234,25 @@ class Lease:
         condition: dict[str, Any] = {"new": True} if new else {"etag": self._etag}
         etag = self.bucket.write(KEY, json.dumps(content).encode(), **condition)
         if etag is not None:
-            self._etag = etag
-        # Refused, it may still be the same request's doing, which boto3 has repeated because its answer was lost.
-        elif not self._is_mine():
-            return False
-        self._renewed = began
-        return True
+            self._etag, self._renewed = etag, began
+            return True
+        # Refused, it may still be the same request's doing, which boto3 has repeated because its answer was lost; or
+        # nothing was written because of another request (409), and the lease is as old as it is.
+        mine = self._mine()
+        if mine is not None:
+            self._renewed = min(began, self.clock.now() - mine.age)
+        return mine is not None
 
-    def _is_mine(self) -> bool:
+    def _mine(self) -> _Found | None:
+        """Return the lease that lies in the bucket if this tool wrote it."""
         try:
             found = self._look()
         except NoLeaseError:
-            return False
+            return None
         if found is None or found.token != self._token:
-            return False
+            return None
         self._etag = found.etag
-        return True
+        return found
 
     def _lost(self) -> Never:
         self._etag = None

@@ -33,9 +33,14 @@ class FakeS3:
         """Seconds that the next writes take before they are answered."""
         self.repeat = False
         """Whether each write is carried out, not answered, and repeated."""
+        self.conflicts = 0
+        """How many of the next writes are refused because another request is under way."""
 
     def put_object(self, **request: Any) -> Any:
         current = self.object[1] if self.object else None
+        if self.conflicts:
+            self.conflicts -= 1
+            raise client_error("ConditionalRequestConflict", "PutObject")
         if ("IfNoneMatch" in request and current) or ("IfMatch" in request and request["IfMatch"] != current):
             raise client_error("PreconditionFailed", "PutObject")
         self.writes += 1
@@ -162,6 +167,19 @@ def test_a_write_that_boto3_repeated_is_no_loss(s3: FakeS3, clock: FakeClock) ->
     assert clock.slept == []
     mine.give_back()
     assert s3.object is None
+
+
+def test_a_write_that_was_refused_for_another_request_is_no_renewal(s3: FakeS3, clock: FakeClock) -> None:
+    mine = lease(s3, clock)
+    mine.take()
+    clock.advance(30)
+    s3.conflicts = 1
+    mine.confirm()
+    assert s3.seconds_left() > INVOCATION
+    clock.advance(30)
+    s3.conflicts = 10
+    with pytest.raises(StoppedError, match="took longer than 2 s to be renewed"):
+        mine.confirm()
 
 
 class Contended(FakeClock):
