@@ -14,7 +14,7 @@ from tablestream.dynamodb.journal import DynamoDBJournal
 from tablestream.sinks import S3DeadLetters
 from tablestream.testing import FakeClock, FakeContext, event, inserted, modified
 from tests.support.hostile_aws import DYNAMODBS, NOBODYS, Call, HostileAws, Reply, hostile_aws, of_dynamodb
-from tests.support.orders import line, order_item
+from tests.support.orders import line, nth_order
 
 CONFIG = Config("orders", "inventory", "journal", "arn:aws:sns:eu-west-1:123456789012:topic", "failures", concurrency=2)
 SUCCESS: dict[str, Any] = {"batchItemFailures": []}
@@ -59,10 +59,6 @@ def worker(clients: Clients) -> Worker:
     return assemble(CONFIG, clients, clock=FakeClock())
 
 
-def order(number: int, **changes: Any) -> dict[str, Any]:
-    return order_item(pk=f"USER#{number}", sk=f"ORDER#{number}", orderId=f"o-{number}", **changes)
-
-
 def always(reply: Reply, operation: str, mentioning: str = "") -> Callable[[Call], Reply | None]:
     return lambda call: reply if call.on(operation, mentioning) else None
 
@@ -79,7 +75,7 @@ def first(times: int, reply: Reply, operation: str, mentioning: str = "") -> Cal
 def test_of_thirty_notifications_in_three_calls_only_those_of_the_bad_one_come_again(
     aws: HostileAws, worker: Worker, reply: Reply
 ) -> None:
-    batch = event(*[inserted(order(number, status="confirmed")) for number in range(30)])
+    batch = event(*[inserted(nth_order(number, status="confirmed")) for number in range(30)])
     ids = [record["eventID"] for record in batch["Records"]]
     aws.answers = always(reply, "PublishBatch", ids[15])
     answer = worker(batch, FakeContext())
@@ -98,7 +94,7 @@ def test_an_entry_that_the_answer_names_in_both_parts_or_that_was_not_sent_count
     failed = "<member><Id>0</Id><Code>InvalidParameter</Code><SenderFault>true</SenderFault></member>"
     told = f"<Successful>{named.format(0)}{named.format(10)}{named.format('x')}</Successful><Failed>{failed}</Failed>"
     body = f"<PublishBatchResponse><PublishBatchResult>{told}</PublishBatchResult></PublishBatchResponse>".encode()
-    batch = event(*[inserted(order(number, status="confirmed")) for number in range(11)])
+    batch = event(*[inserted(nth_order(number, status="confirmed")) for number in range(11)])
     ids = [record["eventID"] for record in batch["Records"]]
     aws.answers = first(1, Reply(200, body, {"content-type": "text/xml"}), "PublishBatch", ids[0])
     assert worker(batch, FakeContext()) == SUCCESS
@@ -114,7 +110,7 @@ def test_a_transaction_with_an_unknown_outcome_is_sent_again_under_its_token(
     aws: HostileAws, worker: Worker, reply: Reply
 ) -> None:
     aws.answers = first(2, reply, "TransactWriteItems")
-    assert worker(event(inserted(order(1))), FakeContext()) == SUCCESS
+    assert worker(event(inserted(nth_order(1))), FakeContext()) == SUCCESS
     assert len(aws.tokens()) == 3
     assert list(aws.transactions) == [aws.tokens()[0]] == [*{*aws.tokens()}]
     assert len(aws.published) == 1
@@ -123,7 +119,7 @@ def test_a_transaction_with_an_unknown_outcome_is_sent_again_under_its_token(
 @any_answer
 def test_what_was_never_answered_by_dynamodb_is_not_committed(aws: HostileAws, worker: Worker, reply: Reply) -> None:
     aws.answers = always(reply, "TransactWriteItems")
-    batch = event(inserted(order(1, status="confirmed")), inserted(order(2)))
+    batch = event(inserted(nth_order(1, status="confirmed")), inserted(nth_order(2)))
     failed = batch["Records"][1]["dynamodb"]["SequenceNumber"]
     assert worker(batch, FakeContext()) == {"batchItemFailures": [{"itemIdentifier": failed}]}
     assert dict(aws.published) == {batch["Records"][0]["eventID"]: 1}
@@ -133,7 +129,7 @@ def test_what_was_never_answered_by_dynamodb_is_not_committed(aws: HostileAws, w
 @any_answer
 def test_a_chain_with_an_unknown_outcome_leaves_the_others_done(aws: HostileAws, worker: Worker, reply: Reply) -> None:
     # Ninety products each: the two orders do not fit one transaction.
-    orders = [order(each, items=[line(f"{each}-{product}") for product in range(90)]) for each in range(2)]
+    orders = [nth_order(each, items=[line(f"{each}-{product}") for product in range(90)]) for each in range(2)]
     aws.answers = always(reply, "TransactWriteItems", "PRODUCT#1-0")
     batch = event(*[inserted(each) for each in orders])
     failed = batch["Records"][1]["dynamodb"]["SequenceNumber"]
@@ -144,7 +140,7 @@ def test_a_chain_with_an_unknown_outcome_leaves_the_others_done(aws: HostileAws,
 def test_reasons_of_other_actions_than_were_sent_blame_nobody(aws: HostileAws, worker: Worker) -> None:
     told = b'{"__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "CancellationReasons": [%s]}'
     aws.answers = first(1, of_dynamodb(told % b'{"Code": "ConditionalCheckFailed"}', 400), "TransactWriteItems")
-    assert worker(event(inserted(order(1))), FakeContext()) == SUCCESS
+    assert worker(event(inserted(nth_order(1))), FakeContext()) == SUCCESS
     (actions,) = aws.transactions.values()
     assert [name for action in actions for name in action] == ["Put", "Update", "Update", "Update"]
 
@@ -155,7 +151,7 @@ def test_reasons_of_other_actions_than_were_sent_blame_nobody(aws: HostileAws, w
 @any_batch_answer
 def test_a_ledger_item_that_could_not_be_read_is_asked_for_again(aws: HostileAws, worker: Worker, reply: Reply) -> None:
     aws.answers = first(2, reply, "BatchGetItem")
-    assert worker(event(modified(order(1), order(1, status="cancelled"))), FakeContext()) == SUCCESS
+    assert worker(event(modified(nth_order(1), nth_order(1, status="cancelled"))), FakeContext()) == SUCCESS
     assert len(aws.transactions) == 1
 
 
@@ -164,7 +160,7 @@ def test_a_ledger_that_cannot_be_read_is_not_taken_for_an_empty_one(
     aws: HostileAws, worker: Worker, reply: Reply
 ) -> None:
     aws.answers = always(reply, "BatchGetItem", "inventory")
-    batch = event(inserted(order(1, status="confirmed")), modified(order(2), order(2, status="cancelled")))
+    batch = event(inserted(nth_order(1, status="confirmed")), modified(nth_order(2), nth_order(2, status="cancelled")))
     failed = batch["Records"][1]["dynamodb"]["SequenceNumber"]
     assert worker(batch, FakeContext()) == {"batchItemFailures": [{"itemIdentifier": failed}]}
     assert aws.transactions == {}
@@ -236,7 +232,9 @@ def test_an_entry_that_nobody_can_read_is_absent_and_leaves_the_others(aws: Host
 def test_a_dead_letter_whose_storing_nobody_confirms_is_not_stored(
     aws: HostileAws, clients: Clients, reply: Reply
 ) -> None:
-    letters = [DeadLetter(inserted(order(n)), f"e-{n}", "1", "no lines", "InvalidRecord", None, 0, "1") for n in (1, 2)]
+    letters = [
+        DeadLetter(inserted(nth_order(n)), f"e-{n}", "1", "no lines", "InvalidRecord", None, 0, "1") for n in (1, 2)
+    ]
     aws.answers = always(reply, "PutObject", "e-1")
     one, other = S3DeadLetters(clients.failures, "failures").store(letters, Run(clock=FakeClock()))
     assert isinstance(one, Transient)

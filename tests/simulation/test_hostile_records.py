@@ -25,6 +25,7 @@ from tablestream.image import Image
 from tablestream.testing import FakeContext, event, expired, inserted, modified, removed
 from tests.simulation.aws import BUCKET, INVENTORY, JOURNAL, TOPIC, Aws
 from tests.simulation.stream import TABLE
+from tests.support.orders import line, nth_order
 
 ENOUGH = settings(
     max_examples=150,
@@ -60,19 +61,7 @@ ANYTHING = JSON | TAGGED
 
 
 def order(number: int, **changes: object) -> dict[str, Any]:
-    made = {
-        "pk": f"USER#{number}",
-        "sk": f"ORDER#{number}",
-        "entityType": "Order",
-        "orderId": str(number),
-        "customerId": str(number),
-        "status": "pending",
-        "items": [{"productId": "p0", "quantity": 1, "price": 5}],
-        "address": CANARY,
-        "total": 5,
-        "version": 1,
-    }
-    return made | changes
+    return nth_order(number, items=[line("p0")], address=CANARY, **changes)
 
 
 def deep(levels: int) -> dict[str, Any]:

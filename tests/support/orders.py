@@ -1,11 +1,13 @@
-"""Orders as plain items, as the shop's writers put them into the table."""
+"""Orders as plain items, as the shop's writers put them into the table, and what is wanted for them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from shop.orders import OrderKey, OrderLine
+from shop.stock import Release, Reserve
 from tablestream.change import Change
 from tablestream.testing import Record, inserted
 
@@ -33,18 +35,33 @@ def order_item(**changes: ANYTHING) -> dict[str, ANYTHING]:
     return {name: value for name, value in (item | changes).items() if value is not None}
 
 
+def nth_order(number: int, **changes: ANYTHING) -> dict[str, ANYTHING]:
+    """Return an order with keys and an id of its own."""
+    keys = {**order_key(number)._asdict(), "orderId": f"o-{number}"}
+    return order_item(**(keys | changes))
+
+
+def order_key(number: int) -> OrderKey:
+    """Return the key of `nth_order`."""
+    return OrderKey(f"USER#{number}", f"ORDER#{number}")
+
+
 def order_change(
     number: int = 1, make: Callable[..., Record] = inserted, event: str = "event", **changes: ANYTHING
 ) -> Change:
     """Return a change of an order, by default a new one, with the event id `event-1`."""
-    keys = {"pk": f"USER#{number}", "sk": f"ORDER#{number}", "orderId": f"o-{number}"}
-    record = make(order_item(**(keys | changes)), sequence_number=100 + number)
+    record = make(nth_order(number, **changes), sequence_number=100 + number)
     return Change.from_record({**record, "eventID": f"{event}-{number}"})
 
 
-def lines_of(units: Mapping[str, int]) -> list[dict[str, ANYTHING]]:
-    """Return the lines of an order that wants so many units of these products."""
-    return [line(product, quantity) for product, quantity in units.items()]
+def reserve(number: int, **lines: int) -> Reserve:
+    """Return the wish for so many units of these products for an order."""
+    return Reserve(order_key(number), tuple([OrderLine(*line) for line in lines.items()]))
+
+
+def release(number: int) -> Release:
+    """Return the wish to give back what an order holds."""
+    return Release(order_key(number))
 
 
 def line(product: ANYTHING = "tea", quantity: ANYTHING = 1) -> dict[str, ANYTHING]:

@@ -21,16 +21,11 @@ from tablestream.ops.replay import Replay, ReplayState, default_path
 from tablestream.ops.sending import Sender, Tally
 from tablestream.ops.sources import Export, Maker, Scan, Table, as_key
 from tablestream.ops.terminal import CommandError, OutcomeUnknownError, StoppedError
-from tablestream.testing import image
+from tests.support.items import stored_item
 
 ARN = "arn:aws:dynamodb:eu-central-1:123456789012:table/orders"
 MAKER = Maker(ARN, ("pk", "sk"), "spring", 1_767_225_600.0, notify=False)
 PAGE = 250
-
-
-def order(number: int) -> dict[str, Any]:
-    plain = {"pk": f"USER#{number % 100}", "sk": f"ORDER#{number}", "entityType": "Order", "note": "x" * 300}
-    return image(plain)
 
 
 class FakeTable:
@@ -45,7 +40,7 @@ class FakeTable:
         begin = int(request.get("ExclusiveStartKey", {"sk": {"S": f"ORDER#{segment - segments}"}})["sk"]["S"][6:])
         numbers = range(begin + segments, self.items, segments)[:PAGE]
         self.pages += 1
-        page: dict[str, Any] = {"Items": [order(number) for number in numbers]}
+        page: dict[str, Any] = {"Items": [stored_item(number) for number in numbers]}
         if numbers and numbers[-1] + segments < self.items:
             page["LastEvaluatedKey"] = {name: page["Items"][-1][name] for name in ("pk", "sk")}
         return page
@@ -290,7 +285,7 @@ class FakeExport:
 
 
 def lines(count: int) -> bytes:
-    return gzip.compress("".join(json.dumps({"Item": order(number)}) + "\n" for number in range(count)).encode())
+    return gzip.compress("".join(json.dumps({"Item": stored_item(number)}) + "\n" for number in range(count)).encode())
 
 
 def test_a_file_whose_last_page_is_full_is_done_with_it(tmp_path: Path) -> None:

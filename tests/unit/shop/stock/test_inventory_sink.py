@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shop.orders import OrderKey, OrderLine
 from shop.stock import Release, Reserve
 from shop.stock.counts import InventoryCounts
 from shop.stock.decisions import Tables
@@ -20,6 +19,7 @@ from shop.stock.sink import InventorySink
 from tablestream.run import Backoff, Deadline, Run
 from tablestream.sink import DONE, Answer, Permanent, Transient
 from tablestream.testing import FakeClock, effects
+from tests.support.orders import order_key, release, reserve
 from tests.unit.shop.stock.fake_dynamodb import INVENTORY, ORDERS, FakeDynamoDB
 
 FOREVER = Deadline(lambda: float("inf"))
@@ -44,33 +44,21 @@ class Shop:
 
     def place(self, number: int, status: str = "pending", /, **lines: int) -> Reserve:
         """Put an order into the table and return its reserve."""
-        self.db.order(*key(number), status)
+        self.db.order(*order_key(number), status)
         return reserve(number, **lines)
 
     def states(self, *numbers: int) -> list[str | None]:
-        return [self.db.state(*key(number)) for number in numbers]
+        return [self.db.state(*order_key(number)) for number in numbers]
 
     def statuses(self, *numbers: int) -> list[str]:
-        return [self.db.status(*key(number)) for number in numbers]
+        return [self.db.status(*order_key(number)) for number in numbers]
 
     def reasons(self, number: int) -> str:
-        entry = self.db.ledger(*key(number))
+        entry = self.db.ledger(*order_key(number))
         assert entry is not None
         reason: str = entry["reason"]["S"]
-        assert self.db.items[(ORDERS, *key(number))]["statusReason"]["S"] == reason
+        assert self.db.items[(ORDERS, *order_key(number))]["statusReason"]["S"] == reason
         return reason
-
-
-def key(number: int) -> OrderKey:
-    return OrderKey(f"USER#{number}", f"ORDER#{number}")
-
-
-def reserve(number: int, **lines: int) -> Reserve:
-    return Reserve(key(number), tuple([OrderLine(*line) for line in lines.items()]))
-
-
-def release(number: int) -> Release:
-    return Release(key(number))
 
 
 @pytest.fixture
@@ -86,8 +74,8 @@ def test_a_reserve_takes_stock_confirms_the_order_and_writes_the_ledger_in_one_t
     assert shop.apply(shop.place(1, tea=3, cup=1)) == [DONE]
     assert (shop.db.available("tea"), shop.db.available("cup")) == (7, 1)
     assert shop.statuses(1) == ["confirmed"]
-    assert shop.db.items[(ORDERS, *key(1))]["version"] == {"N": "1"}
-    assert shop.db.ledger(*key(1)) == {
+    assert shop.db.items[(ORDERS, *order_key(1))]["version"] == {"N": "1"}
+    assert shop.db.ledger(*order_key(1)) == {
         "pk": {"S": "LEDGER#USER#1"},
         "sk": {"S": "ORDER#1"},
         "state": {"S": "RESERVED"},
@@ -109,7 +97,7 @@ def test_a_repeated_reserve_takes_nothing_more(shop: Shop) -> None:
 
 def test_of_two_reserves_of_one_order_the_first_counts(shop: Shop) -> None:
     shop.db.stock(tea=10)
-    shop.db.order(*key(1))
+    shop.db.order(*order_key(1))
     assert shop.apply(reserve(1, tea=3), reserve(1, tea=5)) == [DONE, DONE]
     assert shop.db.available("tea") == 7
 
@@ -163,7 +151,7 @@ def test_an_order_that_is_gone_is_withdrawn_and_does_not_come_back(shop: Shop) -
     shop.db.stock(tea=5)
     assert shop.apply(reserve(1, tea=1)) == [DONE]
     assert shop.states(1) == ["WITHDRAWN"]
-    assert (ORDERS, *key(1)) not in shop.db.items
+    assert (ORDERS, *order_key(1)) not in shop.db.items
 
 
 def test_an_order_cancelled_while_it_is_being_rejected_is_withdrawn(shop: Shop) -> None:
@@ -172,7 +160,7 @@ def test_an_order_cancelled_while_it_is_being_rejected_is_withdrawn(shop: Shop) 
 
     def cancel_before_the_second_call() -> None:
         if len(shop.db.calls) == 1:
-            shop.db.order(*key(1), "cancelled")
+            shop.db.order(*order_key(1), "cancelled")
 
     shop.db.before_call = cancel_before_the_second_call
     assert shop.apply(placed) == [DONE]

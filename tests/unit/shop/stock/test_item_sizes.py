@@ -17,6 +17,7 @@ from tablestream.dynamodb.items import item_bytes
 from tablestream.dynamodb.packing import MAX_ACTIONS, pack
 from tablestream.dynamodb.transactions import Decision, Transaction, build
 from tablestream.testing import image, inserted
+from tests.support.orders import line, nth_order
 
 TRANSACTION_BYTES = 4 * 1024 * 1024
 """The limit of TransactWriteItems on all items together; DynamoDB Local 1.25.1 takes this many and refuses one more."""
@@ -28,14 +29,7 @@ NOW = 1_763_640_000.0
 
 def order(number: int, letter: str, size: int, products: list[str]) -> dict[str, Any]:
     """Return an order whose text fills its item to some bytes."""
-    bare = {
-        "pk": f"USER#{number}",
-        "sk": f"ORDER#{number}",
-        "entityType": "Order",
-        "status": "pending",
-        "items": [{"productId": product, "quantity": 1, "price": 10} for product in products],
-        "note": "",
-    }
+    bare = nth_order(number, items=[line(product) for product in products], note="")
     return bare | {"note": letter * ((size - item_bytes(image(bare))) // len(letter.encode()))}
 
 

@@ -13,7 +13,7 @@ from tablestream.dynamodb.errors import ErrorKind
 from tablestream.dynamodb.items import Key
 from tablestream.run import Run
 from tablestream.testing import FakeClock
-from tests.simulation.errors import client_error
+from tablestream.testing.errors import client_error
 
 
 class Tables:
