@@ -25,7 +25,7 @@ class _Command(NamedTuple):
 
 
 _COMMANDS: Mapping[str, _Command] = {
-    "local": _Command("tablestream.local.__main__", (), "local", "an embedded AWS with the stream trigger"),
+    "local": _Command("tablestream.local.cli.commands", (), "local", "an embedded AWS with the stream trigger"),
     "redrive": _Command("tablestream.ops.__main__", ("redrive",), "ops", "look at dead letters and send them again"),
     "replay": _Command("tablestream.ops.__main__", ("replay",), "ops", "send the items of a table to the worker"),
 }

@@ -21,9 +21,9 @@ from botocore.config import Config
 from moto import mock_aws
 
 from tablestream.dynamodb.items import record_bytes
+from tablestream.local.cloud.server import Server
 from tablestream.local.delivery.protocol import LambdaRecord
 from tablestream.local.delivery.shard import Shard
-from tablestream.local.server import Server
 from tablestream.local.trigger.memory_stream import MemoryStream
 from tablestream.local.trigger.moto_quirks import Corrections
 from tablestream.local.trigger.stream import (

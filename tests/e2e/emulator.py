@@ -20,7 +20,7 @@ from urllib.error import URLError
 
 from samtranslator.yaml_helper import yaml_parse
 
-from tablestream.local.clients import REGION
+from tablestream.local.cloud.clients import REGION
 from tests.cloudformation import ROOT
 from tests.e2e.sam import free_port
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tablestream.local import demo
-from tablestream.local.cloud import Cloud
-from tablestream.local.runtime import Runtime
+from tablestream.local.cloud.cloud import Cloud
+from tablestream.local.runtime.runtime import Runtime
 from tests.cloudformation import TEMPLATE, translated
 from tests.e2e import sam
 from tests.e2e.package import package as zipped

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tablestream.local.clients import Clients
+from tablestream.local.cloud.clients import Clients
 from tablestream.local.orders import Order, Shop
 from tablestream.local.trigger.destinations import Inbox
 from tablestream.testing import event, inserted

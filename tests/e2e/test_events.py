@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tablestream.local.clients import Clients
-from tablestream.local.cloud import Cloud
+from tablestream.local.cloud.clients import Clients
+from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.letters import Bucket
 from tablestream.local.orders import Shop
 from tablestream.local.trigger.destinations import Inbox

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tablestream.local.clients import Clients
+from tablestream.local.cloud.clients import Clients
 from tablestream.local.orders import Shop
 from tablestream.local.trigger.destinations import Inbox
 from tests.cloudformation import ROOT

@@ -13,21 +13,20 @@ from botocore.exceptions import ClientError
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodbstreams.models import dynamodbstreams_backends
 
-from tablestream.local.clients import REGION
-from tablestream.local.cloud import Cloud
+from tablestream.local.cloud.clients import REGION
+from tablestream.local.cloud.cloud import Cloud
+from tablestream.local.cloud.faults import Fault
+from tablestream.local.cloud.samconfig import parameter_overrides
+from tablestream.local.cloud.server import MOST_ITERATORS
+from tablestream.local.cloud.translate import parameter_values, translate
 from tablestream.local.delivery.mapping import read_mapping
 from tablestream.local.errors import TemplateError, UsageError
-from tablestream.local.faults import Fault
 from tablestream.local.orders import PRODUCTS, Order, Shop, encode
-from tablestream.local.parameters import parameter_values
-from tablestream.local.samconfig import parameter_overrides
-from tablestream.local.server import MOST_ITERATORS
-from tablestream.local.translate import translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tablestream.local.clients import Client
+    from tablestream.local.cloud.clients import Client
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 

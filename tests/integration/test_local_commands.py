@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tablestream.local.__main__ import main
+from tablestream.local.cli.commands import main
 from tablestream.local.orders import Order
 from tablestream.testing import event, inserted
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tablestream.local import cloud as clouds
-from tablestream.local.cloud import Cloud
-from tablestream.local.containers import PREFIX, Reception, Unseen, bridge_address
+from tablestream.local.cloud import cloud as clouds
+from tablestream.local.cloud.cloud import Cloud
+from tablestream.local.cloud.server import PREFIX, Reception, Unseen, bridge_address
 from tablestream.local.orders import Shop, restore
 from tablestream.local.samples import samples
 from tablestream.local.trigger.stream import BotoStream, TrimHorizon

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tablestream.local.cloud import Cloud
-from tablestream.local.code import mention_of_failures
+from tablestream.local.application import Options, Running
+from tablestream.local.cloud.cloud import Cloud
+from tablestream.local.cloud.functions import mention_of_failures
 from tablestream.local.delivery.mapping import InvalidSettings
 from tablestream.local.errors import TemplateError
-from tablestream.local.running import Options, Running
 from tablestream.local.trigger.observations import Ended, Observation, Trouble
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
-from tablestream.local.program import command, program, start
+from tablestream.local.cli.session import command, program, start
 from tests.cloudformation import ROOT
 
 if TYPE_CHECKING:

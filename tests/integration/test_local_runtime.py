@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tablestream.local.child import words_of
 from tablestream.local.delivery.protocol import Answered, FunctionError, Throttled, TimedOut
-from tablestream.local.functions import FunctionSpec
-from tablestream.local.runtime import Runtime
+from tablestream.local.runtime.child import words_of
+from tablestream.local.runtime.function import FunctionSpec
+from tablestream.local.runtime.runtime import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

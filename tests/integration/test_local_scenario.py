@@ -7,8 +7,8 @@ from contextlib import nullcontext
 from typing import Any, cast
 from unittest.mock import MagicMock
 
+from tablestream.local.cloud.faults import Faults
 from tablestream.local.delivery.protocol import Advanced, Split
-from tablestream.local.faults import Faults
 from tablestream.local.scenario import Scenario
 from tablestream.local.trigger.observations import DeliveryStep
 from tablestream.local.watch import Watch

@@ -11,16 +11,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tablestream.local.control import Control
-from tablestream.local.exercises import exercises
-from tablestream.local.faults import Faults
-from tablestream.local.functions import FunctionSpec
-from tablestream.local.lambda_api import LambdaApi
-from tablestream.local.runtime import Runtime
-from tablestream.local.server import Server
+from tablestream.local.cli.control import Control, exercises
+from tablestream.local.cloud.faults import Faults
+from tablestream.local.cloud.server import Server
+from tablestream.local.runtime.function import FunctionSpec
+from tablestream.local.runtime.lambda_api import LambdaApi
+from tablestream.local.runtime.runtime import Runtime
 
 if TYPE_CHECKING:
-    from tablestream.local.running import Running
+    from tablestream.local.application import Running
 
 JSON = {"Content-Type": "application/json"}
 

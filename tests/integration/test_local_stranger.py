@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tablestream.local.clients import Clients
+from tablestream.local.cloud.clients import Clients
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

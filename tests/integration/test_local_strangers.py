@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from tablestream.local.cloud import Cloud
+from tablestream.local.application import Options, Running, hurried
+from tablestream.local.cli.banner import about
+from tablestream.local.cloud.cloud import Cloud
+from tablestream.local.cloud.samconfig import stack_name
 from tablestream.local.delivery.filters import InvalidFilterPattern
 from tablestream.local.delivery.mapping import InvalidSettings
 from tablestream.local.errors import TemplateError, UsageError
-from tablestream.local.greeting import about
-from tablestream.local.running import Options, Running, hurried
-from tablestream.local.samconfig import stack_name
 
 pytestmark = pytest.mark.integration
 SOON = 20  # seconds no condition here ever needs; only a failing test waits for so long

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from tablestream.local.cloud import Cloud
+from tablestream.local.application import Options, Running, hurried
+from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.errors import TemplateError
 from tablestream.local.orders import Shop
-from tablestream.local.running import Options, Running, hurried
 from tablestream.local.trigger.observations import Ended, Observation
 
 ROOT = Path(__file__).parents[2]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tablestream.local.cloud import Cloud
+from tablestream.local.application import Options, Running, hurried
+from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.delivery.protocol import Answered, Throttled
-from tablestream.local.running import Options, Running, hurried
 from tablestream.local.trigger.observations import Ended, GivenUp, Logged, Observation, Read, Trouble
 from tablestream.local.trigger.stream import BotoStream, TrimHorizon
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tablestream.local.clients import Client
+    from tablestream.local.cloud.clients import Client
     from tablestream.local.delivery.mapping import MappingSettings
     from tablestream.local.trigger.stream import RecordPage
 

@@ -9,10 +9,10 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tablestream.local.cloud import Cloud
+from tablestream.local.application import Options, Running, hurried
+from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.errors import TemplateError
-from tablestream.local.lambda_api import LambdaApi
-from tablestream.local.running import Options, Running, hurried
+from tablestream.local.runtime.lambda_api import LambdaApi
 from tablestream.local.trigger.observations import Ended, Observation
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 
 from tablestream.local.bystander import messages_told
-from tablestream.local.child import BOOTSTRAP
+from tablestream.local.cli.terminal import INDENT, put, readable
+from tablestream.local.cli.view import View
 from tablestream.local.delivery.mapping import MappingSettings
 from tablestream.local.delivery.protocol import (
     Answered,
@@ -23,11 +24,9 @@ from tablestream.local.delivery.protocol import (
     Throttled,
 )
 from tablestream.local.delivery.shard import ShardDelivery
-from tablestream.local.log_lines import readable
-from tablestream.local.runtime import Invocation
-from tablestream.local.terminal import INDENT, put
+from tablestream.local.runtime.child import BOOTSTRAP
+from tablestream.local.runtime.function import Invocation
 from tablestream.local.trigger.observations import DeliveryStep, Ended, GivenUp, Logged, Read
-from tablestream.local.view import View
 from tablestream.testing import CREATED, inserted
 
 SHARD = "shardId-00000001700000000000-abcdef01"

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tablestream.local.bystander import place_samples
-from tablestream.local.clients import Clients
-from tablestream.local.cloud import Cloud
+from tablestream.local.cloud.clients import Clients
+from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.orders import Shop
 from tablestream.local.trigger.destinations import Inbox
 from tests.cloudformation import TEMPLATE

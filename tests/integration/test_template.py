@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tablestream.local.cloud.translate import translate
 from tablestream.local.delivery.filters import FilterSet
-from tablestream.local.translate import translate
 from tablestream.testing import event, inserted, modified, removed
 from tests.actions import role_statements
 

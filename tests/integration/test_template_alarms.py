@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shop.stock.counts import StockMetric
-from tablestream.local.translate import translate
+from tablestream.local.cloud.translate import translate
 from tablestream.metrics import Metric
 
 ROOT = Path(__file__).resolve().parents[2]

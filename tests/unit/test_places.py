@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tablestream.local.places import mapping_lines
+from tablestream.local.cloud.translate import mapping_lines
 
 YAML = """\
 Transform: AWS::Serverless-2016-10-31

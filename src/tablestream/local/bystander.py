@@ -8,14 +8,14 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tablestream.local.clients import Clients
-from tablestream.local.containers import Unseen
+from tablestream.local.cli.session import Hint, command
+from tablestream.local.cli.terminal import put
+from tablestream.local.cloud.clients import Clients
+from tablestream.local.cloud.server import Unseen
 from tablestream.local.delivery.protocol import Advanced, Delivered
 from tablestream.local.letters import PARKED, Bucket, News, put_letter
 from tablestream.local.orders import Shop, id_in, restore
-from tablestream.local.program import Hint, command
 from tablestream.local.samples import samples
-from tablestream.local.terminal import put
 from tablestream.local.trigger.destinations import Inbox
 from tablestream.local.trigger.observations import DeliveryStep, GivenUp
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from tablestream.local.cloud import Cloud
+    from tablestream.local.cloud.cloud import Cloud
     from tablestream.local.trigger.observations import Observation
 
 SHOP_OUTPUTS = {"TableName", "InventoryTableName", "FailuresBucketName", "TopicArn"}

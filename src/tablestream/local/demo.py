@@ -7,17 +7,17 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tablestream.local.application import Options, Running, hurried
 from tablestream.local.audit import World
-from tablestream.local.clients import Clients
-from tablestream.local.cloud import Cloud
+from tablestream.local.cli.terminal import console, put
+from tablestream.local.cli.view import View
+from tablestream.local.cloud.clients import Clients
+from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.letters import Bucket
 from tablestream.local.orders import Shop
 from tablestream.local.report import print_report
-from tablestream.local.running import Options, Running, hurried
 from tablestream.local.scenario import Scenario, ScenarioError
-from tablestream.local.terminal import console, put
 from tablestream.local.trigger.destinations import Inbox
-from tablestream.local.view import View
 from tablestream.local.watch import Watch
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from tablestream.local.functions import FunctionSpec
+    from tablestream.local.runtime.function import FunctionSpec
     from tablestream.local.trigger.observations import Observation
 
 POLL_INTERVAL = 0.05  # seconds; nobody wants to wait for the documented rate here

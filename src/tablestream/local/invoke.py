@@ -6,15 +6,14 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tablestream.local.clients import Clients
-from tablestream.local.cloud import prepare_for_event
+from tablestream.local.cli.session import stop_signals
+from tablestream.local.cli.terminal import console, put, readable, table
+from tablestream.local.cloud.clients import Clients
+from tablestream.local.cloud.cloud import prepare_for_event
 from tablestream.local.errors import UsageError
 from tablestream.local.letters import Bucket, print_letters
-from tablestream.local.log_lines import readable
 from tablestream.local.orders import Shop, id_in
-from tablestream.local.runtime import Runtime
-from tablestream.local.signals import stop_signals
-from tablestream.local.terminal import console, put, table
+from tablestream.local.runtime.runtime import Runtime
 from tablestream.local.trigger.destinations import Inbox
 
 if TYPE_CHECKING:
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from tablestream.local.cloud import Cloud
-    from tablestream.local.runtime import Invocation
+    from tablestream.local.cloud.cloud import Cloud
+    from tablestream.local.runtime.function import Invocation
 
 
 def invoke(event_path: Path, template: Path, function: str | None, *, verbose: bool = False) -> int:

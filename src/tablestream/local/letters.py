@@ -6,15 +6,15 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tablestream.local.cli.terminal import INDENT, put
 from tablestream.local.orders import order_of
-from tablestream.local.terminal import INDENT, put
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
 
-    from tablestream.local.clients import Client
+    from tablestream.local.cloud.clients import Client
 
 PARKED = "dead-letters/"
 GIVEN_UP = "aws/lambda/"

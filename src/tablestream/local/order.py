@@ -9,11 +9,11 @@ from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tablestream.local.clients import Clients
+from tablestream.local.cli.session import running
+from tablestream.local.cli.terminal import console, put
+from tablestream.local.cloud.clients import Clients
 from tablestream.local.letters import PARKED, Bucket, News
 from tablestream.local.orders import Order, Shop
-from tablestream.local.state import running
-from tablestream.local.terminal import console, put
 from tablestream.local.trigger.destinations import Inbox
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError, ParamValidationError
 
 if TYPE_CHECKING:
-    from tablestream.local.clients import Client
+    from tablestream.local.cloud.clients import Client
 
 Item = dict[str, Any]
 Line = tuple[str, Any]  # a product and a quantity; any quantity, since poison has to be placed too

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from tablestream.local.audit import check, held, order_of
+from tablestream.local.cli.terminal import put, table
+from tablestream.local.cli.view import changes, outcome_of
 from tablestream.local.letters import print_letters
 from tablestream.local.orders import PRODUCTS
-from tablestream.local.terminal import put, table
-from tablestream.local.view import changes, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,15 +7,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tablestream.local.cloud.faults import Fault
 from tablestream.local.delivery.protocol import Advanced, Split
-from tablestream.local.faults import Fault
 from tablestream.local.orders import PRODUCTS, Order, Shop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tablestream.local.faults import Faults
-    from tablestream.local.running import Running
+    from tablestream.local.application import Running
+    from tablestream.local.cloud.faults import Faults
     from tablestream.local.watch import Watch
 
 SETTLE_SECONDS = 30  # for a machine under load; a few hundred milliseconds are usual

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 from botocore.client import BaseClient
 
 from tablestream.dead_letters import DeadLetter
-from tablestream.local.clients import Clients
-from tablestream.local.cloud import Cloud
+from tablestream.local.cloud.clients import Clients
+from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.delivery.on_failure import OnFailureContext, object_key, on_failure_object
 from tablestream.local.delivery.protocol import Condition, DiscardRecords
-from tablestream.local.lambda_api import LambdaApi
 from tablestream.local.letters import Bucket, Letter
 from tablestream.local.orders import Order, Shop, decode, encode
-from tablestream.local.runtime import Runtime
+from tablestream.local.runtime.lambda_api import LambdaApi
+from tablestream.local.runtime.runtime import Runtime
 from tablestream.local.trigger.destinations import Inbox
 from tablestream.run import Run
 from tablestream.sinks import S3DeadLetters

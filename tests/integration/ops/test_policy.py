@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
-from tablestream.local.faults import Fault
+from tablestream.local.cloud.faults import Fault
 from tablestream.ops.__main__ import main
 from tests.integration.ops.bench import Bench, bench
 

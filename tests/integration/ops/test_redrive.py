@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tablestream.local.faults import Fault
+from tablestream.local.cloud.faults import Fault
 from tablestream.ops.__main__ import main
 from tablestream.testing import CREATED
 from tests.integration.ops.bench import STOCK, Bench, bench, interrupting

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tablestream.local.faults import Fault
+from tablestream.local.cloud.faults import Fault
 from tablestream.ops.__main__ import main
 from tests.integration.ops.bench import STOCK, Bench, bench
 

@@ -38,7 +38,7 @@ def test_what_is_not_installed_is_named_with_what_to_type(
 @pytest.mark.parametrize(
     ("given", "module", "handed_on"),
     [
-        (["local", "up", "-v"], "tablestream.local.__main__", ["up", "-v"]),
+        (["local", "up", "-v"], "tablestream.local.cli.commands", ["up", "-v"]),
         (["redrive", "list"], "tablestream.ops.__main__", ["redrive", "list"]),
         (["replay", "orders"], "tablestream.ops.__main__", ["replay", "orders"]),
     ],

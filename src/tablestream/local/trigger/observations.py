@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tablestream.local.delivery.protocol import DeliveryEvent, DiscardRecords, Invoke
-    from tablestream.local.runtime import Invocation
+    from tablestream.local.runtime.function import Invocation
 
 
 @dataclass(frozen=True, slots=True)

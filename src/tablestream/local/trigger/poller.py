@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tablestream.local.delivery.mapping import MappingSettings
     from tablestream.local.delivery.protocol import DiscardRecords, LambdaRecord
     from tablestream.local.delivery.shard import Progress
-    from tablestream.local.runtime import Invocation
+    from tablestream.local.runtime.function import Invocation
     from tablestream.local.trigger.destinations import OnFailureDestination
     from tablestream.local.trigger.stream import StreamSource
 

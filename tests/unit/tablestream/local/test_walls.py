@@ -19,7 +19,7 @@ PURE = frozenset(
 )
 EMULATOR = frozenset({"botocore", "moto"})
 # What came of an invocation is told by whoever carries it out.
-FOR_TYPES = frozenset({"tablestream.local.runtime"})
+FOR_TYPES = frozenset({"tablestream.local.runtime.function"})
 SIZES = "tablestream.dynamodb.items"
 
 

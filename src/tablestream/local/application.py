@@ -1,0 +1,138 @@
+"""A template running on this machine: its stack, a runtime per function, a trigger per event source mapping."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Self
+
+from tablestream.local.cloud.functions import mention_of_failures
+from tablestream.local.delivery.filters import InvalidFilterPattern
+from tablestream.local.delivery.mapping import InvalidSettings, MappingSettings, read_mapping
+from tablestream.local.errors import reading
+from tablestream.local.runtime.runtime import Runtime
+from tablestream.local.trigger.destinations import OnFailureDestination
+from tablestream.local.trigger.moto_quirks import Corrections
+from tablestream.local.trigger.observations import Logged, Observation
+from tablestream.local.trigger.poller import POLL_INTERVAL, Trigger, Wiring, ignored_failures
+from tablestream.local.trigger.stream import BotoStream, StreamGone, StreamSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from tablestream.local.cloud.cloud import Cloud
+    from tablestream.local.cloud.functions import StreamMapping
+    from tablestream.local.runtime.function import FunctionSpec
+
+    Observe = Callable[[Observation], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run. `settings` and `function` may change what the template says (the scenario hurries its retries)."""
+
+    poll_interval: float = POLL_INTERVAL
+    reload: bool = False
+    settings: Callable[[MappingSettings], MappingSettings] = lambda settings: settings
+    function: Callable[[FunctionSpec], FunctionSpec] = lambda function: function
+
+
+@dataclass(slots=True)
+class Running:
+    """Starts on entry, ends all threads and processes on exit. Mutable: it owns them. Raises InvalidSettings."""
+
+    cloud: Cloud
+    observe: Observe
+    options: Options = field(default_factory=Options)
+    corrections: Corrections = field(default_factory=Corrections)
+    runtimes: dict[str, Runtime] = field(default_factory=dict)
+    triggers: dict[str, Trigger] = field(default_factory=dict)
+    settings: dict[str, MappingSettings] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        """Start the runtimes' and the triggers' threads."""
+        for mapping in self.cloud.mappings:
+            self.settings[mapping.logical_id] = self._settings(mapping)
+        for mapping in self.cloud.mappings:
+            self.triggers[mapping.logical_id] = Trigger(self._wiring(mapping))
+        for trigger in self.triggers.values():
+            trigger.start()
+        for function, qualifier in {(mapping.function, mapping.qualifier) for mapping in self.cloud.mappings}:
+            self.runtime(function).warm(qualifier)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End everything, handlers in flight included."""
+        for trigger in self.triggers.values():
+            trigger.stop()
+        for runtime in self.runtimes.values():
+            runtime.close()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nothing is read from any stream within the with block."""
+        with ExitStack() as stack:
+            for trigger in self.triggers.values():
+                stack.enter_context(trigger.held())
+            yield
+
+    def settle(self, timeout: float) -> bool:
+        """Wait until all that was written is delivered, with what follows from it; False after `timeout` seconds."""
+        return all(trigger.settle(timeout) for trigger in self.triggers.values())
+
+    def runtime(self, function: str) -> Runtime:
+        """The runtime of the function with this logical id."""
+        if function not in self.runtimes:
+            spec = self.options.function(self.cloud.functions[function])
+            self.runtimes[function] = Runtime(spec, self._log(function), reload=self.options.reload)
+        return self.runtimes[function]
+
+    def _settings(self, mapping: StreamMapping) -> MappingSettings:
+        function = self.options.function(self.cloud.functions[mapping.function])
+        try:
+            self._source(mapping).shards()
+            with reading(f"the event source mapping {mapping.logical_id}"):
+                settings = read_mapping(mapping.properties, function_timeout=function.timeout)
+        except StreamGone as error:
+            raise InvalidSettings(f"{mapping.logical_id}: Stream not found: {mapping.stream_arn}") from error
+        except (InvalidSettings, InvalidFilterPattern) as error:
+            raise InvalidSettings(f"{mapping.logical_id}: {error}") from error
+        mention = None if settings.report_failures else mention_of_failures(function.code, function.handler)
+        if mention is not None:
+            note = ignored_failures(mapping.place, f"of which {mention} speaks")
+            settings = replace(settings, notes=(*settings.notes, note))
+        return self.options.settings(settings)
+
+    def _wiring(self, mapping: StreamMapping) -> Wiring:
+        runtime = self.runtime(mapping.function)
+        settings = self.settings[mapping.logical_id]
+        destination = settings.destination
+        return Wiring(
+            name=mapping.logical_id,
+            function_arn=runtime.function.qualified(mapping.qualifier),
+            executed_version=runtime.function.version(mapping.qualifier),
+            settings=settings,
+            source=self._source(mapping),
+            invoke=partial(runtime.invoke, qualifier=mapping.qualifier),
+            destination=OnFailureDestination(destination, mapping.uuid, self.cloud.client) if destination else None,
+            place=mapping.place,
+            observe=self.observe,
+            correct=self.corrections,
+            poll_interval=self.options.poll_interval,
+        )
+
+    def _source(self, mapping: StreamMapping) -> StreamSource:
+        client, elsewhere = self.cloud.client("dynamodbstreams"), self.cloud.dynamodb_endpoint is not None
+        return BotoStream(client, mapping.stream_arn, follow=elsewhere)
+
+    def _log(self, function: str) -> Callable[[str], None]:
+        return lambda line: self.observe(Logged(function, line))
+
+
+def hurried(settings: MappingSettings) -> MappingSettings:
+    """The same settings, with a batching window and waits between attempts too short to be waited for."""
+    return replace(settings, batching_window=0, backoff=lambda failures: min(0.1 * failures, 0.5))

@@ -1,0 +1,1 @@
+"""The command line: `up` and what other terminals ask of it."""

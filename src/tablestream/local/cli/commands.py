@@ -1,0 +1,255 @@
+"""The command line, `python -m tablestream.local`: `up`, `demo`, `order`, `status`, `fault`, `mapping` and others."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+# What a command needs is imported when it is asked for: the embedded AWS takes seconds to import, and `order` has no
+# use for it.
+# ruff: noqa: PLC0415
+USAGE_ERROR = 2
+TEMPLATES = ("template.yaml", "template.yml", "template.json")  # as the SAM CLI looks for them
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit status; 2 for what the user has to change."""
+    given = _parser().parse_args(arguments)
+    from botocore.exceptions import BotoCoreError
+
+    from tablestream.local.delivery.filters import InvalidFilterPattern
+    from tablestream.local.delivery.mapping import InvalidSettings
+    from tablestream.local.errors import UsageError
+
+    try:
+        status: int = given.run(given)
+    except (UsageError, InvalidSettings, InvalidFilterPattern, BotoCoreError, OSError) as error:
+        print(f"{given.command}: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tablestream.local", description="Run the stack on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_up(commands.add_parser("up", help="the embedded AWS with the stream trigger, until Ctrl-C"))
+    _add_demo(commands.add_parser("demo", help="play the shop's scenario and check the outcome"))
+    _add_invoke(commands.add_parser("invoke", help="the handler on a sample event, without Docker"))
+    _add_serve(commands.add_parser("serve", help="the embedded AWS without trigger, for a container to use"))
+    _add_order(commands.add_parser("order", help="place or change an order in a running `up`"))
+    _add_status(commands.add_parser("status", help="where everything of a running `up` is, and where it stands"))
+    _add_exec(commands.add_parser("exec", help="another program, pointed at a running `up`"))
+    _add_fault(commands.add_parser("fault", help="make the AWS of a running `up` fail, to practise"))
+    _add_mapping(commands.add_parser("mapping", help="disable or enable an event source mapping of a running `up`"))
+    commands.add_parser("events", help="write events/*.json anew").set_defaults(run=_events)
+    return parser
+
+
+def _template(parser: argparse.ArgumentParser) -> None:
+    found = next((name for name in TEMPLATES if Path(name).exists()), TEMPLATES[0])
+    parser.add_argument(
+        "--template", type=Path, default=Path(found), help="a SAM or CloudFormation template (default: %(default)s)"
+    )
+
+
+def _address(parser: argparse.ArgumentParser, port: int) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen; 0.0.0.0 lets containers in")
+    parser.add_argument("--port", type=int, default=port, help="0 takes a free one (default: %(default)s)")
+
+
+def _add_up(parser: argparse.ArgumentParser) -> None:
+    _template(parser)
+    _address(parser, 4567)
+    parser.add_argument("--dynamodb-endpoint", metavar="URL", help="keep the tables on this DynamoDB")
+    parser.add_argument("--config-env", metavar="NAME", help="environment of samconfig.toml (default: local)")
+    parser.add_argument("--parameter", metavar="NAME=VALUE", type=_pair, action="append", default=[])
+    parser.add_argument("--reload", action="store_true", help="import the handler anew when its source changes")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show every line the functions write")
+    parser.add_argument("--record", metavar="FILE", type=Path, help="write every delivery to FILE, images included")
+    parser.add_argument("--replay", metavar="FILE", type=Path, help="play the deliveries of FILE first")
+    parser.set_defaults(run=_up)
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    _template(parser)
+    parser.add_argument("-v", "--verbose", action="store_true", help="show every line the functions write")
+    parser.set_defaults(run=_demo)
+
+
+def _add_invoke(parser: argparse.ArgumentParser) -> None:
+    _template(parser)
+    parser.add_argument("event", type=Path, help="a JSON file")
+    parser.add_argument("--function", help="logical id, where the template's streams invoke several")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show every line the function writes")
+    parser.set_defaults(run=_invoke)
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    _template(parser)
+    _address(parser, 0)
+    parser.add_argument("--event", type=Path, help="put the world in place in which this event happened")
+    parser.set_defaults(run=_serve)
+
+
+def _add_order(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--product", action="append", help="may be given several times (default: tea)")
+    parser.add_argument("--quantity", action="append", type=int, help="one for each product (default: 1)")
+    parser.add_argument("--customer", default="ada")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--cancel", metavar="ORDER", help="cancel an order")
+    kind.add_argument("--ship", metavar="ORDER", help="ship an order")
+    kind.add_argument("--remove", metavar="ORDER", help="remove an order")
+    kind.add_argument("--poison", action="store_true", help="place an order that cannot be understood")
+    parser.set_defaults(run=_order)
+
+
+def _add_status(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.set_defaults(run=_status)
+
+
+def _add_exec(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "words",
+        nargs=argparse.REMAINDER,
+        metavar="PROGRAM ...",
+        help="e.g. aws dynamodb list-tables; {stack} and {NameOfAnOutput} are filled in",
+    )
+    parser.set_defaults(run=_exec)
+
+
+def _add_fault(parser: argparse.ArgumentParser) -> None:
+    kinds = ("throttle", "conflict", "outage", "function-throttle", "list", "clear")
+    parser.add_argument("kind", choices=kinds, help="what the functions' calls get; your own calls go through")
+    parser.add_argument("--calls", type=int, metavar="N", help="the next N calls (default: until `clear`)")
+    parser.add_argument("--seconds", type=float, help="no longer than this")
+    parser.add_argument("--service", choices=("dynamodb", "s3", "sns", "sqs"), help="of an outage (default: dynamodb)")
+    parser.add_argument("--operation", help="this one only, e.g. TransactWriteItems")
+    parser.add_argument("--mentioning", metavar="TEXT", help="only calls with TEXT in the request, e.g. a table's name")
+    parser.add_argument("--function", help="whose invocations are throttled, where there are several")
+    parser.set_defaults(run=_fault)
+
+
+def _add_mapping(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=("enable", "disable"))
+    parser.add_argument("name", nargs="?", help="logical id, where there are several")
+    parser.set_defaults(run=_mapping)
+
+
+@contextmanager
+def _many_imports() -> Iterator[None]:
+    """Import what makes very many objects, none of them garbage: collecting would take a third of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"wanted NAME=VALUE, got {text!r}")
+    return name, value
+
+
+def _up(given: argparse.Namespace) -> int:
+    with _many_imports():
+        from tablestream.local.bystander import shop_watcher
+        from tablestream.local.cli.up import UpOptions, up
+
+    return up(
+        UpOptions(
+            template=given.template,
+            host=given.host,
+            port=given.port,
+            dynamodb_endpoint=given.dynamodb_endpoint,
+            parameters=dict(given.parameter),
+            config_env=given.config_env,
+            reload=given.reload,
+            verbose=given.verbose,
+            record=given.record,
+            replay=given.replay,
+        ),
+        shop_watcher,
+    )
+
+
+def _demo(given: argparse.Namespace) -> int:
+    with _many_imports():
+        from tablestream.local.demo import demo
+
+    return demo(given.template, verbose=given.verbose)
+
+
+def _invoke(given: argparse.Namespace) -> int:
+    with _many_imports():
+        from tablestream.local.invoke import invoke
+
+    return invoke(given.event, given.template, given.function, verbose=given.verbose)
+
+
+def _serve(given: argparse.Namespace) -> int:
+    with _many_imports():
+        from tablestream.local.invoke import serve
+
+    return serve(given.event, given.template, given.host, given.port)
+
+
+def _order(given: argparse.Namespace) -> int:
+    from tablestream.local.errors import UsageError
+    from tablestream.local.order import Wish, order
+
+    products, quantities = given.product or ["tea"], given.quantity or []
+    if len(quantities) > len(products):
+        raise UsageError(f"{len(quantities)} quantities for {len(products)} products")
+    quantities += [1] * (len(products) - len(quantities))
+    lines = list(zip(products, quantities, strict=True))
+    wish = Wish(lines, given.customer, given.poison, given.cancel, given.ship, given.remove)
+    return order(wish)
+
+
+def _status(given: argparse.Namespace) -> int:
+    from tablestream.local.cli.control import print_status
+
+    return print_status(as_json=given.json)
+
+
+def _exec(given: argparse.Namespace) -> int:
+    from tablestream.local.cli.session import execute
+    from tablestream.local.errors import UsageError
+
+    if not given.words:
+        raise UsageError("wanted a program to run")
+    return execute(given.words)
+
+
+def _fault(given: argparse.Namespace) -> int:
+    from tablestream.local.cli.control import ask_for_fault
+
+    names = ("calls", "seconds", "service", "operation", "mentioning", "function")
+    return ask_for_fault(given.kind, {name: getattr(given, name) for name in names})
+
+
+def _mapping(given: argparse.Namespace) -> int:
+    from tablestream.local.cli.control import ask_for_mapping
+
+    return ask_for_mapping(given.name, enabled=given.what == "enable")
+
+
+def _events(_given: argparse.Namespace) -> int:
+    from tablestream.local.samples import write
+
+    write(Path("events"))
+    return 0

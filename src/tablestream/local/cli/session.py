@@ -1,0 +1,164 @@
+"""The running `up` as other terminals find it: its state file, commands to show and to run there, and its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tablestream.local.errors import NotRunningError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from types import FrameType
+
+    from tablestream.local.cli.banner import About
+
+
+STATE = Path(".local/up.json")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where the running `up` listens, for AWS calls and for commands (`control`), and what its stack made.
+
+    `variables` point any AWS SDK at it.
+    """
+
+    pid: int
+    endpoint: str
+    control: str
+    dynamodb_endpoint: str | None
+    stack: str
+    outputs: Mapping[str, str]
+    variables: Mapping[str, str]
+
+    @staticmethod
+    def of_this_process(told: About, control: str) -> State:
+        """The state of an `up` that runs in this process."""
+        return State(
+            os.getpid(),
+            told.endpoint,
+            control,
+            told.dynamodb_endpoint,
+            told.stack,
+            dict(told.outputs),
+            dict(told.variables),
+        )
+
+
+@contextmanager
+def announced(state: State) -> Iterator[None]:
+    """Keep the state file while the with block runs. Another `up` that began later keeps its own."""
+    STATE.parent.mkdir(exist_ok=True)
+    STATE.write_text(json.dumps(asdict(state), indent=2), encoding="utf-8")
+    try:
+        yield
+    finally:
+        if _read() == state:
+            STATE.unlink(missing_ok=True)
+            with suppress(OSError):  # something else is kept there
+                STATE.parent.rmdir()
+
+
+def running() -> State:
+    """The running `up`. Raises NotRunningError."""
+    state = _read()
+    if state is None or not _alive(state.pid):
+        raise NotRunningError(f"nothing is running here: start it in another terminal first, with `{start()}`")
+    return state
+
+
+def _read() -> State | None:
+    try:
+        return State(**json.loads(STATE.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def execute(words: Sequence[str]) -> int:
+    """Run a program with the variables of the running `up` in place of all `AWS_…`, and return its exit status.
+
+    In its arguments `{stack}` becomes the stack's name, and `{Name}` the output of that name. Raises NotRunningError,
+    and UsageError for a program that cannot be started.
+    """
+    state = running()
+    names = {"stack": state.stack, **state.outputs}
+    filled = [_filled(word, names) for word in words]
+    # A profile or an endpoint of the caller's could else lead to a real account.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    try:
+        return subprocess.run(filled, env=kept | dict(state.variables), check=False).returncode  # noqa: S603 -- what the user asked to run
+    except OSError as error:
+        raise UsageError(f"cannot run {filled[0]}: {error.strerror}") from error
+
+
+def _filled(word: str, names: dict[str, str]) -> str:
+    for name, value in names.items():
+        word = word.replace(f"{{{name}}}", value)
+    return word
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A command to try next, and what it does."""
+
+    command: str
+    does: str
+
+
+def python() -> str:
+    """The Python that runs this, by a path that works in the current directory."""
+    executable = Path(sys.executable)
+    here = Path.cwd()
+    return str(executable.relative_to(here) if executable.is_relative_to(here) else executable)
+
+
+def program() -> str:
+    """The beginning of each of our commands."""
+    return f"{python()} -m tablestream.local"
+
+
+def command(name: str, arguments: str = "") -> str:
+    """One of our commands: by make where make has started us, else by the Python that runs this."""
+    if "MAKELEVEL" in os.environ:
+        return f'make {name} ARGS="{arguments}"' if arguments else f"make {name}"
+    return f"{program()} {name} {arguments}".rstrip()
+
+
+def start() -> str:
+    """The command that runs until it is stopped."""
+    return "make local" if "MAKELEVEL" in os.environ else f"{program()} up"
+
+
+@contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set, while the with block runs. For the main thread only."""
+    stop = threading.Event()
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

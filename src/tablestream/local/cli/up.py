@@ -1,0 +1,159 @@
+"""`python -m tablestream.local up`: the embedded AWS with the stream trigger, until it is told to stop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from tablestream.local.application import Options, Running
+from tablestream.local.cli.banner import about, greet, put_item
+from tablestream.local.cli.control import Command, Control, exercises
+from tablestream.local.cli.recording import Recording, read
+from tablestream.local.cli.session import Hint, State, announced, command, stop_signals
+from tablestream.local.cli.terminal import console, put
+from tablestream.local.cli.view import View, changes
+from tablestream.local.cloud.cloud import Cloud
+from tablestream.local.cloud.samconfig import parameter_overrides, stack_name
+from tablestream.local.errors import UsageError
+from tablestream.local.runtime.lambda_api import LambdaApi
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from threading import Event
+
+    from rich.console import Console
+
+    from tablestream.local.cli.banner import About
+    from tablestream.local.trigger.observations import Observation
+
+    Observe = Callable[[Observation], None]
+
+
+LOOK_SECONDS = 0.5  # between two looks whether to stop
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """What the command line says. `parameters` are the template's; `config_env` is samconfig.toml's environment."""
+
+    template: Path
+    host: str
+    port: int
+    dynamodb_endpoint: str | None = None
+    config_env: str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    reload: bool = False
+    verbose: bool = False
+    record: Path | None = None
+    replay: Path | None = None
+
+
+class Watcher(Protocol):
+    """Takes observations from any thread, and looks in the main thread what the deliveries led to."""
+
+    @property
+    def hints(self) -> Sequence[Hint]:
+        """Commands to try in another terminal."""
+        ...
+
+    def __call__(self, observation: Observation) -> None:
+        """Take one observation; must not wait."""
+        ...
+
+    def look_after(self, patience: float = ...) -> None:
+        """Wait at most `patience` seconds for something to see, and print it."""
+        ...
+
+    def place_samples(self) -> None:
+        """Put what the sample events tell of in place, for functions that `sam local` invokes; makes no requests."""
+        ...
+
+
+Watching = Callable[["Cloud", "Console"], AbstractContextManager[Watcher | None]]
+
+
+def up(options: UpOptions, watching: Watching) -> int:
+    """Run until SIGINT or SIGTERM, with the watcher that `watching` gives for this stack. Returns the exit status."""
+    output = console()
+    with ExitStack() as stack:
+        stop = stack.enter_context(stop_signals())
+        cloud = stack.enter_context(_cloud(options))
+        view, watcher = View(output, verbose=options.verbose), stack.enter_context(watching(cloud, output))
+        watchers: list[Observe] = [] if watcher is None else [watcher]
+        observe = _all([view, *watchers, *_recording(stack, options.record)])
+        running = stack.enter_context(Running(cloud, observe, Options(reload=options.reload)))
+        runtimes = [running.runtime(name) for name in cloud.functions]
+        by_name = {runtime.function.name: runtime for runtime in runtimes}
+        api = stack.enter_context(LambdaApi(by_name, options.host, ended=view.invoked))
+        for_containers = cloud.admit_containers(watcher.place_samples if watcher is not None else None)
+        told = about(cloud, running, api.endpoint, for_containers)
+        commands = exercises(cloud.faults, running, view.say)
+        commands["status"] = Command(lambda _asked: told.told() | {"status": view.status()})
+        control = stack.enter_context(Control(commands))
+        greet(output, told, _hints(told, watcher), verbose=options.verbose)
+        stack.enter_context(announced(State.of_this_process(told, control.endpoint)))
+        stack.enter_context(view)
+        if options.replay is not None:
+            _replay(options.replay, cloud, running, output)
+        while not stop.is_set():
+            _wait(stop, watcher)
+    output.print("stopped")
+    return 0
+
+
+def _wait(stop: Event, watcher: Watcher | None) -> None:
+    if watcher is None:
+        stop.wait(LOOK_SECONDS)
+    else:
+        watcher.look_after()
+
+
+def _hints(told: About, watcher: Watcher | None) -> list[Hint]:
+    """What to type in another terminal: for a stack that nobody knows, how to write to its tables."""
+    writes = {one.table: Hint(put_item(one), f"write to {one.table}") for one in told.deliveries if one.example}
+    return [
+        *(watcher.hints if watcher is not None else writes.values()),
+        Hint(command("status"), "see names, addresses, variables for any AWS SDK"),
+        Hint(command("fault", "--help"), "practise an outage"),
+    ]
+
+
+def _cloud(options: UpOptions) -> Cloud:
+    return Cloud(
+        options.template,
+        stack_name=stack_name(options.template, options.config_env),
+        host=options.host,
+        port=options.port,
+        parameters=options.parameters,
+        overrides=parameter_overrides(options.template, options.config_env),
+        dynamodb_endpoint=options.dynamodb_endpoint,
+    )
+
+
+def _recording(stack: ExitStack, path: Path | None) -> list[Observe]:
+    return [] if path is None else [Recording(stack.enter_context(path.open("a", encoding="utf-8")))]
+
+
+def _all(observers: list[Observe]) -> Observe:
+    def observe(observation: Observation) -> None:
+        for observer in observers:
+            observer(observation)
+
+    return observe
+
+
+def _replay(path: Path, cloud: Cloud, running: Running, output: Console) -> None:
+    mappings = {mapping.logical_id: mapping for mapping in cloud.mappings}
+    for number, recorded in enumerate(read(path), 1):
+        if recorded.mapping not in mappings:
+            raise UsageError(f"{path} line {number}: the template has no event source mapping {recorded.mapping}")
+        mapping = mappings[recorded.mapping]
+        invocation = running.runtime(mapping.function).invoke(recorded.event, mapping.qualifier)
+        same = (invocation.payload, invocation.error is None) == (recorded.payload, recorded.error is None)
+        what = changes(recorded.event["Records"])
+        answer = invocation.error["errorType"] if invocation.error else json.dumps(invocation.payload)
+        put(output, f"replay {number}: {what} -> {answer} ({'as' if same else 'not as'} recorded)", indent=0)

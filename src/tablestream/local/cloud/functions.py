@@ -1,0 +1,269 @@
+"""The functions of a created stack, the code that they run, and the event source mappings that invoke them.
+
+Nothing is uploaded: a function runs from its source directory, so its code in the template becomes an object that
+exists in the embedded S3.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tablestream.local.cloud.versions import Qualifier, referred
+from tablestream.local.errors import TemplateError
+from tablestream.local.runtime.function import DEFAULT_MEMORY_MB, DEFAULT_TIMEOUT_SECONDS, FunctionSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+Json = Any  # what a template holds
+Resolve = Callable[[Json], Json]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamMapping:
+    """An event source mapping of a stream: `properties` are CloudFormation's, resolved; `function` a logical id.
+
+    `qualifier` is the alias or version of the function that it invokes, if it names one, `place` the line of the
+    template that has the mapping, `uuid` its own name.
+    """
+
+    logical_id: str
+    function: str
+    stream_arn: str
+    properties: Mapping[str, Any]
+    qualifier: str | None = None
+    place: str = ""
+    uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+def read_function(logical_id: str, resource: Json, code: Code, scratch: Path, resolve: Resolve) -> FunctionSpec:
+    """The function of a template's resource; inline code is written to a folder in `scratch`. Raises TemplateError."""
+    properties = resolve(resource["Properties"])
+    if not isinstance(properties.get("Handler"), str):
+        raise TemplateError(f"{logical_id} has no Handler")
+    variables = properties.get("Environment", {}).get("Variables", {})
+    reserved = properties.get("ReservedConcurrentExecutions")
+    return FunctionSpec(
+        logical_id=logical_id,
+        name=resolve({"Ref": logical_id}),
+        arn=resolve({"Fn::GetAtt": [logical_id, "Arn"]}),
+        handler=properties["Handler"],
+        code=_directory(logical_id, code, scratch),
+        environment={key: _text(value) for key, value in variables.items()},
+        timeout=float(properties.get("Timeout", DEFAULT_TIMEOUT_SECONDS)),
+        memory=int(properties.get("MemorySize", DEFAULT_MEMORY_MB)),
+        concurrency=None if reserved is None else int(reserved),
+        runtime=str(properties.get("Runtime", "")),
+    )
+
+
+def with_qualifiers(function: FunctionSpec, qualifiers: Iterable[Qualifier], resolve: Resolve) -> FunctionSpec:
+    """The function with those of a template's versions and aliases that are its own."""
+    own = [one for one in qualifiers if one.function == function.logical_id]
+    known = {str(resolve(one.name)): str(resolve(one.version)) for one in own}
+    return replace(function, qualifiers={**function.qualifiers, **known})
+
+
+def read_mappings(
+    mappings: Mapping[str, Json], functions: Mapping[str, FunctionSpec], code: Mapping[str, Code], resolve: Resolve
+) -> tuple[list[StreamMapping], list[str]]:
+    """The mappings of DynamoDB streams, and a note for each other one. Raises TemplateError.
+
+    A function that cannot run here (see `tablestream.local.cloud.functions`) is refused if streams invoke no other.
+    """
+    found: list[StreamMapping] = []
+    notes: list[str] = []
+    refused: list[str] = []
+    for name, resource in mappings.items():
+        properties = resolve(resource["Properties"])
+        arn = str(properties.get("EventSourceArn") or properties.get("SelfManagedEventSource") or "nothing")
+        if ":dynamodb:" not in arn:
+            notes.append(f"{name} reads {arn}: only DynamoDB streams are delivered here")
+            continue
+        reference = resource["Properties"].get("FunctionName")
+        text = str(properties.get("FunctionName"))
+        function = _referred(reference) or _named(text, functions)
+        if (one := code.get(function)) is not None and one.unsupported:
+            refused.append(f"{function}: {one.unsupported}")
+            continue
+        if function not in functions:
+            raise TemplateError(
+                f"{name} names the function {json.dumps(reference)}, which the template does not define"
+            )
+        qualifier = _qualifier(text, functions[function])
+        if qualifier is not None and qualifier not in functions[function].qualifiers:
+            raise TemplateError(f"{name} names {qualifier} of {function}: the template has no such version or alias")
+        mapping = StreamMapping(name, function, arn, properties, qualifier)
+        for other in found:
+            _refuse_second(mapping, other, functions[function])
+        found.append(mapping)
+    if refused and not found:
+        raise TemplateError(refused[0])
+    return found, notes
+
+
+def _refuse_second(mapping: StreamMapping, other: StreamMapping, function: FunctionSpec) -> None:
+    """A function can be the target of a stream once (R); of the same stream, once for each alias and version (I)."""
+    if (mapping.function, mapping.qualifier, mapping.stream_arn) == (other.function, other.qualifier, other.stream_arn):
+        name = function.qualified(mapping.qualifier).split(":function:")[-1]
+        raise TemplateError(
+            f"{mapping.logical_id}: ResourceConflictException (409): The event source arn "
+            f'(" {mapping.stream_arn} ") and function (" {name} ") provided mapping already exists. Please update or '
+            f"delete the existing mapping with UUID {other.uuid}, which is {other.logical_id}"
+        )
+
+
+def _referred(reference: Json) -> str | None:
+    """The logical id of the function that a reference names, also one that `Qualifier.arn` has made."""
+    joined = reference.get("Fn::Join") if isinstance(reference, dict) else None
+    return referred(joined[1][0] if joined and isinstance(joined[1], list) and joined[1] else reference)
+
+
+def _named(text: str, functions: Mapping[str, FunctionSpec]) -> str:
+    """The logical id of a function named by its name or ARN, with or without a version or alias."""
+    named = (logical_id for logical_id, function in functions.items() if _spelled(text, function) is not None)
+    return next(named, "")
+
+
+def _qualifier(text: str, function: FunctionSpec) -> str | None:
+    """The version or alias in a function's name or ARN."""
+    spelled = _spelled(text, function)
+    return text.removeprefix(f"{spelled}:") if spelled is not None and text != spelled else None
+
+
+def _spelled(text: str, function: FunctionSpec) -> str | None:
+    """The way in which `text` spells the function: its ARN, that from the account on, or its name."""
+    for spelled in (function.arn, function.arn.split(":", 4)[-1], function.name):
+        if text == spelled or text.startswith(f"{spelled}:"):
+            return spelled
+    return None
+
+
+def _directory(logical_id: str, code: Code, scratch: Path) -> Path:
+    if code.directory is not None:
+        return code.directory
+    folder = scratch / logical_id
+    folder.mkdir()
+    (folder / INLINE_MODULE).write_text(code.inline or "", encoding="utf-8")
+    return folder
+
+
+def _text(value: Json) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+CODE_BUCKET = "local-function-code"
+CODE_KEY = "empty.zip"
+SERVERLESS = "AWS::Serverless::Function"
+FUNCTIONS = (SERVERLESS, "AWS::Lambda::Function")
+INLINE_MODULE = "index.py"  # what Lambda calls the file of inline code
+_CODE = ("CodeUri", "Code", "InlineCode", "ImageUri", "ImageConfig", "PackageType")
+# The answer's own word, what Powertools calls it, and this library, which gives such answers.
+_PARTIAL_ANSWERS = re.compile(
+    r"batchItemFailures|process_partial_response|batch_processor|\b(from|import) tablestream\b"
+)
+_NOT_EMULATED = ("Layers", "FileSystemConfigs", "VpcConfig")  # what they name need not exist here
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One function's code: a directory, or the source of one module, or the reason why it cannot run here.
+
+    `notes` are what the function would have in Lambda and has not here.
+    """
+
+    directory: Path | None = None
+    inline: str | None = None
+    unsupported: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def take_code(template: dict[str, Any], root: Path, parameters: Mapping[str, str]) -> dict[str, Code]:
+    """Each function's code by logical id; `template` is changed so that it can be created without any.
+
+    `parameters` are the values of the template's.
+    """
+    shared = (template.get("Globals") or {}).get("Function") or {}
+    code: dict[str, Code] = {}
+    for logical_id, resource in template["Resources"].items():
+        if isinstance(resource, dict) and resource.get("Type") in FUNCTIONS:
+            properties = resource.setdefault("Properties", {})
+            code[logical_id] = _code({**shared, **properties}, root, parameters)
+            _point_at_empty_zip(resource, runs=code[logical_id].unsupported is None)
+    for name in (*_CODE, *_NOT_EMULATED):
+        shared.pop(name, None)
+    return code
+
+
+def mention_of_failures(directory: Path, handler: str) -> str | None:
+    """The file and line in which a function's own code speaks of partial answers: itself, or by a library for them.
+
+    Its own code is the handler's package, or the modules beside the handler; `handler` is a path as Lambda takes it.
+    """
+    top = directory / re.split(r"[./]", handler)[0]
+    for path in sorted(top.rglob("*.py") if top.is_dir() else directory.glob("*.py")):
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            if _PARTIAL_ANSWERS.search(line):
+                return f"{path.relative_to(directory)}, line {number}"
+    return None
+
+
+def _code(properties: Mapping[str, Any], root: Path, parameters: Mapping[str, str]) -> Code:
+    notes = tuple(_notes(properties))
+    if reason := _unsupported(properties, parameters):
+        return Code(unsupported=reason)
+    inline = properties.get("InlineCode", _mapping(properties.get("Code")).get("ZipFile"))
+    if inline is not None:
+        return Code(inline=str(inline), notes=notes)
+    uri = properties.get("CodeUri", properties.get("Code"))
+    if uri is None:
+        return Code(unsupported="it has neither CodeUri nor InlineCode nor Code")
+    if not isinstance(uri, str) or uri.startswith("s3://"):
+        return Code(unsupported=f"CodeUri is {json.dumps(uri)}, wanted the path of a directory")
+    if not (root / uri).is_dir():
+        return Code(unsupported=f"CodeUri is {json.dumps(uri)}, and {root / uri} is no directory")
+    return Code(directory=root / uri, notes=notes)
+
+
+def _unsupported(properties: Mapping[str, Any], parameters: Mapping[str, str]) -> str | None:
+    if properties.get("PackageType") == "Image" or "ImageUri" in properties:
+        return "an image function (ImageUri, PackageType Image) cannot run here, only Python code in a directory"
+    runtime = properties.get("Runtime")
+    if isinstance(runtime, dict) and runtime.get("Ref") in parameters:
+        runtime = parameters[runtime["Ref"]]
+    if isinstance(runtime, str) and not runtime.startswith("python"):
+        return f"Runtime is {runtime}: only Python functions run here"
+    return None
+
+
+def _notes(properties: Mapping[str, Any]) -> list[str]:
+    notes = []
+    if properties.get("Layers"):
+        notes.append("Layers are not loaded: what they hold must be installed where this runs")
+    if properties.get("FileSystemConfigs"):
+        notes.append("FileSystemConfigs: no file system is mounted")
+    return notes
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _point_at_empty_zip(resource: dict[str, Any], *, runs: bool) -> None:
+    properties = resource["Properties"]
+    for name in (*_CODE, *_NOT_EMULATED):
+        properties.pop(name, None)
+    if resource["Type"] == SERVERLESS:
+        properties["CodeUri"] = {"Bucket": CODE_BUCKET, "Key": CODE_KEY}
+    else:
+        properties["Code"] = {"S3Bucket": CODE_BUCKET, "S3Key": CODE_KEY}
+    if not runs:
+        properties |= {"Handler": "none.none", "Runtime": "python3.13"}

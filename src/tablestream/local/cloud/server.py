@@ -1,0 +1,180 @@
+"""The embedded AWS: moto behind one single-threaded WSGI server, and the way in for containers of this machine.
+
+moto is not thread safe (parallel writes of one item gave duplicate sequence numbers and lost updates), so requests
+queue. Containers, as `sam local` starts them, come by an address of their own. The SAM CLI leaves references of the
+template unresolved, so a function in its container knows no name of the stack: it asks here for its environment
+variables (`tablestream.sam_local`), before it calls anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import struct
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+from threading import Lock
+from typing import Any
+
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodbstreams.models import dynamodbstreams_backends
+from moto.moto_api._internal.models import moto_api_backend
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+
+from tablestream.local.cloud.clients import REGION
+from tablestream.local.cloud.faults import Faults
+from tablestream.local.http import App, Environ, Serving, StartResponse
+from tablestream.local.trigger.moto_quirks import correct_moto
+
+MOST_ITERATORS = 1000
+
+
+class _Tidy:
+    """WSGI middleware that drops shard iterators nobody will use: moto keeps all, and the trigger takes 8 a second."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
+        iterators = dynamodbstreams_backends[DEFAULT_ACCOUNT_ID][REGION].shard_iterators
+        if len(iterators) > MOST_ITERATORS:
+            for oldest in list(islice(iterators, MOST_ITERATORS // 2)):
+                del iterators[oldest]
+        return self._app(environ, start_response)
+
+
+class _Handler(MotoRequestHandler):
+    # werkzeug takes the handler as a class. Without a time limit one silent client would stop the only thread.
+    timeout = 10
+
+
+class Server:
+    """moto on `host`:`port` (0: a free port), empty at the start; its state is the process's, so one at a time."""
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        correct_moto()
+        moto_api_backend.reset()
+        self.faults = Faults(_Tidy(DomainDispatcherApplication(create_backend_app)))
+        self.reception = Reception(self.faults)
+        self._servings = [self._serve(host, port)]
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._servings[0].port
+
+    @property
+    def endpoint(self) -> str:
+        """The URL for programs on this machine."""
+        return self._servings[0].endpoint
+
+    def listen_also(self, host: str) -> None:
+        """Serve the same at another address of this machine, on the same port. Raises OSError where that is taken."""
+        with socket.socket() as probe:  # werkzeug would end the process
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, self.port))
+        self._servings.append(self._serve(host, self.port))
+
+    def close(self) -> None:
+        """Stop serving and free the port."""
+        for serving in self._servings:
+            serving.close()
+
+    def _serve(self, host: str, port: int) -> Serving:
+        serving = Serving(self.reception, "embedded-aws", host=host, port=port, threaded=False, handler=_Handler)
+        serving.start()
+        return serving
+
+
+HOST = "host.docker.internal"
+"""The name by which containers reach this machine on every kind of Docker; on Linux Docker must be told (add_host)."""
+PREFIX = "/_tablestream/variables/"
+"""The path of a function's variables, with the name that its container has in AWS_LAMBDA_FUNCTION_NAME behind it."""
+
+_BRIDGE = b"docker0"
+_SIOCGIFADDR = 0x8915  # linux/sockios.h: the address of an interface
+_IFREQ_BYTES = 40
+_ADDRESS = slice(20, 24)  # in the struct ifreq that comes back: behind the name, the family and the port
+
+
+def bridge_address() -> str | None:
+    """The address of this machine on Docker's bridge, where it can be listened to for containers and nobody else.
+
+    None where there is none: no Docker, or one that runs in a virtual machine and brings containers to 127.0.0.1.
+    """
+    if sys.platform != "linux":
+        return None
+    import fcntl  # noqa: PLC0415 -- not on every system
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            answer = fcntl.ioctl(probe, _SIOCGIFADDR, struct.pack(f"{_IFREQ_BYTES}s", _BRIDGE))
+        except OSError:
+            return None
+    return socket.inet_ntoa(answer[_ADDRESS])
+
+
+class Reception:
+    """WSGI middleware that tells functions their variables. Mutable: what it tells is known when the stack is there.
+
+    Requests come from two addresses, and the application takes one at a time.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._lock = Lock()
+        self._variables: Mapping[str, Mapping[str, str]] = {}
+        self._prepare: Callable[[], None] | None = None
+
+    def expect(self, variables: Mapping[str, Mapping[str, str]], prepare: Callable[[], None] | None = None) -> None:
+        """Tell these variables, by function; do `prepare` before the first is told."""
+        with self._lock:
+            self._variables, self._prepare = variables, prepare
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
+        with self._lock:
+            path: str = environ["PATH_INFO"]
+            if path.startswith(PREFIX):
+                return self._tell(path.removeprefix(PREFIX), start_response)
+            answer = self._app(environ, start_response)
+            try:
+                return list(answer)
+            finally:
+                getattr(answer, "close", lambda: None)()
+
+    def _tell(self, function: str, start_response: StartResponse) -> Iterable[bytes]:
+        if (variables := self._variables.get(function)) is None:
+            start_response("404 Not Found", [("Content-Type", "application/json")])
+            known = ", ".join(sorted(self._variables)) or "none"
+            return [json.dumps({"message": f"no function {function}: wanted one of {known}"}).encode()]
+        prepare, self._prepare = self._prepare, None
+        if prepare is not None:
+            prepare()
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps(dict(variables)).encode()]
+
+
+class Unseen:
+    """Writes items of the embedded AWS that no stream tells of: what is to be there as if it had always been.
+
+    Takes the calls of a boto3 client that `local.orders.restore` makes; to be used where no request is being answered.
+    """
+
+    def put_item(self, **request: Any) -> None:
+        """Put an item. Raises what moto raises for an item that no table could hold."""
+        table = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].get_table(request["TableName"])
+        # As it would have come by HTTP: binary values as text.
+        item = json.loads(json.dumps(request["Item"], default=lambda binary: base64.b64encode(binary).decode("ascii")))
+        stream, table.stream_shard = table.stream_shard, None
+        try:
+            table.put_item(item)
+        finally:
+            table.stream_shard = stream
+
+    def delete_item(self, **_request: Any) -> None:
+        """Leave away what was never put."""

@@ -1,0 +1,256 @@
+"""The stack in the embedded AWS: its functions and event source mappings with every reference resolved."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import dataclass, replace
+from functools import partial
+from traceback import walk_tb
+from typing import TYPE_CHECKING
+
+from moto.cloudformation.models import Stack as MotoStack
+from moto.cloudformation.models import cloudformation_backends
+from moto.cloudformation.parsing import clean_json, parse_and_create_resource, parse_output
+from moto.core.exceptions import ServiceException
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+from moto.moto_api._internal.models import moto_api_backend
+from moto.sns.models import SNSBackend, sns_backends
+
+from tablestream.local.cloud.clients import REGION
+from tablestream.local.cloud.functions import (
+    CODE_BUCKET,
+    CODE_KEY,
+    Code,
+    StreamMapping,
+    read_function,
+    read_mappings,
+    with_qualifiers,
+)
+from tablestream.local.cloud.translate import Json, Translated
+from tablestream.local.cloud.unsupported import STAND_IN, replace_with_stand_in
+from tablestream.local.cloud.versions import referred
+from tablestream.local.errors import TemplateError, reading
+from tablestream.local.runtime.function import FunctionSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
+    from pathlib import Path
+
+    from tablestream.local.cloud.clients import Client
+
+
+LONGEST_WORDS = 300  # characters of what moto says
+_TABLE, _PARAMETER = "AWS::DynamoDB::Table", "AWS::SSM::Parameter"
+_NEEDED = {_TABLE, "AWS::Lambda::Function"}  # a stand-in for one of them would be of no use
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What was created.
+
+    `notes` name what the template asks for and is not done here, `differences` what a user needs to know only when
+    something is not as expected: resources that have a stand-in.
+    """
+
+    name: str
+    outputs: Mapping[str, str]
+    functions: Mapping[str, FunctionSpec]
+    mappings: tuple[StreamMapping, ...]
+    notes: tuple[str, ...]
+    differences: tuple[str, ...]
+
+
+def create(translated: Translated, name: str, scratch: Path, client: Callable[[str], Client]) -> Stack:
+    """Create the stack `name` and resolve what the trigger needs; inline code is written to a folder in `scratch`.
+
+    What cannot be created gets a stand-in, but for tables and functions: then TemplateError is raised, and so it is if
+    no stream invokes a function that can run here. Nothing else may use the embedded AWS until it returns.
+    """
+    stack, failed = _create(translated, name, client("s3"))
+    _enable_ttl(translated, stack)
+    resolve = partial(_resolve, stack=stack)
+    resources = translated.template["Resources"]
+    functions: dict[str, FunctionSpec] = {}
+    for logical_id, code in translated.code.items():
+        if _holds(resources.get(logical_id), stack) and code.unsupported is None:
+            with reading(f"the function {logical_id}"):
+                function = read_function(logical_id, resources[logical_id], code, scratch, resolve)
+                functions[logical_id] = with_qualifiers(function, translated.qualifiers, resolve)
+    wanted = {name: one for name, one in translated.mappings.items() if _holds(one, stack)}
+    _refuse_tables_without_stream(wanted, resources)
+    mappings, notes = read_mappings(wanted, functions, translated.code, resolve)
+    invoked = {mapping.function for mapping in mappings}
+    return Stack(
+        name=name,
+        outputs={one["OutputKey"]: str(_plain(one["OutputValue"])) for one in stack.outputs or []},
+        functions=functions,
+        mappings=tuple(replace(one, place=translated.places.get(one.logical_id, "")) for one in mappings),
+        notes=(
+            *translated.notes,
+            *notes,
+            *_function_notes(translated.code, invoked),
+            *(note for name in sorted(invoked) for note in _variable_notes(functions[name])),
+            *_subscribe(translated, stack),
+        ),
+        differences=(
+            *(f"{kind} is not emulated: {', '.join(names)}" for kind, names in sorted(translated.missing.items())),
+            *failed,
+        ),
+    )
+
+
+def _refuse_tables_without_stream(mappings: Mapping[str, Json], resources: Mapping[str, Json]) -> None:
+    for name, mapping in mappings.items():
+        table = referred((mapping.get("Properties") or {}).get("EventSourceArn"))
+        resource = resources.get(table or "", {})
+        if resource.get("Type") == _TABLE and "StreamSpecification" not in resource["Properties"]:
+            raise TemplateError(f"{name} reads the stream of {table}, which has none: wanted a StreamSpecification")
+
+
+def _function_notes(code: Mapping[str, Code], invoked: AbstractSet[str]) -> list[str]:
+    """What is missing in the functions that streams invoke, and which functions are left out."""
+    notes = [f"{name}: {note}" for name in sorted(invoked) for note in code[name].notes]
+    return notes + [f"{name}: {one.unsupported}" for name, one in code.items() if one.unsupported]
+
+
+def _variable_notes(function: FunctionSpec) -> Iterator[str]:
+    """The variables that have no value as they would in AWS."""
+    for name, value in function.environment.items():
+        if STAND_IN in value:
+            yield f"{function.logical_id}: the variable {name} is {value}, as what it names is not emulated"
+        elif "{{resolve:" in value:
+            yield f"{function.logical_id}: the variable {name} is {value}, which is not looked up here"
+
+
+def _holds(resource: Mapping[str, Json] | None, stack: MotoStack) -> bool:
+    """Whether the resource is there, and its condition true."""
+    condition = None if resource is None else resource.get("Condition")
+    return resource is not None and (condition is None or bool(stack.resource_map.lazy_condition_map[condition]))
+
+
+def _create(translated: Translated, name: str, s3: Client) -> tuple[MotoStack, list[str]]:
+    """The stack, and a line for each resource or output that only then turned out to be one that moto cannot create."""
+    failed: list[str] = []
+    while True:
+        _upload_empty_code(s3)
+        try:
+            return _attempt(translated, name), failed
+        except Exception as error:  # moto's classes and, of what it did not think of, any
+            words = " ".join((getattr(error, "message", "") or str(error)).split())[:LONGEST_WORDS]
+            told = f"{type(error).__name__}: {words}"
+            section, at_fault = _at_fault(error)
+            kind = _kind_to_replace(translated.template, section, at_fault)
+            if kind is None or kind in _NEEDED:
+                what = f"{at_fault} ({kind})" if kind else "the stack"
+                raise TemplateError(f"the embedded AWS cannot create {what}: {told}") from error
+        if section == "Outputs":
+            del translated.template["Outputs"][at_fault]
+        else:
+            replace_with_stand_in(translated.template, at_fault)
+        failed.append(f"{kind} cannot be created here: {at_fault} ({told})")
+        moto_api_backend.reset()
+
+
+def _attempt(translated: Translated, name: str) -> MotoStack:
+    # Not by HTTP: that would hide where it failed, and try again.
+    backend = cloudformation_backends[DEFAULT_ACCOUNT_ID][REGION]
+    template = json.dumps(translated.template)
+    stack: MotoStack = backend.create_stack(name=name, template=template, parameters=dict(translated.parameters))
+    if stack.status != "CREATE_COMPLETE":
+        raise TemplateError(f"the stack ended as {stack.status}")
+    list(stack.output_map.values())  # each is resolved when it is looked at
+    return stack
+
+
+def _kind_to_replace(template: dict[str, Json], section: str, name: str) -> str | None:
+    """What could not be created, by its type, unless it is a stand-in already."""
+    if section == "Outputs":
+        return "Output"
+    resource = template["Resources"].get(name, {})
+    kind: str | None = resource.get("Type")
+    is_stand_in = kind == _PARAMETER and str(resource["Properties"].get("Name")).startswith(STAND_IN)
+    return None if is_stand_in else kind
+
+
+def _at_fault(error: Exception) -> tuple[str, str]:
+    """The section and the logical id of what moto was creating; empty if it was nothing of a template."""
+    found = ("", "")
+    for frame, _ in walk_tb(error.__traceback__):  # the innermost counts: others wait for what they refer to
+        if frame.f_code is parse_and_create_resource.__code__:
+            found = ("Resources", str(frame.f_locals["logical_id"]))
+        elif frame.f_code is parse_output.__code__:
+            found = ("Outputs", str(frame.f_locals["output_logical_id"]))
+    return found
+
+
+def _upload_empty_code(s3: Client) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as empty:
+        empty.writestr("README", "The local trigger runs functions from their source directory.")
+    s3.create_bucket(Bucket=CODE_BUCKET)
+    s3.put_object(Bucket=CODE_BUCKET, Key=CODE_KEY, Body=archive.getvalue())
+
+
+def _enable_ttl(translated: Translated, stack: MotoStack) -> None:
+    # moto's CloudFormation leaves TimeToLiveSpecification out.
+    backend = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION]
+    for name, resource in translated.template["Resources"].items():
+        if resource["Type"] == _TABLE and _holds(resource, stack):
+            with reading(f"the TimeToLiveSpecification of {name}"):
+                wanted = _resolve(resource.get("Properties", {}).get("TimeToLiveSpecification"), stack)
+                if wanted and str(wanted.get("Enabled")).lower() == "true":
+                    spec = {"Enabled": True, "AttributeName": wanted["AttributeName"]}
+                    backend.update_time_to_live(_resolve({"Ref": name}, stack), spec)
+
+
+def _subscribe(translated: Translated, stack: MotoStack) -> list[str]:
+    """Subscribe queues to topics, as moto's CloudFormation does not; a note for each other subscription."""
+    backend = sns_backends[DEFAULT_ACCOUNT_ID][REGION]
+    notes: list[str] = []
+    for name, resource in translated.subscriptions.items():
+        if not _holds(resource, stack):
+            continue
+        properties = _resolve(resource["Properties"], stack)
+        topic, protocol, endpoint = (str(properties.get(key)) for key in ("TopicArn", "Protocol", "Endpoint"))
+        if protocol != "sqs" or ":sqs:" not in endpoint or ":sns:" not in topic:
+            notes.append(f"{name}: nothing that {topic} gets is sent on to {endpoint} ({protocol})")
+            continue
+        with reading(f"the subscription {name}"):
+            _attach(backend, topic, endpoint, properties, name)
+    return notes
+
+
+def _attach(backend: SNSBackend, topic: str, queue: str, properties: Mapping[str, Json], name: str) -> None:
+    try:
+        subscription = backend.subscribe(topic, queue, "sqs")
+        for key in ("FilterPolicyScope", "FilterPolicy", "RawMessageDelivery"):
+            if (value := properties.get(key)) is not None:
+                text = value if isinstance(value, str) else json.dumps(value)
+                backend.set_subscription_attributes(subscription.arn, key, text)
+    except ServiceException as error:
+        raise TemplateError(f"the subscription {name}: {error.message}") from error
+
+
+def _resolve(value: Json, stack: MotoStack) -> Json:
+    """The value with every reference resolved. Raises TemplateError for one that cannot be."""
+    try:
+        return _plain(clean_json(value, stack.resource_map))
+    except Exception as error:  # moto's classes and, of what it did not think of, any
+        words = getattr(error, "message", "") or f"{type(error).__name__}: {error}"
+        raise TemplateError(f"cannot resolve {json.dumps(value)[:LONGEST_WORDS]}: {words}") from error
+
+
+def _plain(value: Json) -> Json:
+    """A JSON value: moto gives the resource itself where it does not know what Ref is in AWS."""
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if value is None or isinstance(value, str | int | float):
+        return value
+    name = getattr(value, "name", None)
+    return name if isinstance(name, str) else f"{STAND_IN}{type(value).__name__}"
