@@ -84,9 +84,9 @@ slow: ## Tests that start and kill programs, each some seconds
 	@$(NEED_DEV)
 	@$(PY) -m pytest -q -m slow $(ARGS)
 
-conformance: ## The delivery rules only
+conformance: ## The delivery rules, and what services must promise
 	@$(NEED_DEV)
-	@$(PY) -m pytest -q tests/conformance $(ARGS)
+	@$(PY) -m pytest -q tests/conformance tests/contracts $(ARGS)
 
 simulate: ## Fault schedules: SEEDS=2000, or SEED=7 REGIME=harsh
 	@$(NEED_DEV)

@@ -15,6 +15,7 @@ KINDS = {
     "examples/test_leads_app.py": "integration",
     "test_house.py": "unit",
     "integration": "integration",
+    "contracts": "integration",
     "package": "integration",
     "simulation": "simulation",
     "e2e": "e2e",

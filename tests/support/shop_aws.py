@@ -15,6 +15,7 @@ from moto import mock_aws
 from shop.config import Config
 from shop.orders import OrderKey
 from tablestream.testing import image
+from tests.support.dynamodb import create_table
 
 if TYPE_CHECKING:
     import pytest
@@ -87,7 +88,7 @@ def shop_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[ShopAws]:
     with mock_aws():
         dynamodb, sns, sqs, s3 = _clients()
         for table, keys in ((ORDERS, ("pk", "sk")), (INVENTORY, ("pk", "sk")), (JOURNAL, ("pk",))):
-            _create_table(dynamodb, table, keys)
+            create_table(dynamodb, table, keys)
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         topic_arn = sns.create_topic(Name="order-events")["TopicArn"]
         queue_url = sqs.create_queue(QueueName="order-events")["QueueUrl"]
@@ -100,12 +101,3 @@ def shop_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[ShopAws]:
 def _clients() -> tuple[DynamoDBClient, SNSClient, SQSClient, S3Client]:
     """Make the clients once: it takes longer than most tests, and they reach whichever embedded AWS is up."""
     return boto3.client("dynamodb"), boto3.client("sns"), boto3.client("sqs"), boto3.client("s3")
-
-
-def _create_table(dynamodb: Any, table: str, keys: tuple[str, ...]) -> None:
-    dynamodb.create_table(
-        TableName=table,
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)],
-        BillingMode="PAY_PER_REQUEST",
-    )

@@ -1,0 +1,60 @@
+"""DynamoDB in moto, in this process, and in the DynamoDB Local that DYNAMODB_LOCAL_ENDPOINT names."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from moto import mock_aws
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+BACKENDS = ("moto", "dynamodb-local")
+ENDPOINT = os.environ.get("DYNAMODB_LOCAL_ENDPOINT", "")
+
+
+@contextmanager
+def table_in(backend: str, keys: Sequence[str]) -> Iterator[tuple[Any, str]]:
+    """Create a table with these text keys; hand out a client and the table's name, and take the table away again."""
+    if backend == "moto":
+        with mock_aws():
+            client = _client(None)
+            create_table(client, "contract", keys)
+            yield client, "contract"
+        return
+    if not ENDPOINT:
+        pytest.skip("DYNAMODB_LOCAL_ENDPOINT names no DynamoDB Local")
+    client, name = _client(ENDPOINT), f"contract-{uuid.uuid4().hex}"
+    create_table(client, name, keys)
+    try:
+        yield client, name
+    finally:
+        client.delete_table(TableName=name)
+
+
+def create_table(client: Any, table: str, keys: Sequence[str]) -> None:
+    """Create a table with one or two keys of type text."""
+    client.create_table(
+        TableName=table,
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+def _client(endpoint: str | None) -> DynamoDBClient:
+    return boto3.client(
+        "dynamodb",
+        region_name="eu-central-1",
+        endpoint_url=endpoint,
+        aws_access_key_id="contract",
+        aws_secret_access_key="contract",
+        config=Config(account_id_endpoint_mode="disabled", retries={"total_max_attempts": 1}),
+    )
