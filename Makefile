@@ -78,7 +78,7 @@ events: ## Write the sample events anew from their builders
 # All tests side by side, with coverage; with ARGS (a path, -k, -x) only what they name, and without coverage of the rest.
 test: ## Unit, integration and rule tests, and some simulation
 	@$(NEED_DEV)
-	@$(PY) -m pytest -q -m "not e2e and not slow" $(or $(ARGS),-n 2 --cov)
+	@$(PY) -m pytest -q -m "not e2e and not slow" $(or $(ARGS),-n 2 --dist worksteal --cov)
 
 slow: ## Tests that start and kill programs, each some seconds
 	@$(NEED_DEV)

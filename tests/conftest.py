@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import botocore
 import pytest
+from botocore.loaders import JSONFileLoader
 from hypothesis import HealthCheck, settings
 
 HERE = Path(__file__).parent
@@ -46,3 +50,20 @@ def kind_of(path: Path) -> str:
         if (kind := KINDS.get(part.as_posix())) is not None:
             return kind
     raise pytest.UsageError(f"wanted a kind in tests/conftest.py for each folder of tests, found none for tests/{path}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def models_read_once() -> Iterator[None]:
+    """Every session of boto3 reads anew what botocore knows of a service: half the time of a test of a command line."""
+    load, files, read = JSONFileLoader.load_file, str(Path(botocore.__file__).parent), dict[str, Any]()
+
+    def load_once(loader: JSONFileLoader, file_path: str) -> Any:
+        if not file_path.startswith(files):
+            return load(loader, file_path)
+        if file_path not in read:
+            read[file_path] = load(loader, file_path)
+        return read[file_path]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", load_once)
+        yield
