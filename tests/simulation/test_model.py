@@ -1,11 +1,13 @@
 """The shop against a model: orders placed, changed, cancelled, removed, expired, delivered twice, sent again.
 
-Hypothesis looks for a sequence after which the tables are not what a dozen lines of bookkeeping say they are.
+Hypothesis looks for a sequence after which the tables are not what a dozen lines of bookkeeping say they are. Where
+DYNAMODB_LOCAL_ENDPOINT names AWS's DynamoDB Local, every call is made there too, and has the same outcome.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +20,7 @@ from shop.config import Config
 from tablestream.run import Sequential
 from tablestream.testing import FakeClock, FakeContext
 from tests.simulation.aws import BUCKET, INVENTORY, JOURNAL, TOPIC, Aws
+from tests.simulation.emulators import DYNAMODB_LOCAL, Compared, emulated
 from tests.simulation.judge import lines_of
 from tests.simulation.script import Shop, Write
 from tests.simulation.stream import TABLE, Stream
@@ -27,7 +30,10 @@ Record = Mapping[str, Any]
 Order = tuple[str, str]
 ORDERS = st.integers(0, 5)
 LINES = st.lists(st.tuples(st.integers(0, 1), st.integers(1, 3)), min_size=1, max_size=2).map(tuple)
-CHANGES = st.sampled_from(["cancel", "ship", "deliver", "remove", "expire", "edit", "edit items", "touch"])
+PLACES = st.sampled_from(["place", "place", "place", "place draft"])
+CHANGES = st.sampled_from(
+    ["cancel", "ship", "deliver", "remove", "expire", "edit", "edit items", "touch", "draft", "reopen"]
+)
 
 
 @dataclass
@@ -80,9 +86,14 @@ class ShopMachine(RuleBasedStateMachine):
         self.waiting: list[Record] = []
         self.delivered: list[Record] = []
         self.stream = Stream(1, 10**21 - 5, self.clock.now, lambda _shard, record: self.waiting.append(record))
-        self.aws = Aws(self.clock.now, self.stream)
+        self.aws = Aws(self.clock.now, self._changed)
+        self.open = ExitStack()
+        self.compared: Compared | None = None
+        if DYNAMODB_LOCAL:
+            self.compared = Compared(self.aws, self.open.enter_context(emulated("DynamoDB Local")))
+        dynamodb = self.aws.dynamodb if self.compared is None else self.compared.dynamodb
         self.shop = Shop(self.aws, self.stream)
-        services: Any = (self.aws.dynamodb, self.aws.dynamodb, self.aws.topic, self.aws.bucket)
+        services: Any = (dynamodb, dynamodb, self.aws.topic, self.aws.bucket)
         config = Config(TABLE, INVENTORY, JOURNAL, TOPIC, BUCKET)
         self.worker = assemble(config, Clients(*services), clock=self.clock, parallel=Sequential())
 
@@ -91,10 +102,12 @@ class ShopMachine(RuleBasedStateMachine):
         self.model = Model({f"p{number}": count for number, count in enumerate(units)})
         for product, count in self.model.stock.items():
             self.aws.stock(product, count)
+        for item in self.aws.inventory.items.values():
+            self._mirrored({}, item, INVENTORY)
 
-    @rule(order=ORDERS, lines=LINES)
-    def place(self, order: int, lines: tuple[tuple[int, int], ...]) -> None:
-        self._write(Write(0.0, "place", order, lines))
+    @rule(order=ORDERS, lines=LINES, kind=PLACES)
+    def place(self, order: int, lines: tuple[tuple[int, int], ...], kind: str) -> None:
+        self._write(Write(0.0, kind, order, lines))
 
     @rule(order=ORDERS, lines=LINES, kind=CHANGES)
     def change(self, order: int, lines: tuple[tuple[int, int], ...], kind: str) -> None:
@@ -133,6 +146,18 @@ class ShopMachine(RuleBasedStateMachine):
         states = {order: entry["state"]["S"] for order, entry in self.aws.ledger().items()}
         assert states == {order: state for order, (state, _) in self.model.ledger.items()}
         assert {m.event_id: m.body["type"] for m in self.aws.topic.published} == self.model.announced
+        assert self.compared is None or self.compared.same_items()
+
+    def teardown(self) -> None:
+        self.open.close()
+
+    def _changed(self, keys: Mapping[str, Any], old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> None:
+        self.stream(keys, old, new)
+        self._mirrored(keys, new, TABLE)
+
+    def _mirrored(self, keys: Mapping[str, Any], new: Mapping[str, Any] | None, table: str) -> None:
+        if self.compared is not None:
+            self.compared.wrote(keys, new, table)
 
     def _write(self, write: Write) -> None:
         # An order's id is used once: a ledger item outlives its order.

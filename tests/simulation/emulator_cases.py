@@ -1,4 +1,4 @@
-"""Calls that the AWS in memory and moto have to answer alike."""
+"""Calls that the AWS in memory and other people's DynamoDB have to answer alike."""
 
 from __future__ import annotations
 
@@ -90,6 +90,26 @@ CASES: Mapping[str, Sequence[Call]] = {
     "two reasons": [
         ("put_item", put("a", 1)),
         transact({"Put": put("a", 2, **NEW)}, {"Update": move("b", TAKE, 2, ENOUGH, **SHOWN)}, {"Put": put("c", 1)}),
+    ],
+    "a hundred actions": [transact(*[{"Put": put(f"{n:03}", n, **NEW)} for n in range(100)])],
+    "one action too many": [transact(*[{"Put": put(f"{n:03}", n)} for n in range(101)])],
+    "the last of a hundred fails and shows its item": [
+        ("put_item", put("099", 1)),
+        transact(*[{"Put": put(f"{n:03}", n, **NEW)} for n in range(100)]),
+    ],
+    "each of a hundred fails and shows its item": [
+        *[("put_item", put(f"{n:03}", n)) for n in range(100)],
+        transact(*[{"Update": move(f"{n:03}", TAKE, n + 1, ENOUGH, **SHOWN)} for n in range(100)]),
+    ],
+    "a token comes again": [
+        ("put_item", put("a", 3)),
+        transact({"Update": move("a", GIVE, 2)}, token="t"),
+        transact({"Update": move("a", GIVE, 2)}, token="t"),
+    ],
+    "a token comes again for something else": [
+        ("put_item", put("a", 3)),
+        transact({"Update": move("a", GIVE, 2)}, token="u"),
+        transact({"Update": move("a", GIVE, 1)}, token="u"),
     ],
     "an item that is not shown": [
         ("put_item", put("a", 1)),
