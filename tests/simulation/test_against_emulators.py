@@ -144,7 +144,12 @@ def test_packs_of_a_hundred_actions_have_the_same_outcome(theirs: Any) -> None:
     # Sixty orders of three products each, of which some are short of stock, some are cancelled, and all come twice.
     clock, records = FakeClock(), list[Any]()
     stream = Stream(1, 10**21, clock.now, lambda _shard, record: records.append(record))
-    aws = Aws(clock.now, lambda keys, old, new: (stream(keys, old, new), compared.wrote(keys, new))[0])
+
+    def changed(keys: dict[str, Any], old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
+        stream(keys, old, new)
+        compared.wrote(keys, new)
+
+    aws = Aws(clock.now, changed)
     compared = Compared(aws, theirs)
     for product in range(90):
         aws.stock(f"p{product}", 2 if product % 3 else 1)
