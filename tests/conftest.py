@@ -16,6 +16,7 @@ KINDS = {
     "conformance/test_source.py": "integration",
     "docs": "unit",
     "examples": "unit",
+    "examples/test_counter_exactly_once.py": "integration",
     "examples/test_leads_app.py": "integration",
     "test_house.py": "unit",
     "integration": "integration",

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tablestream.testing.dynamodb import Listener, MemoryDynamoDB, MemoryTable
 from tablestream.testing.errors import client_error
-from tests.simulation.dynamodb import DynamoDB, Listener, Table
 from tests.simulation.stream import TABLE
 
 INVENTORY = "inventory"
@@ -82,25 +82,25 @@ class Aws:
     def __init__(
         self, now: Callable[[], float], listener: Listener | None = None, processing: Callable[[], float] = lambda: 0.0
     ) -> None:
-        self.dynamodb = DynamoDB(now, processing)
-        self.dynamodb.tables[TABLE] = Table(("pk", "sk"), listener)
-        self.dynamodb.tables[INVENTORY] = Table(("pk", "sk"))
-        self.dynamodb.tables[JOURNAL] = Table(("pk",))
-        self.dynamodb.tables[IDEMPOTENCY] = Table(("id",))
+        self.dynamodb = MemoryDynamoDB(now, processing)
+        self.dynamodb.tables[TABLE] = MemoryTable(("pk", "sk"), listener)
+        self.dynamodb.tables[INVENTORY] = MemoryTable(("pk", "sk"))
+        self.dynamodb.tables[JOURNAL] = MemoryTable(("pk",))
+        self.dynamodb.tables[IDEMPOTENCY] = MemoryTable(("id",))
         self.topic = Topic(now)
         self.bucket = Bucket()
         self.queue: list[dict[str, Any]] = []
 
     @property
-    def orders(self) -> Table:
+    def orders(self) -> MemoryTable:
         return self.dynamodb.tables[TABLE]
 
     @property
-    def inventory(self) -> Table:
+    def inventory(self) -> MemoryTable:
         return self.dynamodb.tables[INVENTORY]
 
     @property
-    def journal(self) -> Table:
+    def journal(self) -> MemoryTable:
         return self.dynamodb.tables[JOURNAL]
 
     def stock(self, product: str, units: int) -> None:

@@ -19,8 +19,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from tablestream.testing.dynamodb import MemoryDynamoDB
 from tests.simulation.aws import INVENTORY, JOURNAL, Aws
-from tests.simulation.dynamodb import DynamoDB
 from tests.simulation.stream import TABLE
 
 DYNAMODB_LOCAL = os.environ.get("DYNAMODB_LOCAL_ENDPOINT", "")
@@ -163,7 +163,7 @@ class _ComparedClient:
         return lambda **request: self.compared.call(operation, request)
 
 
-def same_items(ours: DynamoDB, emulator: Any, table: str) -> bool:
+def same_items(ours: MemoryDynamoDB, emulator: Any, table: str) -> bool:
     """Tell whether a table has the same items in memory and in an emulator."""
     pages = emulator.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
     theirs = [found for page in pages for found in page["Items"]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -13,37 +13,35 @@ from tablestream.dynamodb.errors import ErrorKind
 from tablestream.dynamodb.items import Key
 from tablestream.run import Run
 from tablestream.testing import FakeClock
+from tablestream.testing.dynamodb import MemoryDynamoDB
 from tablestream.testing.errors import client_error
 
 
 class Tables:
-    """Items that exist by key; takes `most` keys a call, refuses calls with a key in `invalid`, raises `faults`."""
+    """Two tables with some items; refuses calls with a key in `invalid`, raises `faults`."""
 
     def __init__(self, *existing: Key) -> None:
-        self.existing = {*existing}
+        self.db = MemoryDynamoDB()
+        for table in ("stock", "orders"):
+            self.db.create(table, "pk", "sk")
+        for key in existing:
+            self.db.put_item(TableName=key.table, Item=key.tagged())
+        self.db.before = self._meddle
         self.calls: list[tuple[str, int]] = []
         self.faults: list[str] = []
         self.invalid: set[Key] = set()
-        self.most = 100
 
-    def batch_get_item(self, *, RequestItems: Any) -> Any:  # noqa: N803 -- boto3's name
-        ((table, wanted),) = RequestItems.items()
+    def _meddle(self, operation: str, request: Mapping[str, Any]) -> None:
+        ((table, wanted),) = request["RequestItems"].items()
         assert wanted["ConsistentRead"] is True
         self.calls.append((table, len(wanted["Keys"])))
         if self.faults:
-            raise client_error(self.faults.pop(0), "BatchGetItem")
+            raise client_error(self.faults.pop(0), operation)
         if any(key.tagged() in wanted["Keys"] for key in self.invalid):
-            raise client_error("ValidationException", "BatchGetItem")
-        taken, left = wanted["Keys"][: self.most], wanted["Keys"][self.most :]
-        found = [
-            key.tagged() | {"seen": {"BOOL": True}}
-            for key in self.existing
-            if key.table == table and key.tagged() in taken
-        ]
-        return {"Responses": {table: found}, "UnprocessedKeys": {table: {"Keys": left}} if left else {}}
+            raise client_error("ValidationException", operation)
 
     def read(self, keys: Sequence[Key]) -> Readings:
-        client: Any = self
+        client: Any = self.db
         return get_items(client, keys, Run(clock=FakeClock()))
 
 
@@ -65,7 +63,7 @@ def test_items_of_several_tables_are_read_by_their_keys_and_what_is_not_there_is
 
 def test_a_call_takes_a_hundred_keys_and_what_is_left_unprocessed_is_asked_for_again() -> None:
     tables = Tables()
-    tables.most = 60
+    tables.db.processes = 60
     assert len(tables.read([key(number) for number in range(120)]).items) == 120
     assert [count for _, count in tables.calls] == [100, 40, 20]
 

@@ -28,8 +28,8 @@ from tablestream import (
 from tablestream.sinks import Counters, Increment
 from tablestream.sinks.counters import CounterError
 from tablestream.testing import FakeClock, effects
+from tablestream.testing.dynamodb import MemoryDynamoDB, MemoryTable
 from tablestream.testing.errors import cancelled, client_error
-from tests.simulation.dynamodb import DynamoDB, Table
 
 TABLE = "lead-counts"
 LOST = ReadTimeoutError(endpoint_url="https://x")
@@ -42,11 +42,11 @@ class Bench:
     faults: list[str] = field(default_factory=list)
     calls: list[int] = field(default_factory=list)
     clock: FakeClock = field(default_factory=FakeClock)
-    db: DynamoDB = field(default_factory=lambda: DynamoDB(lambda: 0.0))
+    db: MemoryDynamoDB = field(default_factory=MemoryDynamoDB)
     before_call: Callable[[], object] = lambda: None
 
     def __post_init__(self) -> None:
-        self.db.tables[TABLE] = Table(("pk",))
+        self.db.tables[TABLE] = MemoryTable(("pk",))
 
     def batch_get_item(self, **request: Any) -> Any:
         return self.db.batch_get_item(**request)
@@ -162,7 +162,7 @@ def test_an_id_that_is_long_or_no_ascii_is_hashed(bench: Bench) -> None:
 
 
 def test_the_ledgers_key_does_not_depend_on_the_order_of_the_attributes(bench: Bench) -> None:
-    bench.db.tables[TABLE] = Table(("pk", "sk"))
+    bench.db.tables[TABLE] = MemoryTable(("pk", "sk"))
     bench.apply(Effect(Increment({"pk": "won", "sk": "2025"}, leads=1), "e"))
     bench.apply(Effect(Increment({"sk": "2025", "pk": "won"}, leads=1), "e"))
     assert bench.db.tables[TABLE].items["won", "2025"]["leads"] == {"N": "1"}

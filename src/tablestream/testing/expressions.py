@@ -1,15 +1,20 @@
-"""DynamoDB's condition and update expressions, as far as the worker, the journal and the baselines use them.
+"""Condition and update expressions of DynamoDB, as far as `MemoryDynamoDB` knows them.
 
-Anything else raises `UnknownExpression`: an expression that this file does not understand must not pass for true.
+Conditions: comparisons of attributes and values, `attribute_exists`, `attribute_not_exists`, `if_not_exists`, AND, OR,
+NOT and brackets. Updates: SET of a value, a sum or a difference, ADD of a number, and REMOVE. Attributes are those of
+the item itself, not of maps and lists in it. Anything else raises `UnsupportedRequest`: an expression that is not
+understood must not pass for true.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import lru_cache
 from typing import Any
+
+from tablestream.testing.values import tagged
 
 Item = Mapping[str, Any]
 Names = Mapping[str, str]
@@ -19,16 +24,21 @@ Operand = Callable[[Item, Names, Values], "Any"]
 Change = Callable[[Item, dict[str, Any], Names, Values], None]
 
 _TOKEN = re.compile(r"\s*(<>|<=|>=|[=<>(),+-]|[#:]?[A-Za-z_][A-Za-z0-9_]*)")
+_EXACT = Context(prec=300)
 _WORDS = frozenset({"AND", "OR", "NOT"})
 _CLAUSES = frozenset({"SET", "ADD", "REMOVE"})
-# Of DynamoDB's list, those an author of this project might reach for.
+# The words of DynamoDB's list that somebody is likely to reach for.
 _RESERVED = frozenset(
     {"STATE", "STATUS", "TTL", "ITEMS", "DATA", "NAME", "TOTAL", "KEY", "VALUE", "VALUES", "DATE", "TIME"}
 )
 
 
-class UnknownExpression(AssertionError):
-    """The expression is beyond this evaluator, or DynamoDB would refuse it."""
+class UnsupportedRequest(AssertionError):
+    """A request that the double does not understand, or that DynamoDB would refuse whatever the item is."""
+
+
+class UnfitItem(Exception):
+    """An update that cannot be applied to the item as it is: DynamoDB calls the request invalid."""
 
 
 class _Tokens:
@@ -41,7 +51,7 @@ class _Tokens:
         while position < len(text.rstrip()):
             found = _TOKEN.match(text, position)
             if not found:
-                raise UnknownExpression(f"cannot read {text!r} from {position} on")
+                raise UnsupportedRequest(f"cannot read {text!r} from {position} on")
             self.tokens.append(found.group(1))
             position = found.end()
         self.at = 0
@@ -52,18 +62,18 @@ class _Tokens:
     def take(self, wanted: str | None = None) -> str:
         token = self.peek()
         if not token or (wanted is not None and token.upper() != wanted):
-            raise UnknownExpression(f"wanted {wanted or 'more'} in {self.text!r}, got {token!r}")
+            raise UnsupportedRequest(f"wanted {wanted or 'more'} in {self.text!r}, got {token!r}")
         self.at += 1
         return token
 
 
 @lru_cache(maxsize=512)
 def condition(text: str) -> Test:
-    """Compile a condition expression."""
+    """Compile a condition expression to a test of an item with type tags."""
     tokens = _Tokens(text)
     test = _either(tokens)
     if tokens.peek():
-        raise UnknownExpression(f"cannot read {text!r} from {tokens.peek()!r} on")
+        raise UnsupportedRequest(f"cannot read {text!r} from {tokens.peek()!r} on")
     return test
 
 
@@ -107,7 +117,7 @@ def _comparison(tokens: _Tokens) -> Test:
     sign = tokens.take()
     right = _value(tokens)
     if sign not in _SIGNS:
-        raise UnknownExpression(f"{sign!r} in {tokens.text!r}")
+        raise UnsupportedRequest(f"{sign!r} in {tokens.text!r}")
     compare = _SIGNS[sign]
 
     def test(item: Item, names: Names, values: Values) -> bool:
@@ -140,18 +150,18 @@ def _plain(tagged: Mapping[str, Any]) -> Any:
 def _resolve(name: str, names: Names) -> str:
     if name.startswith("#"):
         if name not in names:
-            raise UnknownExpression(f"{name} is not in ExpressionAttributeNames")
+            raise UnsupportedRequest(f"{name} is not in ExpressionAttributeNames")
         return names[name]
     if name.upper() in _RESERVED:
-        raise UnknownExpression(f"{name} is a reserved word: DynamoDB refuses it")
+        raise UnsupportedRequest(f"{name} is a reserved word: DynamoDB refuses it")
     return name
 
 
 def _value(tokens: _Tokens) -> Operand:
-    """An attribute's or a placeholder's value; None when the attribute is not there."""
+    """Return what gives an attribute's or a placeholder's value; None when the attribute is not there."""
     token = tokens.take()
     if token in {"(", ")", ",", "+", "-"} or token.upper() in _WORDS:
-        raise UnknownExpression(f"wanted an operand in {tokens.text!r}, got {token!r}")
+        raise UnsupportedRequest(f"wanted an operand in {tokens.text!r}, got {token!r}")
     if token.startswith(":"):
         return lambda _i, _n, v: v[token]
     if tokens.peek() == "(":
@@ -161,7 +171,7 @@ def _value(tokens: _Tokens) -> Operand:
 
 def _if_not_exists(function: str, tokens: _Tokens) -> Operand:
     if function != "if_not_exists":
-        raise UnknownExpression(f"{function} in {tokens.text!r}")
+        raise UnsupportedRequest(f"{function} in {tokens.text!r}")
     tokens.take("(")
     name = tokens.take()
     tokens.take(",")
@@ -178,7 +188,7 @@ def update(text: str) -> Change:
     while tokens.peek():
         clause = tokens.take().upper()
         if clause not in _CLAUSES:
-            raise UnknownExpression(f"{clause!r} in {text!r}")
+            raise UnsupportedRequest(f"{clause!r} in {text!r}")
         changes.append(_CHANGES[clause](tokens))
         while tokens.peek() == ",":
             tokens.take()
@@ -202,21 +212,25 @@ def _set(tokens: _Tokens) -> Change:
 
     def change(old: Item, new: dict[str, Any], names: Names, values: Values) -> None:
         one, other = _there(left(old, names, values), name), _there(right(old, names, values), name)
-        new[_resolve(name, names)] = {"N": str(_plain(one) + sign * _plain(other))}
+        new[_resolve(name, names)] = _sum(one, other, sign)
 
     return change
 
 
 def _there(value: Any, name: str) -> Any:
     if value is None:
-        raise MissingAttribute(
-            f"The provided expression refers to an attribute that does not exist in the item ({name})"
-        )
+        raise UnfitItem(f"The provided expression refers to an attribute that does not exist in the item ({name})")
     return value
 
 
-class MissingAttribute(Exception):
-    """DynamoDB answers with a ValidationException."""
+def _sum(one: Mapping[str, Any], other: Mapping[str, Any], sign: int) -> dict[str, Any]:
+    if "N" not in one or "N" not in other:
+        raise UnfitItem("An operand in the update expression has an incorrect data type")
+    try:
+        total: dict[str, Any] = tagged(_EXACT.add(_plain(one), sign * _plain(other)))
+    except ValueError as error:
+        raise UnfitItem(f"Number overflow. {error}") from None
+    return total
 
 
 def _add(tokens: _Tokens) -> Change:
@@ -225,8 +239,10 @@ def _add(tokens: _Tokens) -> Change:
 
     def change(old: Item, new: dict[str, Any], names: Names, values: Values) -> None:
         attribute = _resolve(name, names)
-        before = old.get(attribute, {"N": "0"})
-        new[attribute] = {"N": str(_plain(before) + _plain(amount(old, names, values)))}
+        added = amount(old, names, values)
+        if "N" not in added:
+            raise UnsupportedRequest(f"wanted a number to ADD to {attribute}, got {added}")
+        new[attribute] = _sum(old.get(attribute, {"N": "0"}), added, 1)
 
     return change
 
