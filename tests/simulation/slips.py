@@ -30,6 +30,7 @@ def _mutant(slip: str, where: str, old: str, new: str, *, regime: str = "harsh",
 
 _SCHEDULES = "tests/simulation/test_schedules.py"
 _UNIT = "tests/unit/tablestream"
+_BATCHES = "tests/integration/test_bad_input_in_batches.py"
 
 _ORDER_AND_ANSWERS: tuple[Mutant, ...] = (
     _mutant(
@@ -260,14 +261,14 @@ _POISON: tuple[Mutant, ...] = (
         "tablestream.sinks.s3:S3DeadLetters.key",
         "letter.sequence_number",
         '""',
-        test="tests/integration/test_dead_letters.py::test_a_letter_is_an_object_with_all_that_is_needed_to_mend_and_redrive",
+        test=f"{_BATCHES}::test_two_bad_records_with_one_event_id_are_two_dead_letters",
     ),
     _mutant(
         "take an effect that no sink takes for a bad record",
         "tablestream._intake:Consumer._unknown",
         "ConfigurationError",
         "InvalidRecord",
-        test=f"{_UNIT}/test_intake.py::test_an_effect_that_no_sink_takes_is_a_mistake_in_the_wiring_whatever_the_batch",
+        test=f"{_BATCHES}::test_an_effect_that_no_sink_takes_is_a_mistake_in_the_configuration",
     ),
     _mutant(
         "take what a validator refuses for a bug",
@@ -281,7 +282,7 @@ _POISON: tuple[Mutant, ...] = (
         "tablestream.image:Image.__getitem__",
         "MissingAttribute(name)",
         "KeyError(name)",
-        test=f"{_UNIT}/test_image.py::test_an_attribute_that_is_missing_makes_a_bad_record_also_within_a_map",
+        test=f"{_BATCHES}::test_a_missing_attribute_in_a_handler_makes_bad_records",
     ),
     _mutant(
         "forget across batches that a handler is broken",
