@@ -57,6 +57,28 @@ CASES: Mapping[str, Sequence[Call]] = {
     "take of nothing, unconditionally": [("update_item", move("a", TAKE, 2))],
     "give": [("put_item", put("a", 3)), ("update_item", move("a", GIVE, 2))],
     "give what is not there": [("update_item", move("a", GIVE, 2))],
+    "give to what is no number": [
+        ("put_item", {"TableName": INVENTORY, "Item": {**key("a"), "available": {"S": "many"}}}),
+        ("update_item", move("a", GIVE, 2)),
+        ("update_item", move("a", TAKE, 2)),
+    ],
+    "a transaction gives to what is no number": [
+        ("put_item", {"TableName": INVENTORY, "Item": {**key("a"), "available": {"S": "many"}}}),
+        transact({"Put": put("b", 1)}, {"Update": move("a", GIVE, 2)}),
+    ],
+    "sums of thirty-eight digits": [
+        ("put_item", put("a", 10**37)),
+        ("update_item", move("a", GIVE, 1)),
+        ("update_item", {**move("a", GIVE, 1), "ExpressionAttributeValues": {":units": {"N": "0.5"}}}),
+        ("get_item", {"TableName": INVENTORY, "Key": key("a")}),
+    ],
+    "delete many": [
+        ("put_item", put("a", 3)),
+        (
+            "batch_write_item",
+            {"RequestItems": {INVENTORY: [{"DeleteRequest": {"Key": key(name)}} for name in ("a", "b")]}},
+        ),
+    ],
     "delete": [("put_item", put("a", 3)), ("delete_item", {"TableName": INVENTORY, "Key": key("a")})],
     "a missing version counts from zero": [
         ("put_item", put("a", 3)),

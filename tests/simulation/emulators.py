@@ -22,6 +22,7 @@ from moto import mock_aws
 from tablestream.testing.dynamodb import MemoryDynamoDB
 from tests.simulation.aws import INVENTORY, JOURNAL, Aws
 from tests.simulation.stream import TABLE
+from tests.support.dynamodb import create_table
 
 DYNAMODB_LOCAL = os.environ.get("DYNAMODB_LOCAL_ENDPOINT", "")
 REGION = "eu-central-1"
@@ -64,14 +65,7 @@ def emulated(name: str) -> Iterator[Any]:
 
 def _create_tables(dynamodb: Any) -> None:
     for table, names in _KEYS.items():
-        dynamodb.create_table(
-            TableName=table,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
-            KeySchema=[
-                {"AttributeName": name, "KeyType": kind} for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
-            ],
-        )
+        create_table(dynamodb, table, names)
 
 
 def empty(dynamodb: Any) -> None:

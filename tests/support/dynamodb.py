@@ -1,4 +1,4 @@
-"""DynamoDB in moto, in this process, and in the DynamoDB Local that DYNAMODB_LOCAL_ENDPOINT names."""
+"""Three DynamoDBs: that of the test kit, moto, and the DynamoDB Local that DYNAMODB_LOCAL_ENDPOINT names."""
 
 from __future__ import annotations
 
@@ -13,16 +13,23 @@ import pytest
 from botocore.config import Config
 from moto import mock_aws
 
+from tablestream.testing.dynamodb import MemoryDynamoDB
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-BACKENDS = ("moto", "dynamodb-local")
+BACKENDS = ("memory", "moto", "dynamodb-local")
 ENDPOINT = os.environ.get("DYNAMODB_LOCAL_ENDPOINT", "")
 
 
 @contextmanager
 def table_in(backend: str, keys: Sequence[str]) -> Iterator[tuple[Any, str]]:
     """Create a table with these text keys; hand out a client and the table's name, and take the table away again."""
+    if backend == "memory":
+        memory = MemoryDynamoDB()
+        memory.create("contract", *keys)
+        yield memory, "contract"
+        return
     if backend == "moto":
         with mock_aws():
             client = _client(None)
