@@ -30,15 +30,15 @@ help: ## This list
 
 run: ## Play a day of the shop on an embedded AWS and check it
 	@$(NEED_LOCAL)
-	@$(PY) -m tablestream.local demo $(ARGS)
+	@$(PY) -m demo run $(ARGS)
 
 local: ## Keep an embedded AWS and the stream trigger running
 	@$(NEED_LOCAL)
-	@$(PY) -m tablestream.local up $(ARGS)
+	@$(PY) -m demo up $(ARGS)
 
 order: ## Place an order in `make local` (ARGS=--help for more)
 	@$(NEED_LOCAL)
-	@$(PY) -m tablestream.local order $(ARGS)
+	@$(PY) -m demo order $(ARGS)
 
 status: ## Names, addresses and state of a running `make local`
 	@$(NEED_LOCAL)
@@ -63,7 +63,7 @@ mapping: ## Stop or start its deliveries: ARGS=disable or enable
 invoke: ## The handler on one event: EVENT=events/insert-order.json
 	@$(if $(EVENT),,$(error Say which event: make invoke EVENT=events/insert-order.json))
 	@$(NEED_LOCAL)
-	@$(PY) -m tablestream.local invoke $(EVENT) $(ARGS)
+	@$(PY) -m demo invoke $(EVENT) $(ARGS)
 
 invoke-docker: ## The same by `sam local invoke`, in Docker
 	@$(if $(EVENT),,$(error Say which event: make invoke-docker EVENT=events/insert-order.json))
@@ -73,7 +73,7 @@ invoke-docker: ## The same by `sam local invoke`, in Docker
 
 events: ## Write the sample events anew from their builders
 	@$(NEED_LOCAL)
-	@$(PY) -m tablestream.local events
+	@$(PY) -m demo events
 
 # All tests side by side, with coverage; with ARGS (a path, -k, -x) only what they name, and without coverage of the rest.
 test: ## Unit, integration and rule tests, and some simulation

@@ -1,7 +1,7 @@
 """The sample events: what the worker answers to each file of `events/`, and what it does.
 
-Before each: the stock of `tablestream.local.orders.PRODUCTS`, the orders as the event's last images show them (see
-`tablestream.local.orders.seed`), and the ledger entries of `ledger_before`.
+Before each: the stock of `demo.warehouse.PRODUCTS`, the orders as the event's last images show them (see
+`demo.warehouse.seed`), and the ledger entries of `ledger_before`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tablestream.local.orders import PRODUCTS
+from demo.warehouse import PRODUCTS
 
 EVENTS = Path(__file__).parents[1] / "events"
 SUCCESS: Mapping[str, Any] = {"batchItemFailures": []}

@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from demo.watch import effects_shown, prepare_for_event
+from tablestream.local.cli.invoke import print_answer, read_event
 from tablestream.local.cli.terminal import console
-from tablestream.local.cloud.cloud import Cloud, prepare_for_event
+from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.cloud.server import HOST
 from tablestream.local.errors import UsageError
-from tablestream.local.invoke import effects_shown, print_answer, read_event
 
 ROOT = Path(__file__).resolve().parents[2]
 SAM = ROOT / ".venv-sam" / "bin" / "sam"

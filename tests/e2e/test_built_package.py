@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tablestream.local import demo
+from demo import day
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.runtime.runtime import Runtime
 from tests.cloudformation import TEMPLATE, translated
@@ -33,9 +33,9 @@ def handler(event, context):
 
 def test_the_scenario_of_make_run_holds_with_the_built_package(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.StringIO()
-    monkeypatch.setattr(demo, "console", lambda: Console(file=written, width=120))
+    monkeypatch.setattr(day, "console", lambda: Console(file=written, width=120))
 
-    assert demo.demo(package) == 0, written.getvalue()
+    assert day.run(package) == 0, written.getvalue()
     assert "OK: every invariant holds" in written.getvalue()
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tablestream.local.cloud.clients import Clients
-from tablestream.local.orders import Order, Shop
+from demo.warehouse import NewOrder, Shop
+from tablestream.local.cloud.clients import CloudClients
 from tablestream.local.trigger.destinations import Inbox
 from tablestream.testing import event, inserted
 from tests.cloudformation import ROOT
@@ -31,7 +31,7 @@ class Deployed:
     """The stack in the emulator."""
 
     emulator: Emulator
-    clients: Clients
+    clients: CloudClients
     outputs: Mapping[str, str]
     stand_ins: list[str]
     template: Path
@@ -59,7 +59,7 @@ def deployed(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             environment=running.environment,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        clients = Clients(running.endpoint)
+        clients = CloudClients(running.endpoint)
         stack = clients.get("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
         outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
         yield Deployed(running, clients, outputs, stand_ins, template)
@@ -79,8 +79,8 @@ def test_every_resource_is_created(deployed: Deployed) -> None:
 def test_items_written_to_the_table_fire_the_function_by_themselves(deployed: Deployed) -> None:
     shop = Shop(deployed.clients.get("dynamodb"), deployed.outputs)
     shop.stock({"tea": 20, "pot": 2})
-    placed = [Order(f"order-{number}", [("tea", 2)]) for number in range(3)]
-    short = Order("too-many", [("pot", 3)])
+    placed = [NewOrder(f"order-{number}", [("tea", 2)]) for number in range(3)]
+    short = NewOrder("too-many", [("pot", 3)])
 
     with Inbox(deployed.clients.get, deployed.outputs["TopicArn"]) as inbox:
         for order in [*placed, short]:
@@ -97,7 +97,7 @@ def test_items_written_to_the_table_fire_the_function_by_themselves(deployed: De
 
 def test_a_record_no_handler_can_take_is_parked_in_the_bucket(deployed: Deployed) -> None:
     shop = Shop(deployed.clients.get("dynamodb"), deployed.outputs)
-    shop.place(Order("poison", [("tea", -1)]))
+    shop.place(NewOrder("poison", [("tea", -1)]))
     s3, bucket = deployed.clients.get("s3"), deployed.outputs["FailuresBucketName"]
 
     def letters() -> list[Any]:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tablestream.local.cloud.clients import Clients
+from demo.warehouse import Bucket, Shop
+from tablestream.local.cloud.clients import CloudClients
 from tablestream.local.cloud.cloud import Cloud
-from tablestream.local.letters import Bucket
-from tablestream.local.orders import Shop
 from tablestream.local.trigger.destinations import Inbox
 from tests.e2e import sam
 from tests.events_table import EVENTS, TABLE, ledger_items
@@ -25,7 +24,7 @@ def test_a_sample_event_has_its_answer_and_effects_also_in_a_container(name: str
     sample = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
     with (
         sam.world(sample) as cloud,
-        Inbox(Clients(cloud.endpoint).get, cloud.outputs["TopicArn"]) as inbox,
+        Inbox(CloudClients(cloud.endpoint).get, cloud.outputs["TopicArn"]) as inbox,
     ):
         for item in ledger_items(expected):
             cloud.client("dynamodb").put_item(TableName=cloud.outputs["InventoryTableName"], Item=item)

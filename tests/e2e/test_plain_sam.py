@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from tablestream.local.cloud.clients import Clients
-from tablestream.local.orders import Shop
+from demo.warehouse import Shop
+from tablestream.local.cloud.clients import CloudClients
 from tablestream.local.trigger.destinations import Inbox
 from tests.cloudformation import ROOT
 from tests.e2e import sam
@@ -163,8 +163,8 @@ class Running:
     state: dict[str, Any]
 
     @property
-    def clients(self) -> Clients:
-        return Clients(self.state["endpoint"])
+    def clients(self) -> CloudClients:
+        return CloudClients(self.state["endpoint"])
 
     def letters(self) -> list[str]:
         """The keys of the dead letters."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from tablestream.local.orders import Shop
+from demo.warehouse import Shop
 from tests.e2e import sam
 from tests.events_table import EVENTS, TABLE
 

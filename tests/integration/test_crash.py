@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
+from demo import samples
 from shop.assembly import Clients, assemble
 from tablestream import NoProgress, Sequential, Worker
-from tablestream.local import samples
 from tablestream.testing import FakeClock, FakeContext, Record, event, inserted, modified
 from tablestream.testing.errors import client_error
 from tests.support.shop_app import App, shop_app

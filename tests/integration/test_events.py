@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from demo.warehouse import PRODUCTS
 from shop.orders import OrderKey
 from tablestream import TablestreamError
-from tablestream.local.orders import PRODUCTS
 from tests.events_table import EVENTS, TABLE, customer_of, ledger_items
 from tests.support.shop_app import App, shop_app
 from tests.support.shop_aws import INVENTORY, ORDERS

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tablestream.local.audit import World, check
-from tablestream.local.letters import Letter
-from tablestream.local.orders import PRODUCTS
-from tablestream.local.scenario import EXPECTED, ORDERS, STOCK_AFTER
+from demo.checks import EXPECTED, ORDERS, STOCK_AFTER, World, check
+from demo.warehouse import PRODUCTS, Letter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodbstreams.models import dynamodbstreams_backends
 
+from demo.warehouse import PRODUCTS, NewOrder, Shop, encode, seed
 from tablestream.local.cloud.clients import REGION
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.cloud.faults import Fault
@@ -21,7 +22,6 @@ from tablestream.local.cloud.server import MOST_ITERATORS
 from tablestream.local.cloud.translate import parameter_values, translate
 from tablestream.local.delivery.mapping import read_mapping
 from tablestream.local.errors import TemplateError, UsageError
-from tablestream.local.orders import PRODUCTS, Order, Shop, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -147,18 +147,22 @@ def test_a_fault_ends_after_its_calls(cloud: Cloud) -> None:
 
 
 def test_a_seeded_cloud_has_stock_and_the_orders_an_event_shows(cloud: Cloud) -> None:
-    kept, gone = Order("kept", [("tea", 1)]), Order("gone", [("tea", 1)])
-    cloud.seed({"Records": [_new(kept), _new(gone), _removal(gone), "junk", {"dynamodb": {}}]})
+    kept, gone = NewOrder("kept", [("tea", 1)]), NewOrder("gone", [("tea", 1)])
+    seed(
+        cloud.client("dynamodb"),
+        cloud.outputs,
+        {"Records": [_new(kept), _new(gone), _removal(gone), "junk", {"dynamodb": {}}]},
+    )
     shop = Shop(cloud.client("dynamodb"), cloud.outputs)
     assert shop.available() == dict(PRODUCTS)
     assert [item["orderId"] for item in shop.orders()] == ["kept"]
 
 
-def _new(order: Order) -> dict[str, Any]:
+def _new(order: NewOrder) -> dict[str, Any]:
     return {"dynamodb": {"Keys": order.key, "NewImage": order.item() | {"photo": {"B": "AAEC"}}}}
 
 
-def _removal(order: Order) -> dict[str, Any]:
+def _removal(order: NewOrder) -> dict[str, Any]:
     return {"dynamodb": {"Keys": order.key, "OldImage": order.item()}}
 
 

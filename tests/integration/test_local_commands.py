@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tablestream.local.cli.commands import main
-from tablestream.local.orders import Order
+from demo.__main__ import main
+from demo.warehouse import NewOrder
 from tablestream.testing import event, inserted
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ PATIENCE = 60  # seconds: a machine under load starts slowly
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tablestream.local", *arguments]
+    command = [sys.executable, "-m", "demo", *arguments]
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
 
 
@@ -50,7 +50,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_demo_ends_with_ok(capsys: pytest.CaptureFixture[str]) -> None:
-    status = main(["demo", *TEMPLATE])
+    status = main(["run", *TEMPLATE])
     shown = capsys.readouterr().out
     assert status == 0, shown
     assert shown.splitlines()[-1].startswith("OK: ")
@@ -60,7 +60,7 @@ def test_the_demo_ends_with_ok(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_demo_that_cannot_be_played_ends_with_failed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", "--template", "missing.yaml"]) == 1
+    assert main(["run", "--template", "missing.yaml"]) == 1
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("FAILED: TemplateError: cannot read the template missing.yaml")
 
@@ -154,7 +154,7 @@ def test_another_terminal_finds_everything_and_runs_programs_there(
 
 def test_at_80_columns_the_start_takes_few_lines_and_breaks_no_word(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "tablestream.local", "up", *TEMPLATE, "--port", "0"]
+    command = [sys.executable, "-m", "demo", "up", *TEMPLATE, "--port", "0"]
     variables = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
@@ -235,14 +235,14 @@ def test_without_a_running_up_order_says_what_to_do(
 ) -> None:
     monkeypatch.delenv("MAKELEVEL", raising=False)
     assert main(["order"]) == 2
-    assert "local up`" in capsys.readouterr().err
+    assert "-m demo up`" in capsys.readouterr().err
     monkeypatch.setenv("MAKELEVEL", "1")
     assert main(["order"]) == 2
     assert "`make local`" in capsys.readouterr().err
 
 
 def test_a_sample_event_is_invoked_and_its_effects_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    item = Order("1", [("tea", 3)]).item()
+    item = NewOrder("1", [("tea", 3)]).item()
     record = inserted({"pk": "x", "sk": "y"})
     record["dynamodb"].update({"Keys": {name: item[name] for name in ("pk", "sk")}, "NewImage": item})
     (folder / "event.json").write_text(json.dumps(event(record)))
@@ -260,15 +260,3 @@ def test_an_event_of_another_service_fails_the_invocation(folder: Path, capsys: 
     (folder / "event.json").write_text(json.dumps({"Records": [{"eventSource": "aws:sqs", "body": ""}]}))
     assert main(["invoke", *TEMPLATE, "event.json"]) == 1
     assert "InvalidEvent" in capsys.readouterr().out
-
-
-def test_serve_says_where_it_listens_and_what_a_container_needs(tmp_path: Path) -> None:
-    (tmp_path / "event.json").write_text(json.dumps(event(inserted({"pk": "x", "sk": "y"}))))
-    process = start(tmp_path, "serve", *TEMPLATE, "--event", "event.json")
-    assert process.stdout is not None
-    about = json.loads(process.stdout.readline())
-    assert about["endpoint"] == f"http://127.0.0.1:{about['port']}"
-    assert about["functions"]["Worker"]["TABLE_NAME"] == about["outputs"]["TableName"]
-    assert about["event"]["Records"][0]["eventSourceARN"] == about["outputs"]["TableStreamArn"]
-    finish(process, signal.SIGTERM)
-    assert process.returncode == 0

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from demo.samples import samples
+from demo.warehouse import Shop, restore
 from tablestream.local.cloud import cloud as clouds
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.cloud.server import PREFIX, Reception, Unseen, bridge_address
-from tablestream.local.orders import Shop, restore
-from tablestream.local.samples import samples
 from tablestream.local.trigger.stream import BotoStream, TrimHorizon
 from tests.cloudformation import TEMPLATE
 

@@ -7,11 +7,10 @@ from contextlib import nullcontext
 from typing import Any, cast
 from unittest.mock import MagicMock
 
+from demo.day import Scenario, Watch
 from tablestream.local.cloud.faults import Faults
 from tablestream.local.delivery.protocol import Advanced, Split
-from tablestream.local.scenario import Scenario
 from tablestream.local.trigger.observations import DeliveryStep
-from tablestream.local.watch import Watch
 
 PARTIAL = DeliveryStep("mapping", "shard", Advanced(slot=0, invoke_id=1, done=1, left=4, resume_at="2", at=0.0))
 HALVED = DeliveryStep("mapping", "shard", Split(slot=0, invoke_id=2, first_half=2, second_half=2, reason="", at=0.0))

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tablestream.local.cloud.clients import Clients
+from tablestream.local.cli.commands import main
+from tablestream.local.cloud.clients import CloudClients
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,7 +96,7 @@ class Project:
     state: dict[str, Any]
 
     def client(self, service: str) -> Any:
-        return Clients(self.state["endpoint"]).get(service)
+        return CloudClients(self.state["endpoint"]).get(service)
 
     def measure(self, at: int, *, sensor: str = "attic", unit: str = "celsius", value: str = "20") -> None:
         item = {"sensor": {"S": sensor}, "at": {"N": str(at)}, unit: {"N": value}}
@@ -117,13 +118,17 @@ class Project:
         return output
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
+def write_project(tmp_path: Path) -> None:
     code = tmp_path / "functions" / "sum"
     code.mkdir(parents=True)
     (code / "main.py").write_text(HANDLER)
     (code / "units.py").write_text(UNITS)
     (tmp_path / "template.yaml").write_text(TEMPLATE)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    write_project(tmp_path)
     (tmp_path / "samconfig.toml").write_text('[local.deploy.parameters]\nparameter_overrides = "Attempts=1"')
     command = [
         sys.executable,
@@ -209,3 +214,16 @@ def test_changed_code_takes_effect_and_broken_code_is_told_at_once(project: Proj
     assert "imported anew" in next(line for line in told if "source changed" in line)
     project.measure(3, value="1")
     wait_for(lambda: project.total() == "140")
+
+
+def test_a_sample_event_is_invoked_in_a_project_that_is_no_shop(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_project(tmp_path)
+    record = {"eventSourceARN": "arn:aws:dynamodb:eu-west-1:1:table/R/stream/x", "eventName": "INSERT"}
+    event = {"Records": [{**record, "dynamodb": {"NewImage": {"sensor": {"S": "attic"}, "celsius": {"N": "20"}}}}]}
+    (tmp_path / "event.json").write_text(json.dumps(event))
+    assert main(["invoke", "--template", str(tmp_path / "template.yaml"), str(tmp_path / "event.json")]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("Answer after ")
+    assert shown.split(":\n", 1)[1] == "null\n\n"

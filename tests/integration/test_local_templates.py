@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from demo.warehouse import Shop, seed
 from tablestream.local.application import Options, Running, hurried
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.errors import TemplateError
-from tablestream.local.orders import Shop
 from tablestream.local.trigger.observations import Ended, Observation
 
 ROOT = Path(__file__).parents[2]
@@ -302,6 +302,6 @@ SAMPLES: dict[str, dict[str, tuple[str, dict[str, int]]]] = {
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_cloud_seeded_for_a_sample_event_knows_what_was_decided_about_older_orders(name: str) -> None:
     with Cloud(ROOT / "template.yaml") as fresh:
-        fresh.seed(json.loads((ROOT / "events" / f"{name}.json").read_text()))
+        seed(fresh.client("dynamodb"), fresh.outputs, json.loads((ROOT / "events" / f"{name}.json").read_text()))
         ledger = Shop(fresh.client("dynamodb"), fresh.outputs).ledger()
     assert {e["sk"].removeprefix("ORDER#"): (e["state"], e["lines"]) for e in ledger} == SAMPLES[name]

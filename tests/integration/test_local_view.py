@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tablestream.local.bystander import messages_told
+from demo.watch import messages_told
 from tablestream.local.cli.terminal import INDENT, put, readable
 from tablestream.local.cli.view import View
 from tablestream.local.delivery.mapping import MappingSettings

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from tablestream.local.bystander import place_samples
-from tablestream.local.cloud.clients import Clients
+from demo.warehouse import Shop
+from demo.watch import place_samples
+from tablestream.local.cloud.clients import CloudClients
 from tablestream.local.cloud.cloud import Cloud
-from tablestream.local.orders import Shop
 from tablestream.local.trigger.destinations import Inbox
 from tests.cloudformation import TEMPLATE
 from tests.events_table import EVENTS
@@ -70,7 +70,7 @@ def cloud() -> Iterator[Cloud]:
 def test_with_make_local_running_the_sample_events_move_stock_and_are_announced(cloud: Cloud) -> None:
     shop = Shop(cloud.client("dynamodb"), cloud.outputs)
     stack = UNRESOLVED | {"AWS_ENDPOINT_URL": cloud.endpoint}
-    with Inbox(Clients(cloud.endpoint).get, cloud.outputs["TopicArn"]) as inbox:
+    with Inbox(CloudClients(cloud.endpoint).get, cloud.outputs["TopicArn"]) as inbox:
         placed = started(stack, sample("insert-order"))
         stock_then = shop.available()
         cancelled = started(stack, sample("modify-cancelled"))

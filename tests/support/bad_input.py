@@ -15,8 +15,8 @@ import math
 from decimal import Decimal
 from typing import Any
 
+from demo import samples
 from shop.orders import OrderKey
-from tablestream.local import samples
 from tablestream.testing import Raw, Record, event, inserted, modified, record, removed
 
 CUSTOMER = "jane.doe@example.com"

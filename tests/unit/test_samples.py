@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tablestream.local.samples import as_text, samples, write
+from demo.samples import as_text, samples, write
 
 EVENTS = Path(__file__).parents[2] / "events"
 

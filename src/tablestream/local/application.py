@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to run. `settings` and `function` may change what the template says (the scenario hurries its retries)."""
+    """The way to run. `settings` and `function` may change what the template says, such as the waits of retries."""
 
     poll_interval: float = POLL_INTERVAL
     reload: bool = False

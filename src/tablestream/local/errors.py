@@ -1,4 +1,4 @@
-"""What the user of the command line has to change: the message says what came and what is wanted."""
+"""Errors that the user of the command line can mend: the message says what came and what is wanted."""
 
 from __future__ import annotations
 

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.client import BaseClient
 
+from demo.warehouse import Bucket, Letter, NewOrder, Shop, decode, encode
 from tablestream.dead_letters import DeadLetter
-from tablestream.local.cloud.clients import Clients
+from tablestream.local.cloud.clients import CloudClients
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.delivery.on_failure import OnFailureContext, object_key, on_failure_object
 from tablestream.local.delivery.protocol import Condition, DiscardRecords
-from tablestream.local.letters import Bucket, Letter
-from tablestream.local.orders import Order, Shop, decode, encode
 from tablestream.local.runtime.lambda_api import LambdaApi
 from tablestream.local.runtime.runtime import Runtime
 from tablestream.local.trigger.destinations import Inbox
@@ -69,13 +68,13 @@ class Bench:
 
     def placed(self, order_id: str, number: int, quantity: Any = 1) -> Record:
         """Place an order, and return the record of it."""
-        order = Order(order_id, [("tea", quantity)])
+        order = NewOrder(order_id, [("tea", quantity)])
         self.shop.place(order)
         return self._addressed(inserted(decode(order.item()), sequence_number=_sequence(number), at=CREATED))
 
     def cancelled(self, order_id: str, number: int) -> Record:
         """Cancel an order, and return the record of it."""
-        old = Order(order_id, [("tea", 1)])
+        old = NewOrder(order_id, [("tea", 1)])
         self.shop.set_status(old.key, "cancelled")
         new = replace(old, status="cancelled")
         record = modified(decode(old.item()), decode(new.item()), sequence_number=_sequence(number), at=CREATED)
@@ -125,7 +124,7 @@ class Bench:
         return sum(int(entry["lines"]["tea"]) for entry in self.shop.ledger() if entry["state"] == "RESERVED")
 
     def status(self, order_id: str) -> str:
-        order = self.shop.order(Order(order_id, []).key)
+        order = self.shop.order(NewOrder(order_id, []).key)
         return str(order["status"]) if order else "gone"
 
     def confirmed(self) -> int:
@@ -135,7 +134,7 @@ class Bench:
 
     def repair(self, order_id: str, attributes: Mapping[str, Any]) -> None:
         item = self.cloud.client("dynamodb").get_item(
-            TableName=self.cloud.outputs["TableName"], Key=Order(order_id, []).key
+            TableName=self.cloud.outputs["TableName"], Key=NewOrder(order_id, []).key
         )["Item"]
         self.cloud.client("dynamodb").put_item(
             TableName=self.cloud.outputs["TableName"], Item={**item, **encode(attributes)}
@@ -166,7 +165,7 @@ def interrupting(patch: pytest.MonkeyPatch, at: int, times: int = 1) -> None:
 def bench() -> Iterator[Bench]:
     """Start everything; the worker runs in a process of its own, as `make local` runs it."""
     logs: list[str] = []
-    with Cloud(TEMPLATE) as cloud, Inbox(Clients(cloud.endpoint).get, cloud.outputs["TopicArn"]) as inbox:
+    with Cloud(TEMPLATE) as cloud, Inbox(CloudClients(cloud.endpoint).get, cloud.outputs["TopicArn"]) as inbox:
         function = cloud.functions["Worker"]
         runtime = Runtime(function, logs.append)
         try:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from demo.warehouse import NewOrder
 from tablestream.local.cloud.faults import Fault
-from tablestream.local.orders import Order
 from tablestream.ops.__main__ import main
 from tests.integration.ops.bench import STOCK, Bench, bench, interrupting
 
@@ -60,7 +60,7 @@ def replay() -> Ops:
 def test_pending_orders_get_their_stock_and_nobody_is_notified(fresh: Bench, replay: Ops) -> None:
     for number in range(5):
         fresh.placed(f"o-{number}", number)
-    fresh.shop.place(Order("shipped", [("tea", 1)], status="shipped"))
+    fresh.shop.place(NewOrder("shipped", [("tea", 1)], status="shipped"))
     assert replay(*SCAN) == 0
     assert {fresh.status(f"o-{number}") for number in range(5)} == {"confirmed"}
     assert fresh.status("shipped") == "shipped"
@@ -93,7 +93,11 @@ def test_under_one_name_nobody_is_notified_twice(fresh: Bench, replay: Ops) -> N
 
 
 def test_a_query_replays_one_partition_and_one_prefix(fresh: Bench, replay: Ops) -> None:
-    for order in (Order("a-1", [("tea", 1)]), Order("b-1", [("tea", 1)]), Order("a-2", [("tea", 1)], customer="bob")):
+    for order in (
+        NewOrder("a-1", [("tea", 1)]),
+        NewOrder("b-1", [("tea", 1)]),
+        NewOrder("a-2", [("tea", 1)], customer="bob"),
+    ):
         fresh.shop.place(order)
     assert replay("query", "--key", "USER#ada", "--sort-prefix", "ORDER#a") == 0
     assert fresh.status("a-1") == "confirmed"
@@ -122,7 +126,7 @@ def test_other_entities_are_passed_over_when_one_is_named(
 
 
 def test_an_export_is_replayed_file_by_file(fresh: Bench, replay: Ops) -> None:
-    orders = [Order(f"o-{number}", [("tea", 1)]) for number in range(4)]
+    orders = [NewOrder(f"o-{number}", [("tea", 1)]) for number in range(4)]
     for order in orders:
         fresh.shop.place(order)
     s3, folder = fresh.cloud.client("s3"), "exports/AWSDynamoDB/01-ab"

@@ -1,4 +1,4 @@
-"""The command line, `python -m tablestream.local`: `up`, `demo`, `order`, `status`, `fault`, `mapping` and others."""
+"""The command line: `python -m tablestream.local up | invoke | status | exec | fault | mapping`."""
 
 from __future__ import annotations
 
@@ -6,23 +6,43 @@ import argparse
 import gc
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tablestream.local.cli.invoke import Around
+    from tablestream.local.cli.up import Watching
+
+    AddParser = Callable[..., argparse.ArgumentParser]
 
 
-# What a command needs is imported when it is asked for: the embedded AWS takes seconds to import, and `order` has no
+# What a command needs is imported when it is asked for: the embedded AWS takes seconds to import, and `status` has no
 # use for it.
 # ruff: noqa: PLC0415
 USAGE_ERROR = 2
 TEMPLATES = ("template.yaml", "template.yml", "template.json")  # as the SAM CLI looks for them
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """An application that adds to the commands what it knows: the shop of `demo`. `module` is what is run.
+
+    `watching` and `around` give what `up` and `invoke` take under these names. All three import what they need when
+    they are called: the embedded AWS takes seconds to import.
+    """
+
+    module: str
+    watching: Callable[[], Watching]
+    around: Callable[[], Around]
+    add_commands: Callable[[AddParser], None]
+
+
+def main(arguments: Sequence[str] | None = None, guest: Guest | None = None) -> int:
     """Run one command. Returns the exit status; 2 for what the user has to change."""
-    given = _parser().parse_args(arguments)
+    given = _parser(guest).parse_args(arguments)
     from botocore.exceptions import BotoCoreError
 
     from tablestream.local.delivery.filters import InvalidFilterPattern
@@ -39,37 +59,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tablestream.local", description="Run the stack on this machine.")
+def _parser(guest: Guest | None) -> argparse.ArgumentParser:
+    prog = f"python -m {guest.module if guest is not None else 'tablestream.local'}"
+    parser = argparse.ArgumentParser(prog=prog, description="Run the stack on this machine.")
+    parser.set_defaults(guest=guest)
     commands = parser.add_subparsers(dest="command", required=True)
+    if guest is not None:
+        guest.add_commands(commands.add_parser)
     _add_up(commands.add_parser("up", help="the embedded AWS with the stream trigger, until Ctrl-C"))
-    _add_demo(commands.add_parser("demo", help="play the shop's scenario and check the outcome"))
     _add_invoke(commands.add_parser("invoke", help="the handler on a sample event, without Docker"))
-    _add_serve(commands.add_parser("serve", help="the embedded AWS without trigger, for a container to use"))
-    _add_order(commands.add_parser("order", help="place or change an order in a running `up`"))
     _add_status(commands.add_parser("status", help="where everything of a running `up` is, and where it stands"))
     _add_exec(commands.add_parser("exec", help="another program, pointed at a running `up`"))
     _add_fault(commands.add_parser("fault", help="make the AWS of a running `up` fail, to practise"))
     _add_mapping(commands.add_parser("mapping", help="disable or enable an event source mapping of a running `up`"))
-    commands.add_parser("events", help="write events/*.json anew").set_defaults(run=_events)
     return parser
 
 
-def _template(parser: argparse.ArgumentParser) -> None:
+def add_template(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the template."""
     found = next((name for name in TEMPLATES if Path(name).exists()), TEMPLATES[0])
     parser.add_argument(
         "--template", type=Path, default=Path(found), help="a SAM or CloudFormation template (default: %(default)s)"
     )
 
 
-def _address(parser: argparse.ArgumentParser, port: int) -> None:
-    parser.add_argument("--host", default="127.0.0.1", help="where to listen; 0.0.0.0 lets containers in")
-    parser.add_argument("--port", type=int, default=port, help="0 takes a free one (default: %(default)s)")
-
-
 def _add_up(parser: argparse.ArgumentParser) -> None:
-    _template(parser)
-    _address(parser, 4567)
+    add_template(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen; 0.0.0.0 lets other machines in")
+    parser.add_argument("--port", type=int, default=4567, help="0 takes a free one (default: %(default)s)")
     parser.add_argument("--dynamodb-endpoint", metavar="URL", help="keep the tables on this DynamoDB")
     parser.add_argument("--config-env", metavar="NAME", help="environment of samconfig.toml (default: local)")
     parser.add_argument("--parameter", metavar="NAME=VALUE", type=_pair, action="append", default=[])
@@ -80,37 +97,12 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_up)
 
 
-def _add_demo(parser: argparse.ArgumentParser) -> None:
-    _template(parser)
-    parser.add_argument("-v", "--verbose", action="store_true", help="show every line the functions write")
-    parser.set_defaults(run=_demo)
-
-
 def _add_invoke(parser: argparse.ArgumentParser) -> None:
-    _template(parser)
+    add_template(parser)
     parser.add_argument("event", type=Path, help="a JSON file")
     parser.add_argument("--function", help="logical id, where the template's streams invoke several")
     parser.add_argument("-v", "--verbose", action="store_true", help="show every line the function writes")
     parser.set_defaults(run=_invoke)
-
-
-def _add_serve(parser: argparse.ArgumentParser) -> None:
-    _template(parser)
-    _address(parser, 0)
-    parser.add_argument("--event", type=Path, help="put the world in place in which this event happened")
-    parser.set_defaults(run=_serve)
-
-
-def _add_order(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--product", action="append", help="may be given several times (default: tea)")
-    parser.add_argument("--quantity", action="append", type=int, help="one for each product (default: 1)")
-    parser.add_argument("--customer", default="ada")
-    kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--cancel", metavar="ORDER", help="cancel an order")
-    kind.add_argument("--ship", metavar="ORDER", help="ship an order")
-    kind.add_argument("--remove", metavar="ORDER", help="remove an order")
-    kind.add_argument("--poison", action="store_true", help="place an order that cannot be understood")
-    parser.set_defaults(run=_order)
 
 
 def _add_status(parser: argparse.ArgumentParser) -> None:
@@ -147,7 +139,7 @@ def _add_mapping(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def _many_imports() -> Iterator[None]:
+def many_imports() -> Iterator[None]:
     """Import what makes very many objects, none of them garbage: collecting would take a third of the time."""
     gc.disable()
     try:
@@ -165,9 +157,10 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _up(given: argparse.Namespace) -> int:
-    with _many_imports():
-        from tablestream.local.bystander import shop_watcher
+    with many_imports():
         from tablestream.local.cli.up import UpOptions, up
+
+        watching = given.guest.watching() if given.guest is not None else None
 
     return up(
         UpOptions(
@@ -182,42 +175,16 @@ def _up(given: argparse.Namespace) -> int:
             record=given.record,
             replay=given.replay,
         ),
-        shop_watcher,
+        watching,
     )
 
 
-def _demo(given: argparse.Namespace) -> int:
-    with _many_imports():
-        from tablestream.local.demo import demo
-
-    return demo(given.template, verbose=given.verbose)
-
-
 def _invoke(given: argparse.Namespace) -> int:
-    with _many_imports():
-        from tablestream.local.invoke import invoke
+    with many_imports():
+        from tablestream.local.cli.invoke import invoke
 
-    return invoke(given.event, given.template, given.function, verbose=given.verbose)
-
-
-def _serve(given: argparse.Namespace) -> int:
-    with _many_imports():
-        from tablestream.local.invoke import serve
-
-    return serve(given.event, given.template, given.host, given.port)
-
-
-def _order(given: argparse.Namespace) -> int:
-    from tablestream.local.errors import UsageError
-    from tablestream.local.order import Wish, order
-
-    products, quantities = given.product or ["tea"], given.quantity or []
-    if len(quantities) > len(products):
-        raise UsageError(f"{len(quantities)} quantities for {len(products)} products")
-    quantities += [1] * (len(products) - len(quantities))
-    lines = list(zip(products, quantities, strict=True))
-    wish = Wish(lines, given.customer, given.poison, given.cancel, given.ship, given.remove)
-    return order(wish)
+        around = given.guest.around() if given.guest is not None else None
+    return invoke(given.event, given.template, given.function, around, verbose=given.verbose)
 
 
 def _status(given: argparse.Namespace) -> int:
@@ -246,10 +213,3 @@ def _mapping(given: argparse.Namespace) -> int:
     from tablestream.local.cli.control import ask_for_mapping
 
     return ask_for_mapping(given.name, enabled=given.what == "enable")
-
-
-def _events(_given: argparse.Namespace) -> int:
-    from tablestream.local.samples import write
-
-    write(Path("events"))
-    return 0

@@ -39,7 +39,7 @@ JSON_TYPE = "application/json"  # a web page cannot send this type to another or
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """What a command takes under a name: `wanted` says in words what `allows` lets through.
+    """An argument of a command: `wanted` says in words what `allows` lets through.
 
     One that is not `required` may be left out, or be null.
     """
@@ -82,7 +82,7 @@ class Control:
 
     @property
     def endpoint(self) -> str:
-        """Where the commands are taken."""
+        """The address that takes the commands."""
         return self._serving.endpoint
 
     def __enter__(self) -> Self:

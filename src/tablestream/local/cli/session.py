@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from tablestream.local.cli.banner import About
 
 
+MODULE = "tablestream.local"
 STATE = Path(".local/up.json")
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where the running `up` listens, for AWS calls and for commands (`control`), and what its stack made.
+    """The addresses of the running `up`, for AWS calls and for commands (`control`), and what its stack made.
 
     `variables` point any AWS SDK at it.
     """
@@ -68,11 +69,11 @@ def announced(state: State) -> Iterator[None]:
                 STATE.parent.rmdir()
 
 
-def running() -> State:
-    """The running `up`. Raises NotRunningError."""
+def running(module: str = MODULE) -> State:
+    """The running `up`. Raises NotRunningError, which names the module's command."""
     state = _read()
     if state is None or not _alive(state.pid):
-        raise NotRunningError(f"nothing is running here: start it in another terminal first, with `{start()}`")
+        raise NotRunningError(f"nothing is running here: start it in another terminal first, with `{start(module)}`")
     return state
 
 
@@ -131,21 +132,21 @@ def python() -> str:
     return str(executable.relative_to(here) if executable.is_relative_to(here) else executable)
 
 
-def program() -> str:
-    """The beginning of each of our commands."""
-    return f"{python()} -m tablestream.local"
+def program(module: str = MODULE) -> str:
+    """The beginning of each of our commands, or of those of another module."""
+    return f"{python()} -m {module}"
 
 
-def command(name: str, arguments: str = "") -> str:
-    """One of our commands: by make where make has started us, else by the Python that runs this."""
+def command(name: str, arguments: str = "", module: str = MODULE) -> str:
+    """A command of a module: by make where make has started us, else by the Python that runs this."""
     if "MAKELEVEL" in os.environ:
         return f'make {name} ARGS="{arguments}"' if arguments else f"make {name}"
-    return f"{program()} {name} {arguments}".rstrip()
+    return f"{program(module)} {name} {arguments}".rstrip()
 
 
-def start() -> str:
+def start(module: str = MODULE) -> str:
     """The command that runs until it is stopped."""
-    return "make local" if "MAKELEVEL" in os.environ else f"{program()} up"
+    return "make local" if "MAKELEVEL" in os.environ else f"{program(module)} up"
 
 
 @contextmanager

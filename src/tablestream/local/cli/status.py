@@ -1,4 +1,4 @@
-"""Where every shard's delivery stands and how long a write takes to reach the handler: kept from observations."""
+"""The state of every shard's delivery and the time from a write to its handler, kept from observations."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class ShardStatus:
                 return
 
     def line(self, now: float) -> str:
-        """What it does, how old the oldest record that is not done is, and what was done."""
+        """The work under way, the age of the oldest record that is not done, and the counts."""
         slots = sorted(self.slots.items())
         busy = [f"slot {slot}: {what}" if slot else what for slot, what in slots]
         age = max((now - since for since in self.waiting_since.values()), default=0.0)
@@ -104,7 +104,7 @@ class Status:
         return None
 
     def shards(self, mapping: str) -> int:
-        """How many shards of a mapping's stream have been seen."""
+        """The number of shards that were seen of a mapping's stream."""
         return sum(name == mapping for name, _ in self._shards)
 
     def lines(self, now: float, *, verbose: bool = False) -> list[str]:

@@ -63,7 +63,7 @@ def wrapped(output: Console, text: Text, indent: int = 0, hang: int = 0) -> list
 
 
 def _breaks(plain: str, first: int, later: int) -> list[int]:
-    """Where lines begin after the first, which takes at most `first` columns, the others `later`, as words allow."""
+    """The beginnings of lines after the first: that takes at most `first` columns, others `later`, as words allow."""
     breaks: list[int] = []
     column = 0
     for word in re.finditer(r"\S+\s*|\s+", plain):

@@ -38,7 +38,7 @@ LOOK_SECONDS = 0.5  # between two looks whether to stop
 
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    """What the command line says. `parameters` are the template's; `config_env` is samconfig.toml's environment."""
+    """The options of the command. `parameters` are the template's; `config_env` is samconfig.toml's environment."""
 
     template: Path
     host: str
@@ -76,13 +76,14 @@ class Watcher(Protocol):
 Watching = Callable[["Cloud", "Console"], AbstractContextManager[Watcher | None]]
 
 
-def up(options: UpOptions, watching: Watching) -> int:
+def up(options: UpOptions, watching: Watching | None = None) -> int:
     """Run until SIGINT or SIGTERM, with the watcher that `watching` gives for this stack. Returns the exit status."""
     output = console()
     with ExitStack() as stack:
         stop = stack.enter_context(stop_signals())
         cloud = stack.enter_context(_cloud(options))
-        view, watcher = View(output, verbose=options.verbose), stack.enter_context(watching(cloud, output))
+        view = View(output, verbose=options.verbose)
+        watcher = stack.enter_context(watching(cloud, output)) if watching is not None else None
         watchers: list[Observe] = [] if watcher is None else [watcher]
         observe = _all([view, *watchers, *_recording(stack, options.record)])
         running = stack.enter_context(Running(cloud, observe, Options(reload=options.reload)))
@@ -113,7 +114,7 @@ def _wait(stop: Event, watcher: Watcher | None) -> None:
 
 
 def _hints(told: About, watcher: Watcher | None) -> list[Hint]:
-    """What to type in another terminal: for a stack that nobody knows, how to write to its tables."""
+    """Commands for another terminal: for a stack that nobody knows, one that writes to its tables."""
     writes = {one.table: Hint(put_item(one), f"write to {one.table}") for one in told.deliveries if one.example}
     return [
         *(watcher.hints if watcher is not None else writes.values()),

@@ -63,7 +63,7 @@ class View:
             put(self._output, line, indent=0)
 
     def status(self) -> list[str]:
-        """Where each shard stands, and the time from a write to the handler; a line each."""
+        """The state of each shard, and the time from a write to the handler; a line each."""
         with self._lock:
             lines = self._status.lines(time.time(), verbose=self._verbose)
             return [*lines, f"write to handler: {self._status.latency.summary()}"]
@@ -138,7 +138,7 @@ class View:
 
 
 def outcome_of(event: object, ended: Ended, words: str = "") -> tuple[str, str]:
-    """What a delivery came to and the style to print it in; `words` are the function's own about its error."""
+    """The outcome of a delivery in words, and their style; `words` are the function's own about its error."""
     if isinstance(event, Delivered):
         return "ok", "green"
     if isinstance(event, Advanced):
@@ -155,7 +155,7 @@ def outcome_of(event: object, ended: Ended, words: str = "") -> tuple[str, str]:
 
 
 def changes(records: Sequence[LambdaRecord]) -> str:
-    """How many records of each kind."""
+    """The number of records of each kind."""
     kinds = Counter(str(record.get("eventName")) for record in records)
     return ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "no records"
 
@@ -176,7 +176,7 @@ def _fate(news: GivenUp) -> str:
 
 
 def _waited(invoked: Invoked, latency: float | None) -> str:
-    """How old the records were: to the millisecond when they came for the first time."""
+    """The age of the records: to the millisecond when they came for the first time."""
     if latency is not None:
         return f", {latency * 1000:.0f} ms after the write"
     return "" if invoked.oldest is None else f", age {max(0.0, invoked.at - invoked.oldest):.1f} s"

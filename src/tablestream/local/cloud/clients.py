@@ -17,7 +17,7 @@ REGION = "us-east-1"  # moto's streams name no other region
 DYNAMODB = ("dynamodb", "dynamodbstreams")
 
 
-class Clients:
+class CloudClients:
     """One client per service, safe to share between threads. Tables live at `dynamodb_endpoint` if there is one."""
 
     def __init__(self, endpoint: str, dynamodb_endpoint: str | None = None) -> None:

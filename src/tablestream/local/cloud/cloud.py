@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from moto.cloudformation.parsing import get_model_map
 
-from tablestream.local import orders
 from tablestream.local.cloud import stack as stacks
-from tablestream.local.cloud.clients import REGION, Client, Clients, mirror
+from tablestream.local.cloud.clients import REGION, Client, CloudClients, mirror
 from tablestream.local.cloud.faults import FUNCTION_TOKEN
 from tablestream.local.cloud.server import HOST, Server, bridge_address
 from tablestream.local.cloud.translate import translate
 from tablestream.local.errors import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from tablestream.local.cloud.faults import Faults
@@ -60,7 +59,7 @@ class Cloud:
         with ExitStack() as owned:
             scratch = owned.enter_context(TemporaryDirectory(prefix="tablestream-"))
             self._server = owned.enter_context(closing(Server(*self._address)))
-            self._clients = Clients(self.endpoint, self.dynamodb_endpoint)
+            self._clients = CloudClients(self.endpoint, self.dynamodb_endpoint)
             with reading(f"the template {self._template}"):
                 self._stack = stacks.create(translated, self._name, Path(scratch), self._clients.embedded)
             self._streams = self._mirrored()
@@ -89,7 +88,7 @@ class Cloud:
 
     @property
     def stack_name(self) -> str:
-        """What `describe-stacks` finds it by."""
+        """The name by which `describe-stacks` finds it."""
         return self._stack.name
 
     @property
@@ -109,12 +108,12 @@ class Cloud:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the template asks for and is not done here."""
+        """Notes on what the template asks for and is not done here."""
         return self._stack.notes
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """What else is not as in AWS: resources that have a stand-in."""
+        """Lines on what else is not as in AWS: resources that have a stand-in."""
         return self._stack.differences
 
     def client(self, service: str) -> Client:
@@ -157,15 +156,8 @@ class Cloud:
         self._server.reception.expect({**named, **told}, prepare)
         return f"http://{HOST}:{self.port}" if bridge or sys.platform != "linux" else None
 
-    def seed(self, event: Any) -> None:
-        """Put the world in place in which `event` happened: products in stock and the orders its images show.
-
-        No trigger sees these writes unless one is started on this cloud.
-        """
-        orders.seed(self.client("dynamodb"), self.outputs, event)
-
     def addressed(self, event: Any) -> Any:
-        """`event` as if it came from the stack's table, whose name is made when the stack is.
+        """`event` as if it came from the stream of the stack's first mapping, whose name is made when the stack is.
 
         Only records of the table the first record names are changed; what is no stream event stays as it is.
         """
@@ -173,7 +165,7 @@ class Cloud:
         if not isinstance(records, list) or not records or not isinstance(records[0], dict):
             return event
         home = records[0].get("eventSourceARN")
-        arn = {"eventSourceARN": self.outputs["TableStreamArn"]}
+        arn = {"eventSourceARN": next((mapping.stream_arn for mapping in self.mappings), home)}
         ours = [isinstance(record, dict) and record.get("eventSourceARN") == home for record in records]
         if not isinstance(home, str) or ":dynamodb:" not in home:
             return event
@@ -193,17 +185,3 @@ class Cloud:
 def _for_containers(function: FunctionSpec) -> Mapping[str, str]:
     """The variables but for the addresses of this machine, which a container reaches under another name."""
     return {name: value for name, value in function.environment.items() if not name.startswith("AWS_ENDPOINT_URL")}
-
-
-@contextmanager
-def prepare_for_event(
-    event: Any,
-    template: Path = Path("template.yaml"),
-    *,
-    host: str = "127.0.0.1",
-    port: int = 0,
-) -> Iterator[Cloud]:
-    """A fresh Cloud, seeded so that `event` has the effects it would have on AWS (see `Cloud.seed`)."""
-    with Cloud(template, host=host, port=port) as cloud:
-        cloud.seed(event)
-        yield cloud

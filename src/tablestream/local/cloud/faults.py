@@ -109,7 +109,7 @@ class Faults:
         return injected
 
     def active(self) -> list[Injected]:
-        """What is switched on."""
+        """The faults that are switched on."""
         with self._lock:
             return [one for one in self._injected if not one.over]
 

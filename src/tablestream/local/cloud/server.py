@@ -64,7 +64,7 @@ class Server:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port it listens on."""
         return self._servings[0].port
 
     @property

@@ -50,7 +50,7 @@ _NEEDED = {_TABLE, "AWS::Lambda::Function"}  # a stand-in for one of them would 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What was created.
+    """A stack that was created.
 
     `notes` name what the template asks for and is not done here, `differences` what a user needs to know only when
     something is not as expected: resources that have a stand-in.
@@ -112,7 +112,7 @@ def _refuse_tables_without_stream(mappings: Mapping[str, Json], resources: Mappi
 
 
 def _function_notes(code: Mapping[str, Code], invoked: AbstractSet[str]) -> list[str]:
-    """What is missing in the functions that streams invoke, and which functions are left out."""
+    """Notes on what the functions that streams invoke lack here, and on functions that are left out."""
     notes = [f"{name}: {note}" for name in sorted(invoked) for note in code[name].notes]
     return notes + [f"{name}: {one.unsupported}" for name, one in code.items() if one.unsupported]
 
@@ -167,7 +167,7 @@ def _attempt(translated: Translated, name: str) -> MotoStack:
 
 
 def _kind_to_replace(template: dict[str, Json], section: str, name: str) -> str | None:
-    """What could not be created, by its type, unless it is a stand-in already."""
+    """The type of the resource that could not be created, unless it is a stand-in already."""
     if section == "Outputs":
         return "Output"
     resource = template["Resources"].get(name, {})

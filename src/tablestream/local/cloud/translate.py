@@ -159,7 +159,7 @@ def _with_text_for_dates(value: Json) -> Json:
 
 
 def _without_imports(value: Json, notes: list[str]) -> Json:
-    """What another stack exports is not known here: text that says so takes its place."""
+    """Put text in the place of what another stack exports: it is not known here."""
     if isinstance(value, list):
         return [_without_imports(entry, notes) for entry in value]
     if not isinstance(value, dict):
@@ -222,7 +222,7 @@ _SSM = "AWS::SSM::Parameter::Value<"
 def parameter_values(
     template: dict[str, Any], given: Mapping[str, str], overrides: Mapping[str, str]
 ) -> tuple[dict[str, str], list[str]]:
-    """What to create the stack with: `given` on the command line before `overrides` of samconfig.toml and defaults.
+    """The values of the parameters: `given` on the command line before `overrides` of samconfig.toml and defaults.
 
     An override of a parameter that the template does not declare is left out, as the SAM CLI does. Parameters that name
     one of SSM become plain ones in `template`: what is given is the value, and a default gets text in its place; the

@@ -1,4 +1,4 @@
-"""What the embedded AWS cannot create, or what would try to run functions there: taken out, and named.
+"""Resources that the embedded AWS cannot create, or that would run functions there: taken out, and named.
 
 A resource that cannot be created gets a stand-in, so that references to it still resolve. Other ways to invoke a
 function than a DynamoDB stream are taken off their resources: moto would look for Docker to run the function.
@@ -41,7 +41,7 @@ _OF_A_TABLE = (
 
 @dataclass(slots=True)
 class Replaced:
-    """What was changed. Mutable: it is put together step by step.
+    """The changes that were made. Mutable: they are put together step by step.
 
     `missing` has the names of resources with a stand-in by type, `subscriptions` those of topics, by logical id.
     """
@@ -143,7 +143,7 @@ def _role() -> dict[str, Any]:
 def _attributes(
     kinds: Mapping[str, str], resources: Mapping[str, dict[str, Any]], there: Mapping[str, type]
 ) -> Attribute:
-    """What stands for an attribute that moto does not know: a reference, the value, or text that says so."""
+    """A stand-in for each attribute that moto does not know: a reference, the value, or text that says so."""
 
     def attribute(name: str, attribute: str) -> Json:
         kind = kinds.get(name)

@@ -155,7 +155,7 @@ def _told(error: Exception) -> str:
 
 
 def _way_out(error: Exception, runtime: str) -> str:
-    """What may help against an import's error; `runtime` is the function's as Lambda names it."""
+    """Advice against an import's error; `runtime` is the function's as Lambda names it."""
     kind = error.error["errorType"] if isinstance(error, InitError) else ""
     ours = f"python{sys.version_info.major}.{sys.version_info.minor}"
     if kind == "ModuleNotFoundError":

@@ -47,7 +47,7 @@ class FunctionSpec:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What came of one invocation: `outcome` for the delivery, `error` as Lambda answers it. `seconds` it took.
+    """An invocation that ended: `outcome` for the delivery, `error` as Lambda answers it. `seconds` it took.
 
     `began` is when the handler was entered, in unix seconds; None if it was not, or did not get to say so.
     """
@@ -60,5 +60,5 @@ class Invocation:
 
     @property
     def payload(self) -> Json:
-        """What the handler returned; None if it did not."""
+        """The value that the handler returned; None if it did not."""
         return self.outcome.payload if isinstance(self.outcome, Answered) else None

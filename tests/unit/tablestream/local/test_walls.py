@@ -1,4 +1,4 @@
-"""The delivery is pure, and the trigger knows no wing but the delivery: read off all import lines."""
+"""The delivery is pure, wings know those below them, and none the rest of the project: read off all imports."""
 
 from __future__ import annotations
 
@@ -61,6 +61,37 @@ def test_the_trigger_imports_the_delivery_and_no_other_wing(file: Path) -> None:
             node.body = [line for line in node.body if not set(modules(line)) & FOR_TYPES] or [ast.Pass()]
     allowed = [*sys.stdlib_module_names, *EMULATOR, DELIVERY, TRIGGER, SIZES]
     assert strays(ast.unparse(tree), allowed) == []
+
+
+OWN = "tablestream.local"
+FLOORS = (
+    {"errors", "http", "delivery"},
+    {"runtime"},
+    {"trigger"},
+    {"cloud"},
+    {"application"},
+    {"cli"},
+    {"__main__"},
+)
+"""The wings and the files at the root, from the ground up: each imports itself and what is below it."""
+
+
+def part_of(module: str) -> str:
+    return module.removeprefix(f"{OWN}.").partition(".")[0]
+
+
+def everywhere() -> list[Path]:
+    return [path for path in sorted(LOCAL.rglob("*.py")) if path != LOCAL / "__init__.py"]
+
+
+@pytest.mark.parametrize("file", everywhere(), ids=lambda file: str(file.relative_to(LOCAL)))
+def test_local_imports_nothing_else_of_the_project_and_arrows_point_down(file: Path) -> None:
+    own = file.relative_to(LOCAL).with_suffix("").parts[0]
+    below = {part for floor in FLOORS[: next(n for n, floor in enumerate(FLOORS) if own in floor)] for part in floor}
+    imported = list(modules(ast.parse(file.read_text())))
+    ours = [name for name in imported if name.partition(".")[0] in {"tablestream", "shop", "demo", "tests", "tools"}]
+    assert [name for name in ours if not name.startswith(f"{OWN}.") and name != SIZES] == []
+    assert {part_of(name) for name in ours if name != SIZES} - {own} - below == set()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The shop as its customers and its warehouse see it: stock, place, cancel, ship and remove orders, see the result.
+"""The shop as its customers and its warehouse see it: stock, orders, the ledger, and what is in the failures bucket.
 
 Knows the shop's data model (the keys and attributes of its items), not its code.
 """
@@ -16,18 +16,29 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError, ParamValidationError
 
+from tablestream.local.cli.terminal import INDENT, put
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
     from tablestream.local.cloud.clients import Client
+
 
 Item = dict[str, Any]
 Line = tuple[str, Any]  # a product and a quantity; any quantity, since poison has to be placed too
 
 PRODUCTS: Mapping[str, int] = {"tea": 20, "cup": 5, "pot": 2}
 PRICE = 5
+MODULE = "demo"
+"""The module that runs the commands of the shop."""
+SHOP_OUTPUTS = {"TableName", "InventoryTableName", "FailuresBucketName", "TopicArn"}
+"""What a stack that is the shop's tells."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class NewOrder:
     """An order to place. `ttl` is in unix seconds; the default customer keeps commands short."""
 
     order_id: str
@@ -77,7 +88,7 @@ class Shop:
             item = encode({**key, "productId": product, "available": available})
             self._dynamodb.put_item(TableName=self._inventory, Item=item)
 
-    def place(self, order: Order) -> None:
+    def place(self, order: NewOrder) -> None:
         """Write a new order."""
         self._dynamodb.put_item(TableName=self._orders, Item=order.item())
 
@@ -118,7 +129,7 @@ class Shop:
         return decode(item) if item else None
 
     def ledger_of(self, key: Item) -> dict[str, Any] | None:
-        """What the ledger says about an order, or None."""
+        """The ledger item of an order, or None."""
         ledger_key = {"pk": {"S": f"LEDGER#{key['pk']['S']}"}, "sk": key["sk"]}
         item = self._dynamodb.get_item(TableName=self._inventory, Key=ledger_key, ConsistentRead=True).get("Item")
         return decode(item) if item else None
@@ -128,7 +139,7 @@ class Shop:
         return self._scan(self._orders)
 
     def available(self) -> dict[str, int]:
-        """What is available of each product."""
+        """The units that are available of each product."""
         stock = {"FilterExpression": "sk = :stock", "ExpressionAttributeValues": {":stock": {"S": "STOCK"}}}
         items = self._scan(self._inventory, **stock)
         return {item["productId"]: int(item["available"]) for item in sorted(items, key=lambda item: item["pk"])}
@@ -237,3 +248,66 @@ def _without_base64(value: Any) -> Any:
 
 def _texts(value: Any) -> Iterable[str]:
     return [entry for entry in value if isinstance(entry, str)] if isinstance(value, list) else []
+
+
+PARKED = "dead-letters/"
+GIVEN_UP = "aws/lambda/"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One object of the bucket."""
+
+    key: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The objects of the failures bucket whose keys begin with `prefix`."""
+
+    s3: Client
+    name: str
+    prefix: str = ""
+
+    def names(self) -> list[str]:
+        """Every key, in order."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=self.prefix)
+        return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+    def read(self, key: str) -> Letter:
+        """The object of a key."""
+        return Letter(key, json.loads(self.s3.get_object(Bucket=self.name, Key=key)["Body"].read()))
+
+    def letters(self) -> list[Letter]:
+        """Every object, by key."""
+        return [self.read(key) for key in self.names()]
+
+
+class News:
+    """Tells which objects of a bucket came since it was made, each once. Mutable: it remembers what it told."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._known = set(bucket.names())
+
+    def take(self) -> list[str]:
+        """The keys that are new."""
+        new = [key for key in self._bucket.names() if key not in self._known]
+        self._known.update(new)
+        return new
+
+
+def print_letters(output: Console, found: Sequence[Letter]) -> None:
+    """Print why each record was set aside, of which order it is, and where it lies."""
+    output.print("Dead letters" if found else "No dead letters", style="italic")
+    for letter in found:
+        put_letter(output, letter, indent=2)
+
+
+def put_letter(output: Console, letter: Letter, *, indent: int = INDENT) -> None:
+    """Print one."""
+    order = order_of(letter.body.get("record"))
+    reason = letter.body.get("reason") or letter.body.get("requestContext", {}).get("condition")
+    put(output, f"dead letter: {f'{order}: ' if order else ''}{reason}", indent=indent, style="bold red")
+    put(output, f"in {letter.key}", indent=indent, style="dim")

@@ -1,4 +1,4 @@
-"""Shows what deliveries led to in the shop: messages, stock that moved, dead letters and their reasons."""
+"""Shows what invocations led to in the shop: messages, stock that moved, dead letters and their reasons."""
 
 from __future__ import annotations
 
@@ -6,16 +6,29 @@ import queue
 import time
 from collections import Counter
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from demo.samples import samples
+from demo.warehouse import (
+    MODULE,
+    PARKED,
+    SHOP_OUTPUTS,
+    Bucket,
+    News,
+    Shop,
+    id_in,
+    print_letters,
+    put_letter,
+    restore,
+    seed,
+)
 from tablestream.local.cli.session import Hint, command
-from tablestream.local.cli.terminal import put
-from tablestream.local.cloud.clients import Clients
+from tablestream.local.cli.terminal import put, table
+from tablestream.local.cloud.clients import CloudClients
+from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.cloud.server import Unseen
 from tablestream.local.delivery.protocol import Advanced, Delivered
-from tablestream.local.letters import PARKED, Bucket, News, put_letter
-from tablestream.local.orders import Shop, id_in, restore
-from tablestream.local.samples import samples
 from tablestream.local.trigger.destinations import Inbox
 from tablestream.local.trigger.observations import DeliveryStep, GivenUp
 
@@ -24,28 +37,27 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from tablestream.local.cloud.cloud import Cloud
     from tablestream.local.trigger.observations import Observation
 
-SHOP_OUTPUTS = {"TableName", "InventoryTableName", "FailuresBucketName", "TopicArn"}
+
 GATHER_SECONDS = 0.2  # one look for several deliveries: the embedded AWS takes one request at a time
 MOST_TOLD = 10  # messages or dead letters one by one; more are counted
 
 
 @contextmanager
-def shop_watcher(cloud: Cloud, output: Console) -> Iterator[Bystander | None]:
-    """A bystander while the with block runs, in a shop with something in stock; None if the stack is no shop's."""
+def shop_watcher(cloud: Cloud, output: Console) -> Iterator[ShopWatcher | None]:
+    """A watcher while the with block runs, in a shop with something in stock; None if the stack is no shop's."""
     if not set(cloud.outputs) >= SHOP_OUTPUTS:
         yield None
         return
     shop = Shop(cloud.client("dynamodb"), cloud.outputs)
     if not shop.available():
         shop.stock()
-    with Inbox(Clients(cloud.endpoint).get, cloud.outputs["TopicArn"]) as inbox:
-        yield Bystander(cloud, shop, inbox, output)
+    with Inbox(CloudClients(cloud.endpoint).get, cloud.outputs["TopicArn"]) as inbox:
+        yield ShopWatcher(cloud, shop, inbox, output)
 
 
-class Bystander:
+class ShopWatcher:
     """Call it with observations from any thread; `look_after` is for the main thread."""
 
     def __init__(self, cloud: Cloud, shop: Shop, inbox: Inbox, output: Console) -> None:
@@ -62,8 +74,8 @@ class Bystander:
     def hints(self) -> Sequence[Hint]:
         """Commands to try in another terminal."""
         return (
-            Hint(command("order"), "place an order and see what comes of it"),
-            Hint(command("order", "--poison"), "place one that no handler can take"),
+            Hint(command("order", module=MODULE), "place an order and see what comes of it"),
+            Hint(command("order", "--poison", module=MODULE), "place one that no handler can take"),
             Hint(command("redrive", "list"), "see what was set aside, and why"),
         )
 
@@ -133,3 +145,43 @@ def message_told(message: Mapping[str, Any]) -> str:
     """Type, id and reason of one message; of the rest nothing, as it is about a customer."""
     reason = f": {message['reason']}" if message.get("reason") else ""
     return f"{message.get('type')} {id_in(message)}".rstrip() + reason
+
+
+@contextmanager
+def prepare_for_event(event: Any, template: Path = Path("template.yaml")) -> Iterator[Cloud]:
+    """A fresh embedded AWS in which `event` has just happened (see `warehouse.seed`)."""
+    with Cloud(template) as cloud:
+        seed(cloud.client("dynamodb"), cloud.outputs, event)
+        yield cloud
+
+
+@contextmanager
+def around_invocation(output: Console, cloud: Cloud, event: Any) -> Iterator[None]:
+    """Put the world in place in which `event` happened, and print at the end what the function did in it."""
+    seed(cloud.client("dynamodb"), cloud.outputs, event)
+    with effects_shown(output, cloud):
+        yield
+
+
+@contextmanager
+def effects_shown(output: Console, cloud: Cloud) -> Iterator[None]:
+    """Print what the shop's function has done within the with block: stock, orders, messages, dead letters."""
+    shop = Shop(cloud.client("dynamodb"), cloud.outputs)
+    with Inbox(CloudClients(cloud.endpoint).get, cloud.outputs["TopicArn"]) as inbox:
+        before = shop.available()
+        yield
+        stock = [(name, before.get(name, 0), units) for name, units in shop.available().items()]
+        output.print(table("Stock", ["product", "before", "after"], stock))
+        _print_effects(output, cloud, shop, inbox)
+
+
+def _print_effects(output: Console, cloud: Cloud, shop: Shop, inbox: Inbox) -> None:
+    found = [order for order in shop.orders() if "orderId" in order]  # the table may hold other items too
+    states = {(entry["pk"].removeprefix("LEDGER#"), entry["sk"]): entry["state"] for entry in shop.ledger()}
+    orders = [
+        (o["orderId"], o.get("status"), states.get((o["pk"], o["sk"]), ""), o.get("statusReason", "")) for o in found
+    ]
+    output.print(table("Orders", ["order", "status", "ledger", "reason"], orders))
+    messages = [(message["type"], id_in(message), message.get("reason") or "") for message in inbox.take()]
+    output.print(table("Messages", ["type", "about", "reason"], messages))
+    print_letters(output, Bucket(cloud.client("s3"), cloud.outputs["FailuresBucketName"]).letters())

@@ -1,4 +1,4 @@
-"""`python -m tablestream.local order`: place an order in a running `up`, or change one, and see what comes of it."""
+"""`python -m demo order`: place an order in a running `up`, or change one, and see what comes of it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING
 
+from demo.warehouse import MODULE, PARKED, SHOP_OUTPUTS, Bucket, NewOrder, News, Shop
 from tablestream.local.cli.session import running
 from tablestream.local.cli.terminal import console, put
-from tablestream.local.cloud.clients import Clients
-from tablestream.local.letters import PARKED, Bucket, News
-from tablestream.local.orders import Order, Shop
+from tablestream.local.cloud.clients import CloudClients
+from tablestream.local.errors import UsageError
 from tablestream.local.trigger.destinations import Inbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from collections.abc import Set as AbstractSet
 
-    from tablestream.local.orders import Item
+    from demo.warehouse import Item
+
+    Say = Callable[[str], None]
 
 PATIENCE_SECONDS = 20.0
 LOOK_SECONDS = 0.1
@@ -28,7 +30,7 @@ LOOK_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the command line says: a new order of `lines` (as `poison` if so), or an order to cancel, ship or remove."""
+    """A wish of the command line: a new order of `lines` (as `poison` if so), or an order to cancel, ship or remove."""
 
     lines: Sequence[tuple[str, int]] = (("tea", 1),)
     customer: str = "ada"
@@ -39,38 +41,45 @@ class Wish:
 
 
 def order(wish: Wish) -> int:
-    """Carry the wish out and print what happens. Returns 1 if it did not come to its end. Raises NotRunningError."""
-    state = running()
-    clients = Clients(state.endpoint, state.dynamodb_endpoint)
+    """Carry the wish out and print what happens. Returns 1 if it did not come to its end.
+
+    Raises NotRunningError, and UsageError where what runs is no shop.
+    """
+    state = running(MODULE)
+    if not set(state.outputs) >= SHOP_OUTPUTS:
+        raise UsageError(f"the stack {state.stack} is no shop: wanted the outputs {', '.join(sorted(SHOP_OUTPUTS))}")
+    clients = CloudClients(state.endpoint, state.dynamodb_endpoint)
     shop = Shop(clients.get("dynamodb"), state.outputs)
     bucket = Bucket(clients.get("s3"), state.outputs["FailuresBucketName"], PARKED)
+    output = console()
+    say: Say = partial(put, output, indent=0, hang=2)
     with Inbox(clients.get, state.outputs["TopicArn"]) as inbox:
-        follow = Follow(shop, inbox, bucket, News(bucket), partial(put, console(), indent=2, hang=2))
+        follow = Follow(shop, inbox, bucket, News(bucket), partial(put, output, indent=2, hang=2))
         if changed := wish.cancel or wish.ship or wish.remove:
-            return _change(changed, wish, shop, follow)
-        return _place(wish, shop, follow)
+            return _change(changed, wish, shop, follow, say)
+        return _place(wish, shop, follow, say)
 
 
-def _place(wish: Wish, shop: Shop, follow: Follow) -> int:
+def _place(wish: Wish, shop: Shop, follow: Follow, say: Say) -> int:
     lines = [("tea", -1)] if wish.poison else wish.lines
-    placed = Order(uuid.uuid4().hex[:8], lines, wish.customer)
+    placed = NewOrder(uuid.uuid4().hex[:8], lines, wish.customer)
     shop.place(placed)
     told = ", which no handler can take" if wish.poison else ""
-    print(f"placed {placed.order_id}{told}: {', '.join(f'{quantity} x {product}' for product, quantity in lines)}")
+    say(f"placed {placed.order_id}{told}: {', '.join(f'{quantity} x {product}' for product, quantity in lines)}")
     if wish.poison:
         return 0 if follow(placed.order_id, placed.key, set()) is End.SET_ASIDE else 1
     ending = {"order.confirmed", "order.rejected", "order.cancelled"}
     return 0 if follow(placed.order_id, placed.key, ending) is End.ANNOUNCED else 1
 
 
-def _change(order_id: str, wish: Wish, shop: Shop, follow: Follow) -> int:
+def _change(order_id: str, wish: Wish, shop: Shop, follow: Follow, say: Say) -> int:
     key = shop.find(order_id)
     if key is None:
-        print(f"there is no order {order_id}")
+        say(f"there is no order {order_id}")
         return 1
     status = "removed" if wish.remove else "cancelled" if wish.cancel else "shipped"
     if (shop.order(key) or {}).get("status") == status:
-        print(f"{order_id} is {status} already")
+        say(f"{order_id} is {status} already")
         return 1
     if wish.remove:
         shop.remove(key)
@@ -80,7 +89,7 @@ def _change(order_id: str, wish: Wish, shop: Shop, follow: Follow) -> int:
 
 
 class End(Enum):
-    """How the way of an order's change ended."""
+    """The end of the way of an order's change."""
 
     ANNOUNCED = auto()
     SET_ASIDE = auto()
@@ -95,7 +104,7 @@ class Follow:
     inbox: Inbox
     bucket: Bucket
     news: News
-    tell: Callable[[str], None]
+    tell: Say
 
     def __call__(self, order_id: str, key: Item, ending: AbstractSet[str]) -> End:
         """Wait for a message of one of the types `ending`, or for a dead letter of the order with this key."""

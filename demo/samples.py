@@ -1,8 +1,7 @@
 """The sample events in `events/`: one case each, made from the builders of `tablestream.testing`.
 
-`python -m tablestream.local events` writes them; a test sees to it that the files are what is made here. What the
-worker answers to each, and what it does, is in `tests/events_table.py`. Products and stock are those of
-`tablestream.local.orders.PRODUCTS`.
+`python -m demo events` writes them; a test sees to it that the files are what is made here. What the worker answers to
+each, and what it does, is in `tests/events_table.py`. Products and stock are those of `warehouse.PRODUCTS`.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from tablestream.testing import event, expired, inserted, modified, record, remo
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
 
 Item = dict[str, Any]
 Event = dict[str, list[dict[str, Any]]]
