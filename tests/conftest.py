@@ -22,6 +22,8 @@ KINDS = {
     "integration": "integration",
     "contracts": "integration",
     "package": "integration",
+    "package/test_trim_botocore.py": "unit",
+    "template": "integration",
     "simulation": "simulation",
     "e2e": "e2e",
 }

@@ -30,7 +30,7 @@ def _mutant(slip: str, where: str, old: str, new: str, *, regime: str = "harsh",
 
 _SCHEDULES = "tests/simulation/test_schedules.py"
 _UNIT = "tests/unit/tablestream"
-_BATCHES = "tests/integration/test_bad_input_in_batches.py"
+_BATCHES = "tests/integration/shop/test_bad_input_in_batches.py"
 
 _ORDER_AND_ANSWERS: tuple[Mutant, ...] = (
     _mutant(

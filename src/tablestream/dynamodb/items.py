@@ -12,7 +12,7 @@ Digits pair from the decimal point on, without the zeros at either end: 12 takes
 
 The rules are those of AWS's page on item sizes (CapacityUnitCalculations in the developer guide), which calls the size
 of a number an approximation. How digits pair and what a minus adds was measured on DynamoDB Local 1.25.1. The totals of
-records that AWS sent are in `tests/unit/tablestream/test_sizes.py`.
+records that AWS sent are in `tests/unit/tablestream/dynamodb/test_items.py`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ attribute, `items[0].price: wanted …, got …`. Values come out as a Lambda ev
 end, binary values as base64 text.
 
 The rules are those of the developer guide ("Supported data types and naming rules", "Quotas") and of boto3's
-TypeSerializer; `tests/unit/tablestream/test_values.py` holds them against DynamoDB Local.
+TypeSerializer; `tests/unit/tablestream/testing/test_values.py` holds them against DynamoDB Local.
 """
 
 from __future__ import annotations

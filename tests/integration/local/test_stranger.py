@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PATIENCE = 40  # seconds: a machine under load starts slowly
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 TEMPLATE = """
 AWSTemplateFormatVersion: "2010-09-09"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tablestream.local.cloud.clients import Client
 
-TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+TEMPLATE = Path(__file__).parents[3] / "template.yaml"
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from demo.samples import as_text, samples, write
 
-EVENTS = Path(__file__).parents[2] / "events"
+EVENTS = Path(__file__).parents[4] / "events"
 
 
 def test_there_is_a_file_for_each_sample_and_nothing_else() -> None:

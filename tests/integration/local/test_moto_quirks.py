@@ -18,7 +18,7 @@ from moto.dynamodb.models.dynamo_type import Item
 
 from tablestream.local.trigger.moto_quirks import correct_moto
 
-CHANGES = Path(__file__).parents[2] / "docs" / "moto"
+CHANGES = Path(__file__).parents[3] / "docs" / "moto"
 NEVER: dict[str, Any] = {"ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(pk)"}
 SETTINGS: dict[str, Any] = {
     "region_name": "us-east-1",

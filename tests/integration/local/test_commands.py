@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TEMPLATE = ["--template", str(ROOT / "template.yaml")]
 ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 PATIENCE = 60  # seconds: a machine under load starts slowly

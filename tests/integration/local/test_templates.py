@@ -17,7 +17,7 @@ from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.errors import TemplateError
 from tablestream.local.trigger.observations import Ended, Observation
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SOON = 20  # seconds no condition here ever needs; only a failing test waits for so long
 
 TABLE = """
