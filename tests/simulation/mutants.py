@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
-from tests.simulation.slips import MUTANTS, VARIABLE, Mutant
+from tests.simulation.mutant import Mutant
+from tests.simulation.slips import MUTANTS, VARIABLE
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 600

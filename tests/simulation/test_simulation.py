@@ -11,13 +11,14 @@ from tests.simulation.baselines import Powertools, ThrowOnError
 from tests.simulation.candidates import Log, Ours
 from tests.simulation.faults import REGIMES, Fault, Regime
 from tests.simulation.figures import Figures
+from tests.simulation.mutant import Mutant
 from tests.simulation.mutants import ROOT
 from tests.simulation.network import Outage
 from tests.simulation.planting import check
 from tests.simulation.schedule import World, run
 from tests.simulation.script import Script, Write
 from tests.simulation.shrink import describe, shrink, smaller
-from tests.simulation.slips import MUTANTS, Mutant
+from tests.simulation.slips import MUTANTS
 
 SHARE = 30
 CALM = Regime("calm", 0.0)
