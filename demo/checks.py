@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from demo.warehouse import PARKED, PRODUCTS, Letter, NewOrder, print_letters
+from demo.warehouse import DEAD_LETTERS, PRODUCTS, Letter, NewOrder, print_letters
 from tablestream.local.cli.terminal import put, table
 from tablestream.local.cli.view import changes, outcome_of
 
@@ -102,7 +102,7 @@ def check(world: World) -> list[Invariant]:
         Invariant("every order ended as it should", tuple(_statuses(world))),
         Invariant("the ledger says the same", tuple(_ledger(world))),
         Invariant("each order's notifications: in order, exactly once", tuple(_notifications(world))),
-        Invariant("the poison is parked with its payload, and nothing else", tuple(_parked(world))),
+        Invariant("the poison is a dead letter with its payload, and nothing else is one", tuple(_dead_letters(world))),
         Invariant("the outage was real, and the journal remembered what was sent", tuple(_outage(world))),
     ]
 
@@ -151,9 +151,9 @@ def _notifications(world: World) -> Iterator[str]:
     return _differences(wanted, {name: tuple(types) for name, types in found.items()})
 
 
-def _parked(world: World) -> Iterator[str]:
-    if len(world.letters) != 1 or not world.letters[0].key.startswith(PARKED):
-        yield f"wanted one object below {PARKED}, found {[letter.key for letter in world.letters]}"
+def _dead_letters(world: World) -> Iterator[str]:
+    if len(world.letters) != 1 or not world.letters[0].key.startswith(DEAD_LETTERS):
+        yield f"wanted one object below {DEAD_LETTERS}, found {[letter.key for letter in world.letters]}"
         return
     record = world.letters[0].body.get("record", {})
     if record.get("dynamodb", {}).get("NewImage") != ORDERS["poison"].item() | _times(record):

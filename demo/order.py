@@ -9,7 +9,7 @@ from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING
 
-from demo.warehouse import MODULE, PARKED, SHOP_OUTPUTS, Bucket, NewOrder, News, Shop
+from demo.warehouse import DEAD_LETTERS, MODULE, SHOP_OUTPUTS, Bucket, NewOrder, News, Shop, put_letter
 from tablestream.local.cli.session import running
 from tablestream.local.cli.terminal import console, put
 from tablestream.local.cloud.clients import CloudClients
@@ -19,6 +19,8 @@ from tablestream.local.trigger.destinations import Inbox
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from collections.abc import Set as AbstractSet
+
+    from rich.console import Console
 
     from demo.warehouse import Item
 
@@ -50,11 +52,11 @@ def order(wish: Wish) -> int:
         raise UsageError(f"the stack {state.stack} is no shop: wanted the outputs {', '.join(sorted(SHOP_OUTPUTS))}")
     clients = CloudClients(state.endpoint, state.dynamodb_endpoint)
     shop = Shop(clients.get("dynamodb"), state.outputs)
-    bucket = Bucket(clients.get("s3"), state.outputs["FailuresBucketName"], PARKED)
+    bucket = Bucket(clients.get("s3"), state.outputs["FailuresBucketName"], DEAD_LETTERS)
     output = console()
     say: Say = partial(put, output, indent=0, hang=2)
     with Inbox(clients.get, state.outputs["TopicArn"]) as inbox:
-        follow = Follow(shop, inbox, bucket, News(bucket), partial(put, output, indent=2, hang=2))
+        follow = Follow(shop, inbox, bucket, News(bucket), output)
         if changed := wish.cancel or wish.ship or wish.remove:
             return _change(changed, wish, shop, follow, say)
         return _place(wish, shop, follow, say)
@@ -104,7 +106,11 @@ class Follow:
     inbox: Inbox
     bucket: Bucket
     news: News
-    tell: Say
+    output: Console
+
+    def tell(self, line: str) -> None:
+        """Print a line below that of the order."""
+        put(self.output, line, indent=2, hang=2)
 
     def __call__(self, order_id: str, key: Item, ending: AbstractSet[str]) -> End:
         """Wait for a message of one of the types `ending`, or for a dead letter of the order with this key."""
@@ -125,8 +131,7 @@ class Follow:
                 end = End.ANNOUNCED if message["type"] in ending else end
         for letter in map(self.bucket.read, self.news.take()):
             if letter.body.get("record", {}).get("dynamodb", {}).get("Keys") == key:
-                self.tell(f"dead letter: {letter.body.get('reason')}")
-                self.tell(f"in {letter.key}")
+                put_letter(self.output, letter, indent=2)
                 end = End.SET_ASIDE
         return end
 

@@ -250,8 +250,7 @@ def _texts(value: Any) -> Iterable[str]:
     return [entry for entry in value if isinstance(entry, str)] if isinstance(value, list) else []
 
 
-PARKED = "dead-letters/"
-GIVEN_UP = "aws/lambda/"
+DEAD_LETTERS = "dead-letters/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,8 +305,9 @@ def print_letters(output: Console, found: Sequence[Letter]) -> None:
 
 
 def put_letter(output: Console, letter: Letter, *, indent: int = INDENT) -> None:
-    """Print one."""
+    """Print the reason of one, and its key where a line holds that: `redrive list --objects` has it else."""
     order = order_of(letter.body.get("record"))
     reason = letter.body.get("reason") or letter.body.get("requestContext", {}).get("condition")
     put(output, f"dead letter: {f'{order}: ' if order else ''}{reason}", indent=indent, style="bold red")
-    put(output, f"in {letter.key}", indent=indent, style="dim")
+    if not output.is_terminal or indent + len(letter.key) <= output.width:
+        put(output, letter.key, indent=indent, style="dim")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from demo.samples import samples
 from demo.warehouse import (
+    DEAD_LETTERS,
     MODULE,
-    PARKED,
     SHOP_OUTPUTS,
     Bucket,
     News,
@@ -67,7 +67,7 @@ class ShopWatcher:
         self._output = output
         self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stock = shop.available()
-        self._bucket = Bucket(cloud.client("s3"), cloud.outputs["FailuresBucketName"], PARKED)
+        self._bucket = Bucket(cloud.client("s3"), cloud.outputs["FailuresBucketName"], DEAD_LETTERS)
         self._letters = News(self._bucket)
 
     @property

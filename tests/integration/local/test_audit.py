@@ -58,15 +58,18 @@ def test_the_scenario_itself_conserves_stock() -> None:
         (lambda w: replace(w, notifications=w.notifications[::-1]), "each order's notifications"),
         (lambda w: replace(w, notifications=[*w.notifications, w.notifications[0]]), "each order's notifications"),
         (lambda w: replace(w, notifications=w.notifications[1:]), "each order's notifications"),
-        (lambda w: replace(w, letters=[]), "the poison is parked with its payload, and nothing else"),
-        (lambda w: replace(w, letters=w.letters * 2), "the poison is parked with its payload, and nothing else"),
+        (lambda w: replace(w, letters=[]), "the poison is a dead letter with its payload, and nothing else is one"),
+        (
+            lambda w: replace(w, letters=w.letters * 2),
+            "the poison is a dead letter with its payload, and nothing else is one",
+        ),
         (
             lambda w: replace(w, letters=[Letter("aws/lambda/1", w.letters[0].body)]),
-            "the poison is parked with its payload, and nothing else",
+            "the poison is a dead letter with its payload, and nothing else is one",
         ),
         (
             lambda w: replace(w, letters=[Letter(w.letters[0].key, {"record": {}})]),
-            "the poison is parked with its payload, and nothing else",
+            "the poison is a dead letter with its payload, and nothing else is one",
         ),
         (lambda w: replace(w, faults=0), "the outage was real, and the journal remembered what was sent"),
         (lambda w: replace(w, journal=0), "the outage was real, and the journal remembered what was sent"),

@@ -114,8 +114,8 @@ def test_an_order_that_no_handler_can_take_is_told_at_once_by_both_terminals(
     first, *told = capsys.readouterr().out.splitlines()
     order = first.split()[1].removesuffix(":")
     reason = "items[0].quantity: wanted a whole number from 1 to 1000000, got int 0"
-    assert told[0] == f"  dead letter: {reason}"
-    assert told[1].startswith("  in dead-letters/")
+    assert told[0] == f"  dead letter: {order}: {reason}"
+    assert told[1].startswith("  dead-letters/")
     assert told[2] == "  ledger: nothing; stock: cup 5, pot 2, tea 20"
     seen = finish(up.process, signal.SIGTERM)
     assert f"dead letter: {order}: {reason}\n" in seen

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from demo.warehouse import Letter, put_letter
 from demo.watch import messages_told
 from tablestream.local.cli.terminal import INDENT, put, readable
 from tablestream.local.cli.view import View
@@ -280,3 +281,14 @@ def test_messages_are_told_by_type_id_and_reason_and_many_are_counted() -> None:
     told = ["order.rejected 1: Unknown product: hat.", "lead.created 7", "ping"]
     assert list(messages_told(sent)) == [f"message: {one}" for one in told]
     assert list(messages_told(sent * 4)) == ["messages: 4 order.rejected, 4 lead.created, 4 ping"]
+
+
+def test_a_dead_letters_key_is_shown_where_a_line_holds_it() -> None:
+    letter = Letter("dead-letters/2026/11/25/" + "k" * 60, {"reason": "items: wanted a list"})
+    narrow, wide, piped = io.StringIO(), io.StringIO(), io.StringIO()
+    put_letter(terminal(narrow, 80), letter)
+    put_letter(terminal(wide, 120), letter)
+    put_letter(terminal(piped, 80, terminal=False), letter)
+    told = [" " * INDENT + "dead letter: items: wanted a list"]
+    assert narrow.getvalue().splitlines() == told
+    assert wide.getvalue().splitlines() == piped.getvalue().splitlines() == [*told, " " * INDENT + letter.key]
