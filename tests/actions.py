@@ -81,11 +81,19 @@ def operations_called(trees: Iterable[ast.Module], services: Iterable[str]) -> d
 
 
 def services_used(trees: Iterable[ast.Module]) -> set[str]:
-    """Name the services that clients are made of: the first argument of whatever is called to make one."""
+    """Name the services that clients are made of: the first argument of whatever function is called to make one.
+
+    What a class is called with is none: a sink can have the name of a service.
+    """
     known = set(botocore.session.get_session().get_available_services())
     calls = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call))
-    first = (call.args[0] for call in calls if call.args)
+    first = (call.args[0] for call in calls if call.args and not _is_class(call.func))
     return {str(each.value) for each in first if isinstance(each, ast.Constant)} & known
+
+
+def _is_class(called: ast.expr) -> bool:
+    """Tell by its name, as this project writes names, whether a class is called."""
+    return ast.unparse(called).rpartition(".")[2][:1].isupper()
 
 
 def _keys(node: ast.Dict) -> Iterator[str]:

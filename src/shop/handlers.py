@@ -1,4 +1,4 @@
-"""What each change of an order leads to. Handlers are pure: they read a change and return effects.
+"""The shop's handlers: each change of an order leads to effects. They are pure: they read a change, and return.
 
 An order is read and checked whole before any effect of it: one that cannot be understood is poison.
 """

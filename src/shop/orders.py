@@ -23,7 +23,7 @@ MAX_VERSION = 2**53 - 1
 
 
 class OrderStatus(StrEnum):
-    """Where an order stands."""
+    """The states of an order, as its item names them."""
 
     PENDING = "pending"
     CONFIRMED = "confirmed"
@@ -49,6 +49,10 @@ class OrderKey(NamedTuple):
         """Return the key of the changed order; raises `InvalidRecord` when it is not a key that DynamoDB can hold."""
         keys = change.keys
         return cls(_id(keys.get("pk"), "pk", MAX_PK_BYTES), _id(keys.get("sk"), "sk", MAX_SK_BYTES))
+
+    def __str__(self) -> str:
+        """Return both parts, with a space between."""
+        return f"{self.pk} {self.sk}"
 
 
 class OrderLine(NamedTuple):

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 
-from shop.assembly import Clients, assemble
-from shop.config import Config, is_unresolved
+from shop.worker import make_worker
+from tablestream.aws import Aws
 from tablestream.collector import spare_batches
 from tablestream.metrics import Recorder
 from tablestream.run import SystemClock
@@ -25,33 +25,21 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from tablestream._invocation import Response
-    from tablestream.worker import Worker
 
-_dry_run = None
-if is_unresolved(os.environ):
-    # Imported only in `sam local`, where it finds the names of a stack, or does without one.
-    from shop.sam_local import dry_run_without_stack
-
-    _dry_run = dry_run_without_stack(os.environ)
+_aws = Aws(os.environ)
+if _aws.is_sam_local:
+    os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")  # nobody reads them there
 
 _SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "tablestream-shop")
-_NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Tablestream")
-
 _logger = Logger(service=_SERVICE)
-_metrics = Metrics(namespace=_NAMESPACE, service=_SERVICE)
 copy_config_to_registered_loggers(_logger, include={"tablestream"})
+_metrics = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Tablestream"), service=_SERVICE)
 _recorder = Recorder(_metrics, SystemClock())
 
-
-def _deployed() -> Worker:
-    config = Config.from_env(os.environ)
-    clients = Clients.connect(config)
-    return assemble(
-        config, clients, observe=_recorder.report, observe_inventory=lambda counts: _recorder.add(counts.by_metric())
-    )
-
-
-_worker = _dry_run or _deployed()
+_worker = make_worker(
+    _aws, observe=_recorder.report, observe_inventory=lambda counts: _recorder.add(counts.by_metric())
+)
+_answer = _worker.handler(_aws)
 
 if os.environ.get("POWERTOOLS_TRACE_DISABLED", "true").lower() not in {"true", "1"}:
     # Imported only where X-Ray is on: it takes a tenth of a second of every cold start.
@@ -67,6 +55,6 @@ def handler(event: object, context: LambdaContext) -> Response:
     """Process a batch of table changes and return the partial batch response."""
     _logger.set_correlation_id(context.aws_request_id)
     try:
-        return _worker(event, context)
+        return _answer(event, context)
     finally:
         _recorder.flush()

@@ -1,10 +1,11 @@
-"""`Aws`: names that the environment gives, and clients that are made when they are first used."""
+"""`Aws`: names and settings that the environment gives, and clients that are made when they are first used."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from botocore.session import Session
 
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
+N = TypeVar("N", int, float)
+
 TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}|arn:[a-z0-9-]+:dynamodb:[a-z0-9-]+:\d{12}:table/[A-Za-z0-9_.-]{3,255}")
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _LOGICAL_ID = re.compile(r"[A-Za-z0-9]{1,255}")
+_KINDS = {int: "a whole number", float: "a number"}
 
 
 @runtime_checkable
@@ -34,53 +38,117 @@ class NeedsAws(Protocol):
 class Aws:
     """AWS as the environment of a function describes it.
 
-    Names that are missing or wrong are gathered, so that one error tells them all. The calls of clients are fitted to
-    the margin before Lambda's timeout, of which nothing is known before the first invocation: so clients are made then,
-    unless the margin is given.
+    What is missing or wrong is gathered, so that one error tells it all: read what a worker is made of from the `Aws`
+    that `Worker.handler` gets. The calls of clients are fitted to the margin before Lambda's timeout, of which nothing
+    is known before the first invocation: so clients are made then, unless the margin is given.
     """
 
-    def __init__(
-        self, environ: Mapping[str, str], margin_seconds: float | None = None, connections: int = DEFAULT_CONNECTIONS
-    ) -> None:
-        """Take the environment's variables, the margin if it is set, and how many calls can be made at once."""
-        self._environ = environ
+    def __init__(self, environ: Mapping[str, str], *, clients: Mapping[str, object] | None = None) -> None:
+        """Take the environment's variables, and clients by boto3's names of services, which are used as they are."""
+        self.environ = environ
         self._problems: list[str] = []
-        self._wrong: list[str] = []
+        self._left = True
+        self._margin_seconds: float | None = None
+        self._connections = DEFAULT_CONNECTIONS
+        self._clients: dict[str, Any] = dict(clients or {})
+
+    def prepare(self, margin_seconds: float | None, connections: int) -> None:
+        """Take the margin, None when it is not set, and how many calls are made at once; no client is made by it."""
         self._margin_seconds = margin_seconds
         self._connections = connections
-        self._clients: dict[str, Any] = {}
+
+    def read_again(self, environ: Mapping[str, str]) -> Aws:
+        """Return AWS as another environment describes it, or the same one that has changed."""
+        return Aws(environ)
 
     @property
     def function_name(self) -> str | None:
         """The name of the Lambda function, None outside of Lambda."""
-        return self._environ.get("AWS_LAMBDA_FUNCTION_NAME") or None
+        return self.environ.get("AWS_LAMBDA_FUNCTION_NAME") or None
+
+    # --- variables ---------------------------------------------------------------------------------------------------
 
     def named(self, variable: str, pattern: re.Pattern[str], wanted: str) -> str:
         """Return the value of a variable that has to be there; a missing or wrong one is told by `check`."""
-        value = self._environ.get(variable, "")
+        value = self.environ.get(variable, "")
         if not pattern.fullmatch(value):
             self._problems.append(f"{variable}: wanted {wanted}, got {describe(value) if value else 'nothing'}")
-            self._wrong.append(value)
+            self._left = self._left and bool(_LOGICAL_ID.fullmatch(value))
         return value
-
-    @property
-    def is_sam_local(self) -> bool:
-        """Whether the SAM CLI runs the function, in a container of this machine."""
-        return bool(self._environ.get("AWS_SAM_LOCAL"))
-
-    @property
-    def is_unresolved(self) -> bool:
-        """Whether all that is wrong is what the SAM CLI leaves: the template's own names of resources for theirs."""
-        return self.is_sam_local and bool(self._wrong) and all(map(_LOGICAL_ID.fullmatch, self._wrong))
 
     def optional(self, variable: str) -> str | None:
         """Return the value of a variable, None when it is not set or empty."""
-        return self._environ.get(variable) or None
+        return self.environ.get(variable) or None
+
+    def number(self, variable: str, default: N, least: N, most: N) -> N:
+        """Return the number in a variable, a whole one where the default is; the default when it is not set."""
+        value = self.environ.get(variable, "")
+        if not value:
+            return default
+        try:
+            number = type(default)(value)
+        except ValueError:
+            number = most + 1
+        # Written so that NaN is refused too: it compares as False with everything.
+        if least <= number <= most:
+            return number
+        self._is_wrong(variable, f"{_KINDS[type(default)]} from {least} to {most}", value)
+        return default
+
+    def time(self, variable: str) -> float | None:
+        """Return the moment in a variable, in seconds since the epoch; None when it is not set.
+
+        It is written in ISO 8601 with its offset from UTC.
+        """
+        value = self.environ.get(variable, "")
+        if not value:
+            return None
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            self._is_wrong(variable, "a time like 2025-11-20T12:00:00Z", value)
+            return None
+        return moment.timestamp()
+
+    def switch(self, variable: str) -> bool:
+        """Return whether a variable is `true`; it is `true`, `false` or not set."""
+        value = self.environ.get(variable, "")
+        if value not in {"", "true", "false"}:
+            self._is_wrong(variable, "true or false", value)
+        return value == "true"
+
+    def distinct(self, *variables: str) -> None:
+        """Expect each of these variables to name a table of its own."""
+        values = [self.environ.get(variable, "") for variable in variables]
+        for value in dict.fromkeys(values):
+            same = [variable for variable, other in zip(variables, values, strict=True) if other == value]
+            if value and len(same) > 1:
+                wanted = f"{', '.join(same)}: wanted different tables, got {describe(value)} for all of them"
+                self._problems.append(wanted)
+                self._left = False
+
+    def _is_wrong(self, variable: str, wanted: str, value: str) -> None:
+        self._problems.append(f"{variable}: wanted {wanted}, got {describe(value)}")
+        self._left = False
 
     def check(self) -> None:
         """Raise `ConfigurationError` with everything that is missing or wrong."""
         if self._problems:
             raise ConfigurationError("; ".join(self._problems))
+
+    @property
+    def is_sam_local(self) -> bool:
+        """Whether the SAM CLI runs the function, in a container of this machine."""
+        return bool(self.environ.get("AWS_SAM_LOCAL"))
+
+    @property
+    def is_unresolved(self) -> bool:
+        """Whether all that is wrong is what the SAM CLI leaves: the template's own names of resources for theirs."""
+        return self.is_sam_local and bool(self._problems) and self._left
+
+    # --- clients -----------------------------------------------------------------------------------------------------
 
     def fit(self, context: LambdaContext | None) -> None:
         """Learn the timeout at the first invocation, before any client is made."""
@@ -91,7 +159,7 @@ class Aws:
         """Make the clients of every invocation now, where the margin is known: Lambda gives a start a whole core."""
         if self._margin_seconds is not None:
             for service, client in self._clients.items():
-                if service != "s3":
+                if service != "s3" and isinstance(client, LazyClient):
                     client.start()
 
     @property

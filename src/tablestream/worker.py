@@ -32,13 +32,14 @@ from tablestream.run import Backoff, Clock, LambdaContext, Parallel, Run, System
 from tablestream.sink import Sink, each
 
 if TYPE_CHECKING:
+    from tablestream.aws import Aws
     from tablestream.dry_run import DryRun
     from tablestream.testing.tested import TestedWorker
 
 E = TypeVar("E")
 F = TypeVar("F", bound=Callable[..., object])
 
-DEFAULT_THREADS = 8
+DEFAULT_CONCURRENCY = 8
 """Calls to AWS that an invocation makes at once."""
 
 LambdaHandler = Callable[[object, Any], Response]
@@ -75,6 +76,7 @@ class Worker:
         ignore_before: float | None = None,
         local_changes_only: bool = False,
         margin_seconds: float | None = None,
+        concurrency: int = DEFAULT_CONCURRENCY,
         journal: Journal | None = None,
         dead_letters: DeadLetters | None = None,
         clock: Clock | None = None,
@@ -101,10 +103,11 @@ class Worker:
             local_changes_only: whether changes that were made in another region of a global table are skipped.
             margin_seconds: so long before Lambda's timeout the worker stops and answers. By default five seconds, or
                 three tenths of a timeout below 17 seconds.
+            concurrency: how many calls to AWS an invocation makes at once.
             journal: remembers what is done of records that come again; by default the table `JOURNAL_TABLE`.
             dead_letters: stores records that can never be processed; by default the bucket `FAILURES_BUCKET`.
             clock: gives the time, by default the system's.
-            parallel: runs calls side by side, by default on eight threads.
+            parallel: runs calls side by side, by default on as many threads as `concurrency` says.
             backoff: the delays between tries.
             observe: gets the report of each invocation, also of one that raises; it must not raise itself.
 
@@ -120,9 +123,10 @@ class Worker:
         self._margin_seconds = margin_seconds
         self._journal = journal
         self._dead_letters = dead_letters
+        self._concurrency = concurrency
         self._run = Run(
             clock=clock or SystemClock(),
-            parallel=parallel or ThreadParallel(DEFAULT_THREADS),
+            parallel=parallel or ThreadParallel(concurrency),
             backoff=backoff or Backoff(),
         )
         self._observe = observe
@@ -204,34 +208,38 @@ class Worker:
 
     # --- running -----------------------------------------------------------------------------------------------------
 
-    def handler(self, environ: Mapping[str, str] | None = None) -> LambdaHandler:
+    def handler(self, environ: Mapping[str, str] | Aws | None = None) -> LambdaHandler:
         """Return the Lambda handler; names come from the environment, clients are made when they are first used.
 
-        The environment has `JOURNAL_TABLE`, `FAILURES_BUCKET`, and what the sinks need. With `margin_seconds` set the
-        clients are made at once. Register all sinks before. Raises `ConfigurationError` that names all variables that
-        are missing.
+        The environment has `JOURNAL_TABLE`, `FAILURES_BUCKET` and what the sinks need; it can have `JOURNAL_TTL_DAYS`.
+        With `margin_seconds` set the clients are made at once. Register all sinks before. Raises `ConfigurationError`
+        that names all variables that are missing or wrong; a given `Aws` also those that it was asked for before.
 
         In `sam local` references of the template are not resolved. There the names come from the stack that `make
         local` runs; where none answers, what is returned shows the effects instead of carrying them out, see `dry_run`.
         """
-        return self._connect(os.environ if environ is None else environ, ask=True)
+        from tablestream.aws import Aws  # noqa: PLC0415 -- boto comes with it, which a test of handlers need not have
 
-    def _connect(self, variables: Mapping[str, str], *, ask: bool) -> LambdaHandler:
+        aws = environ if isinstance(environ, Aws) else Aws(os.environ if environ is None else environ)
+        return self._connect(aws, ask=True)
+
+    def _connect(self, aws: Aws, *, ask: bool) -> LambdaHandler:
         """Make the handler; with `ask` names that the SAM CLI has left are asked of the local stack."""
-        # With them come boto's parts, which a test of handlers need not have.
-        from tablestream.aws import BUCKET, TABLE, Aws, NeedsAws, variable_of  # noqa: PLC0415
-        from tablestream.dynamodb.journal import DynamoDBJournal  # noqa: PLC0415
+        from tablestream.aws import BUCKET, TABLE, NeedsAws, variable_of  # noqa: PLC0415 -- likewise
+        from tablestream.dynamodb.journal import DEFAULT_TTL_DAYS, MAX_TTL_DAYS, DynamoDBJournal  # noqa: PLC0415
         from tablestream.sinks import S3DeadLetters  # noqa: PLC0415
 
-        aws = Aws(variables, self._margin_seconds, DEFAULT_THREADS)
+        aws.prepare(self._margin_seconds, self._concurrency)
         sinks = [sink.connect(aws) if isinstance(sink, NeedsAws) else sink for sink in self._sinks]
         journal, dead_letters = self._journal, self._dead_letters
         if journal is None:
-            journal = DynamoDBJournal(aws.dynamodb, aws.named("JOURNAL_TABLE", TABLE, "a table's name"))
+            name = aws.named("JOURNAL_TABLE", TABLE, "a table's name")
+            days = aws.number("JOURNAL_TTL_DAYS", DEFAULT_TTL_DAYS, 1, MAX_TTL_DAYS)
+            journal = DynamoDBJournal(aws.dynamodb, name, ttl_days=days)
         if dead_letters is None:
             dead_letters = S3DeadLetters(aws.s3, aws.named("FAILURES_BUCKET", BUCKET, "a bucket's name"))
         if ask and aws.is_unresolved:
-            return self._in_sam_local(variables)
+            return self._in_sam_local(aws)
         aws.check()
         aws.start()
         if aws.is_sam_local:
@@ -249,14 +257,14 @@ class Worker:
 
         return handle
 
-    def _in_sam_local(self, variables: Mapping[str, str]) -> LambdaHandler:
+    def _in_sam_local(self, aws: Aws) -> LambdaHandler:
         """Return the handler with the names of the local stack, or where none answers a dry run."""
         from tablestream.sam_local import join_stack  # noqa: PLC0415 -- nothing of it is imported in AWS
 
         # The environment itself: boto reads regions and credentials there.
-        joined = variables if isinstance(variables, MutableMapping) else dict(variables)
+        joined = aws.environ if isinstance(aws.environ, MutableMapping) else dict(aws.environ)
         why = join_stack(joined)
-        return self._connect(joined, ask=False) if why is None else self.dry_run(why)
+        return self._connect(aws.read_again(joined), ask=False) if why is None else self.dry_run(why)
 
     def dry_run(self, because: str) -> DryRun:
         """Return a handler that says in a line each what it would carry out, and calls nobody; `because` says why.

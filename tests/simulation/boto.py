@@ -15,16 +15,25 @@ import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config as ClientConfig
 
-from shop.assembly import Clients
-from shop.config import Config
+from shop.worker import make_worker
+from tablestream.aws import Aws
+from tablestream.sinks.sns import sns_client
 from tests.simulation.aws import BUCKET, INVENTORY, JOURNAL, TOPIC
 from tests.simulation.stream import TABLE
 from tests.support.hostile_aws import CLOSED, DYNAMODBS, NOBODYS, Reply
 
 MARGIN_SECONDS = 3.0
 CONCURRENCY = 8
-CONFIG = Config(TABLE, INVENTORY, JOURNAL, TOPIC, BUCKET, 14, MARGIN_SECONDS, CONCURRENCY)
-"""How our worker is set up in all schedules."""
+VARIABLES = {
+    "TABLE_NAME": TABLE,
+    "INVENTORY_TABLE": INVENTORY,
+    "JOURNAL_TABLE": JOURNAL,
+    "TOPIC_ARN": TOPIC,
+    "FAILURES_BUCKET": BUCKET,
+    "DEADLINE_MARGIN_SECONDS": str(MARGIN_SECONDS),
+    "CONCURRENCY": str(CONCURRENCY),
+}
+"""The environment of our worker in all schedules."""
 _ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "eu-central-1"}
 _ANYBODYS = [reply for reply in NOBODYS.values() if reply is not CLOSED]
 _NOTHING_TOLD = b"<PublishBatchResponse><PublishBatchResult></PublishBatchResult></PublishBatchResponse>"
@@ -80,8 +89,13 @@ class Boto:
 def ours() -> Mapping[str, Boto]:
     """The clients of our worker, as it makes them, by the service of the AWS in memory that they reach."""
     with patch.dict(os.environ, _ENVIRONMENT):
-        made = Clients.connect(CONFIG)
-        clients: Mapping[str, Any] = {"dynamodb": made.inventory, "topic": made.topic, "bucket": made.failures}
+        aws = Aws(VARIABLES)
+        make_worker(aws).handler(aws)
+        clients: Mapping[str, Any] = {
+            "dynamodb": aws.dynamodb,
+            "topic": aws.client("sns", sns_client),
+            "bucket": aws.s3,
+        }
         return {name: Boto(one, one.meta.config.retries["total_max_attempts"]) for name, one in clients.items()}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
@@ -12,10 +11,11 @@ from typing import Any, Protocol
 
 from samtranslator.yaml_helper import yaml_parse
 
-from shop.assembly import Clients, assemble
+from shop.worker import make_worker
+from tablestream.aws import Aws
 from tablestream.local.delivery.mapping import Destination, DestinationKind, MappingSettings
 from tests.simulation.aws import BUCKET
-from tests.simulation.boto import CONCURRENCY, CONFIG, Boto, ours
+from tests.simulation.boto import CONCURRENCY, VARIABLES, Boto, ours
 from tests.simulation.invocation import Handler
 from tests.simulation.network import Client, Network
 from tests.simulation.seams import SimulatedClock, SimulatedParallel
@@ -96,10 +96,9 @@ class Ours:
     def handler(self, network: Network, log: Log) -> Handler:
         del log
         made = {name: client(network, name, boto) for name, boto in ours().items()}
-        clients = Clients(made["dynamodb"], made["dynamodb"], made["topic"], made["bucket"])
+        aws = Aws(VARIABLES, clients={"dynamodb": made["dynamodb"], "sns": made["topic"], "s3": made["bucket"]})
         clock, parallel = SimulatedClock(network.scheduler), SimulatedParallel(network.scheduler, CONCURRENCY)
-        worker: Callable[[dict[str, Any], Any], Any] = assemble(CONFIG, clients, clock=clock, parallel=parallel)
-        return worker
+        return make_worker(aws, clock=clock, parallel=parallel).handler(aws)
 
     def around(self, clock: SimulatedClock) -> AbstractContextManager[object]:
         del clock

@@ -13,17 +13,18 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from shop.assembly import Clients, assemble
 from shop.orders import OrderKey, OrderLine
 from shop.stock import Reserve
 from shop.stock.counts import DecisionKind
 from shop.stock.decisions import Decider, Tables
+from shop.worker import make_worker
+from tablestream import aws as aws_module
 from tablestream.dynamodb.transactions import Decision, build
 from tablestream.run import Sequential
 from tablestream.testing import FakeClock, FakeContext, image
 from tablestream.testing.expressions import UnsupportedRequest, condition, update
 from tests.simulation.aws import BUCKET, INVENTORY, Aws
-from tests.simulation.boto import CONFIG
+from tests.simulation.boto import VARIABLES
 from tests.simulation.emulator_cases import CASES, GIVE, Call, key, move, put, transact
 from tests.simulation.emulators import PLAIN, REGION, Compared, empty, emulated, emulators, outcome, same_items
 from tests.simulation.stream import TABLE, Stream
@@ -168,8 +169,8 @@ def test_packs_of_a_hundred_actions_have_the_same_outcome(theirs: Any) -> None:
         aws.orders.store((placed["pk"], placed["sk"]), item)
         if number % 10 == 0:
             aws.orders.store((placed["pk"], placed["sk"]), {**item, "status": {"S": "cancelled"}})
-    services: Any = (compared.dynamodb, compared.dynamodb, aws.topic, aws.bucket)
-    worker = assemble(CONFIG, Clients(*services), clock=clock, parallel=Sequential())
+    named = aws_module.Aws(VARIABLES, clients={"dynamodb": compared.dynamodb, "sns": aws.topic, "s3": aws.bucket})
+    worker = make_worker(named, clock=clock, parallel=Sequential()).handler(named)
 
     for _ in range(2):
         assert worker({"Records": list(records)}, FakeContext(clock=clock)) == {"batchItemFailures": []}

@@ -17,8 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import shop
-from shop.assembly import Clients
-from shop.config import Config
+from tablestream import aws as aws_module
 from tablestream.change import Change
 from tablestream.errors import InvalidEvent, InvalidRecord
 from tablestream.image import Image
@@ -154,15 +153,11 @@ def function() -> Iterator[Function]:
         "POWERTOOLS_SERVICE_NAME": "hostile",
     }
     aws, written = Aws(lambda: 0.0), io.StringIO()
-    services: Any = (aws.dynamodb, aws.dynamodb, aws.topic, aws.bucket)
-
-    def connect(_cls: type[Clients], _config: Config) -> Clients:
-        return Clients(*services)
-
+    services = {"dynamodb": aws.dynamodb, "sns": aws.topic, "s3": aws.bucket}
     log = logging.getLogger("tablestream")
     kept = list(log.handlers), log.level, log.propagate
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(written):
-        patch.setattr(Clients, "connect", classmethod(connect))
+        patch.setattr(aws_module.Aws, "client", lambda _self, service, _make: services[service])
         for name, value in environment.items():
             patch.setenv(name, value)
         # A copy of its own: other tests load the entry point with other surroundings.

@@ -15,11 +15,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from shop.assembly import Clients, assemble
-from shop.config import Config
+from shop.worker import make_worker
+from tablestream import aws as aws_module
 from tablestream.run import Sequential
 from tablestream.testing import FakeClock, FakeContext
-from tests.simulation.aws import BUCKET, INVENTORY, JOURNAL, TOPIC, Aws
+from tests.simulation.aws import INVENTORY, Aws
+from tests.simulation.boto import VARIABLES
 from tests.simulation.emulators import DYNAMODB_LOCAL, Compared, emulated
 from tests.simulation.judge import lines_of
 from tests.simulation.script import Shop, Write
@@ -93,9 +94,9 @@ class ShopMachine(RuleBasedStateMachine):
             self.compared = Compared(self.aws, self.open.enter_context(emulated("DynamoDB Local")))
         dynamodb = self.aws.dynamodb if self.compared is None else self.compared.dynamodb
         self.shop = Shop(self.aws, self.stream)
-        services: Any = (dynamodb, dynamodb, self.aws.topic, self.aws.bucket)
-        config = Config(TABLE, INVENTORY, JOURNAL, TOPIC, BUCKET)
-        self.worker = assemble(config, Clients(*services), clock=self.clock, parallel=Sequential())
+        clients = {"dynamodb": dynamodb, "sns": self.aws.topic, "s3": self.aws.bucket}
+        named = aws_module.Aws(VARIABLES, clients=clients)
+        self.worker = make_worker(named, clock=self.clock, parallel=Sequential()).handler(named)
 
     @initialize(units=st.tuples(st.integers(0, 8), st.integers(0, 8)))
     def stock(self, units: tuple[int, int]) -> None:

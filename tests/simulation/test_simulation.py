@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from tablestream.dynamodb.journal import DynamoDBJournal
 from tests.simulation.__main__ import part
 from tests.simulation.baselines import Powertools, ThrowOnError
-from tests.simulation.candidates import Log, Ours
+from tests.simulation.candidates import Ours
 from tests.simulation.faults import REGIMES, Fault, Regime
 from tests.simulation.figures import Figures
 from tests.simulation.mutant import Mutant
@@ -17,6 +20,7 @@ from tests.simulation.network import Outage
 from tests.simulation.planting import check
 from tests.simulation.schedule import World, run
 from tests.simulation.script import Script, Write
+from tests.simulation.seams import SimulatedClock
 from tests.simulation.shrink import describe, shrink, smaller
 from tests.simulation.slips import MUTANTS
 
@@ -133,10 +137,9 @@ def _together(candidate: ThrowOnError | Powertools, regime: str) -> Figures:
 class WithoutJournal(Ours):
     """Our worker, with a journal that forgets: what the judge has to notice."""
 
-    def handler(self, network: Any, log: Log) -> Any:
-        worker: Any = super().handler(network, log)
-        worker._journal.record = lambda _done, _deadline: None  # noqa: SLF001 -- breaks what it tests
-        return worker
+    def around(self, clock: SimulatedClock) -> AbstractContextManager[object]:
+        del clock
+        return patch.object(DynamoDBJournal, "record", lambda _self, _done, _run: None)
 
 
 def test_a_failing_schedule_is_made_shorter_and_still_fails() -> None:

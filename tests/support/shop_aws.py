@@ -12,7 +12,6 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer
 from moto import mock_aws
 
-from shop.config import Config
 from shop.orders import OrderKey
 from tablestream.testing import image
 from tests.support.dynamodb import create_table
@@ -40,8 +39,15 @@ class ShopAws:
     queue_url: str
 
     @property
-    def config(self) -> Config:
-        return Config(ORDERS, INVENTORY, JOURNAL, self.topic_arn, BUCKET)
+    def environment(self) -> dict[str, str]:
+        """The variables of the function that name all this."""
+        return {
+            "TABLE_NAME": ORDERS,
+            "INVENTORY_TABLE": INVENTORY,
+            "JOURNAL_TABLE": JOURNAL,
+            "TOPIC_ARN": self.topic_arn,
+            "FAILURES_BUCKET": BUCKET,
+        }
 
     def stock(self, **units: int) -> None:
         for product, available in units.items():

@@ -19,6 +19,11 @@ class Reserve:
     """The size of the order's item; a transaction holds 4 MB of items."""
     key: ClassVar[str] = "reserve"
 
+    def __str__(self) -> str:
+        """Put it into words, for a dry run."""
+        lines = ", ".join(f"{line.quantity} {line.product_id}" for line in self.lines)
+        return f"take {lines} for {self.order} and confirm it, or reject it where that is too much"
+
 
 @dataclass(frozen=True, slots=True)
 class Release:
@@ -26,3 +31,7 @@ class Release:
 
     order: OrderKey
     key: ClassVar[str] = "release"
+
+    def __str__(self) -> str:
+        """Put it into words, for a dry run."""
+        return f"give back what the ledger holds for {self.order}"

@@ -12,6 +12,7 @@ from shop.stock.decisions import Tables
 from shop.stock.ledger import name_of
 from shop.stock.releases import Releases
 from shop.stock.reservations import Reservations
+from tablestream.aws import TABLE, Aws
 from tablestream.dynamodb.once import settle
 from tablestream.run import Run
 from tablestream.sink import Answer, Effect
@@ -36,15 +37,28 @@ class InventorySink:
     idempotent = True
 
     def __init__(
-        self, client: DynamoDBClient, tables: Tables, *, observe: Callable[[InventoryCounts], None] = _ignore
+        self,
+        client: DynamoDBClient | None = None,
+        tables: Tables | None = None,
+        *,
+        observe: Callable[[InventoryCounts], None] = _ignore,
     ) -> None:
-        """Take a boto3 DynamoDB client and the tables; `observe` gets the counts of each call."""
+        """Take what gets the counts of each call; client and tables come from `connect`, or are given."""
         self._client = client
         self._tables = tables
         self._observe = observe
 
+    def connect(self, aws: Aws) -> InventorySink:
+        """Return the sink with its client and the tables `TABLE_NAME` and `INVENTORY_TABLE`."""
+        wanted = "a table's name"
+        tables = Tables(aws.named("TABLE_NAME", TABLE, wanted), aws.named("INVENTORY_TABLE", TABLE, wanted))
+        aws.distinct("TABLE_NAME", "INVENTORY_TABLE", "JOURNAL_TABLE")
+        return InventorySink(aws.dynamodb, tables, observe=self._observe)
+
     def apply(self, effects: Sequence[Effect[Reserve | Release]], run: Run) -> Sequence[Answer]:
         """Carry out releases, then reserves, so that what comes back can be given out; answer for each effect."""
+        if self._client is None or self._tables is None:
+            raise RuntimeError("the inventory is not connected: worker.handler() does that")
         counts = InventoryCounts()
         releases = Releases(_of(Release, effects), self._tables, counts)
         reservations = Reservations(_of(Reserve, effects), self._tables, counts)

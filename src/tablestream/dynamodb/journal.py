@@ -19,6 +19,8 @@ DEFAULT_TTL_DAYS = 14
 """Longer than anything can come back by itself: a stream keeps records for 24 hours, a queue messages for 14 days at
 most."""
 
+MAX_TTL_DAYS = 3650
+
 _SECONDS_A_DAY = 86_400
 
 

@@ -48,6 +48,10 @@ class Message:
         object.__setattr__(self, "text", text)
         object.__setattr__(self, "size", size)
 
+    def __str__(self) -> str:
+        """Return the text, as a dry run shows it."""
+        return self.text
+
 
 def as_json(value: object) -> str:
     """Return a value of an item, or a structure of such values, as JSON text.

@@ -15,6 +15,7 @@ from tablestream.sinks._entries import Answers, Batch, Entry, Service, read_by_i
 from tablestream.sinks.messages import MAX_MESSAGE_BYTES, Message
 
 if TYPE_CHECKING:
+    from botocore.config import Config as ClientConfig
     from mypy_boto3_sns import SNSClient
 
 TOPIC_ARN = re.compile(r"arn:[a-z0-9-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}")
@@ -31,22 +32,30 @@ class Topic:
     takes = (Message,)
     idempotent = False
 
-    def __init__(self, name: str, client: SNSClient | None = None, *, sink_name: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        client: SNSClient | None = None,
+        *,
+        variable: str | None = None,
+        sink_name: str | None = None,
+    ) -> None:
         """Take the topic's ARN, or a name: `Topic("sales")` is the topic in the variable `SALES_TOPIC_ARN`.
 
-        Without a client the worker's `handler()` connects it. `sink_name` is the name of the sink in the journal, by
-        default that which was given, or the last part of the ARN.
+        `variable` is another name of that variable. Without a client the worker's `handler()` connects it. `sink_name`
+        is the name of the sink in the journal, by default that which was given, or the last part of the ARN.
         """
         self._given = name
         self._client = client
+        self._variable = variable or variable_of(name, "TOPIC_ARN")
         self.name = sink_name or name.rpartition(":")[2]
 
     def connect(self, aws: Aws) -> Topic:
         """Return the sink with its topic and client."""
         arn = self._given
         if not arn.startswith("arn:"):
-            arn = aws.named(variable_of(self._given, "TOPIC_ARN"), TOPIC_ARN, _WANTED)
-        client = self._client or aws.client("sns", lambda config: write_form(_new_client(config)))
+            arn = aws.named(self._variable, TOPIC_ARN, _WANTED)
+        client = self._client or aws.client("sns", sns_client)
         return Topic(arn, client, sink_name=self.name)
 
     def apply(self, effects: Sequence[Effect[Message]], run: Run) -> Sequence[Answer]:
@@ -67,10 +76,10 @@ def _content(message: Message) -> Mapping[str, Any]:
     return {"Message": message.text, "MessageAttributes": attributes}
 
 
-def _new_client(config: Any) -> SNSClient:
+def sns_client(config: ClientConfig) -> SNSClient:
+    """Return a client of SNS that sends what it publishes in the form that is written here."""
     made: Any = session().create_client("sns", config=config)
-    client: SNSClient = made
-    return client
+    return write_form(made)
 
 
 # --- the form of PublishBatch ----------------------------------------------------------------------------------------

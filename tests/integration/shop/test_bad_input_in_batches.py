@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from shop.assembly import Clients, assemble
-from shop.config import Config
+from shop.worker import make_worker
 from tablestream import (
     ConfigurationError,
     InvalidEvent,
@@ -27,6 +26,7 @@ from tablestream import (
     Worker,
     each,
 )
+from tablestream import aws as aws_module
 from tablestream.testing import (
     FakeClock,
     FakeContext,
@@ -37,7 +37,8 @@ from tablestream.testing import (
     inserted,
     modified,
 )
-from tests.simulation.aws import BUCKET, INVENTORY, JOURNAL, TOPIC, Aws
+from tests.simulation.aws import Aws
+from tests.simulation.boto import VARIABLES
 from tests.support.bad_input import POISON, PROCESSED, REJECTED, SKIPPED, SUCCESS, UNITS, WHOLE, order
 from tests.support.shop_aws import ORDERS
 
@@ -58,12 +59,12 @@ class Bench:
         self.caplog.set_level(logging.INFO)
         for product, units in STOCK.items():
             self.aws.stock(product, units)
-        services: Any = (self.aws.dynamodb, self.aws.dynamodb, self.aws.topic, self.aws.bucket)
+        clients = {"dynamodb": self.aws.dynamodb, "sns": self.aws.topic, "s3": self.aws.bucket}
         self.clock = FakeClock()
-        config = Config(ORDERS, INVENTORY, JOURNAL, TOPIC, BUCKET, table_arn=self.table_arn)
-        self.worker = assemble(
-            config, Clients(*services), clock=self.clock, parallel=Sequential(), observe=self.reports.append
-        )
+        variables = {**VARIABLES, "TABLE_NAME": ORDERS, "TABLE_ARN": self.table_arn or ""}
+        named = aws_module.Aws(variables, clients=clients)
+        worker = make_worker(named, clock=self.clock, parallel=Sequential(), observe=self.reports.append)
+        self.worker = worker.handler(named)
 
     def send(self, records: Sequence[Any]) -> Any:
         return self.worker({"Records": list(records)}, FakeContext(clock=self.clock))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from demo import samples
-from shop.assembly import Clients, assemble
-from tablestream import NoProgress, Sequential, Worker
+from shop.worker import make_worker
+from tablestream import NoProgress, Sequential
+from tablestream.aws import Aws
 from tablestream.testing import FakeClock, FakeContext, Record, event, inserted, modified
 from tablestream.testing.errors import client_error
+from tablestream.worker import LambdaHandler
 from tests.support.shop_app import App, shop_app
 from tests.support.shop_aws import ORDERS
 
@@ -53,18 +55,14 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
         yield made
 
 
-def worker(app: App, *, inventory: Any = None, journal: Any = None, topic: Any = None) -> Worker:
-    """Return the worker as `shop.processor` puts it together, with some of its clients replaced."""
-    clients = Clients(
-        inventory=cast("Any", inventory or app.aws.dynamodb),
-        journal=cast("Any", journal or app.aws.dynamodb),
-        topic=cast("Any", topic or app.aws.sns),
-        failures=app.aws.s3,
-    )
-    return assemble(app.aws.config, clients, clock=FakeClock(), parallel=Sequential())
+def worker(app: App, *, dynamodb: Any = None, topic: Any = None) -> LambdaHandler:
+    """Return the function as `shop.processor` makes it, with some of its clients replaced."""
+    clients = {"dynamodb": dynamodb or app.aws.dynamodb, "sns": topic or app.aws.sns, "s3": app.aws.s3}
+    aws = Aws(app.aws.environment, clients=clients)
+    return make_worker(aws, clock=FakeClock(), parallel=Sequential()).handler(aws)
 
 
-def send(worker: Worker, whole: Any) -> Any:
+def send(worker: LambdaHandler, whole: Any) -> Any:
     return worker(whole, FakeContext())
 
 
@@ -105,7 +103,7 @@ def bodies(app: App) -> list[dict[str, Any]]:
 def test_a_crash_after_the_transaction_takes_no_stock_twice(app: App) -> None:
     batch = event(placed(app, "1", tea=2, cup=1), placed(app, "2", tea=3))
     with pytest.raises(Killed):
-        send(worker(app, inventory=Meddled(app.aws.dynamodb, "transact_write_items", after=killed)), batch)
+        send(worker(app, dynamodb=Meddled(app.aws.dynamodb, "transact_write_items", after=killed)), batch)
     assert app.available(["tea", "cup"]) == {"tea": 15, "cup": 4}, "committed, but nobody knows"
 
     assert app.send(batch) == SUCCESS
@@ -117,7 +115,7 @@ def test_a_crash_after_the_transaction_takes_no_stock_twice(app: App) -> None:
 def test_a_crash_before_the_transaction_loses_nothing(app: App) -> None:
     batch = event(placed(app, "1", tea=2))
     with pytest.raises(Killed):
-        send(worker(app, inventory=Meddled(app.aws.dynamodb, "transact_write_items", before=killed)), batch)
+        send(worker(app, dynamodb=Meddled(app.aws.dynamodb, "transact_write_items", before=killed)), batch)
     assert (app.ledger(), app.available(["tea"])) == ({}, {"tea": 20})
     assert app.send(batch) == SUCCESS
     assert (app.ledger(), app.available(["tea"])) == ({"1": "RESERVED"}, {"tea": 18})
@@ -155,10 +153,10 @@ def test_an_answer_that_is_lost_changes_nothing_the_second_time(app: App) -> Non
 
 def test_after_a_crash_in_the_journal_nothing_is_lost(app: App) -> None:
     failing = Meddled(app.aws.dynamodb, "transact_write_items", before=throttled("2"))
-    dying = Meddled(app.aws.dynamodb, "batch_write_item", before=killed)
+    dying = Meddled(failing, "batch_write_item", before=killed)
     batch = event(shipped("0", tea=1), placed(app, "2", tea=1), shipped("3", tea=1))
     with pytest.raises(Killed):
-        send(worker(app, inventory=failing, journal=dying), batch)
+        send(worker(app, dynamodb=dying), batch)
     assert app.send(batch) == SUCCESS
     sent = app.notifications()
     assert set(sent) == {"order.shipped 0", "order.received 2", "order.shipped 3"}
@@ -180,7 +178,7 @@ def journal_key(record: Record) -> str:
 
 
 def test_a_neighbours_failure_repeats_no_notification(app: App) -> None:
-    failing = worker(app, inventory=Meddled(app.aws.dynamodb, "transact_write_items", before=throttled("2")))
+    failing = worker(app, dynamodb=Meddled(app.aws.dynamodb, "transact_write_items", before=throttled("2")))
     whole = event(shipped("1", tea=1), placed(app, "2", tea=2), shipped("3", tea=1), shipped("4", cup=1))
 
     left = rest_from(whole, send(failing, whole))
@@ -203,7 +201,7 @@ def test_what_follows_a_failed_change_of_its_order_waits_for_it(app: App) -> Non
     cancelled = {**pending, "status": "cancelled"}
     whole = event(shipped("1", tea=1), placing, modified(pending, cancelled), placed(app, "3", cup=1))
 
-    failing = worker(app, inventory=Meddled(app.aws.dynamodb, "transact_write_items", before=throttled("2")))
+    failing = worker(app, dynamodb=Meddled(app.aws.dynamodb, "transact_write_items", before=throttled("2")))
     left = rest_from(whole, send(failing, whole))
     assert len(left["Records"]) == 3
     assert "order.cancelled 2" not in app.notifications(), "the cancellation does not overtake the order"
@@ -231,7 +229,7 @@ def test_a_topic_that_is_down_is_told_everything_later_and_the_stock_moves_at_on
 
 
 def test_a_poison_record_above_the_checkpoint_is_stored_once(app: App) -> None:
-    failing = worker(app, inventory=Meddled(app.aws.dynamodb, "transact_write_items", before=throttled("2")))
+    failing = worker(app, dynamodb=Meddled(app.aws.dynamodb, "transact_write_items", before=throttled("2")))
     whole = event(shipped("1", tea=1), placed(app, "2", tea=2), placed(app, "3", tea=0))
     left = rest_from(whole, send(failing, whole))
     assert len(app.letters()) == 1

@@ -27,6 +27,7 @@ UNRESOLVED = {
     "AWS_ACCESS_KEY_ID": "of-the-user",
     "AWS_SECRET_ACCESS_KEY": "of-the-user",
     "TABLE_NAME": "Table",
+    "TABLE_ARN": "arn:aws:lambda:us-east-1:123456789012:function:Table",  # so the SAM CLI resolves `GetAtt Table.Arn`
     "INVENTORY_TABLE": "InventoryTable",
     "JOURNAL_TABLE": "JournalTable",
     "TOPIC_ARN": "Topic",

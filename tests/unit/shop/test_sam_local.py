@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 
 import pytest
 
-from shop.config import is_unresolved
-from shop.sam_local import dry_run_without_stack
+from shop.worker import make_worker
 from tablestream import TablestreamError, sam_local
+from tablestream.aws import Aws
 from tablestream.testing import FakeContext
+from tablestream.worker import LambdaHandler
 from tests.cloudformation import ROOT, translated
 from tests.events_table import EVENTS, TABLE
 
@@ -18,26 +20,34 @@ UNRESOLVED = {
     "AWS_SAM_LOCAL": "true",
     "AWS_LAMBDA_FUNCTION_NAME": "Worker",
     "TABLE_NAME": "Table",
+    "TABLE_ARN": "arn:aws:lambda:us-east-1:123456789012:function:Table",  # so the SAM CLI resolves `GetAtt Table.Arn`
     "INVENTORY_TABLE": "InventoryTable",
     "JOURNAL_TABLE": "JournalTable",
     "TOPIC_ARN": "Topic",
     "FAILURES_BUCKET": "FailuresBucket",
 }
-PUBLISHED = re.compile(r"  notifications: publish (.*)")
+PUBLISHED = re.compile(r"  notifications: (.*)")
+
+
+def started(environment: Mapping[str, str]) -> LambdaHandler:
+    """Return the shop's function as `shop.processor` makes it."""
+    aws = Aws(dict(environment))
+    return make_worker(aws).handler(aws)
 
 
 def test_these_are_the_names_that_sam_local_leaves() -> None:
     variables = translated()["Resources"]["Worker"]["Properties"]["Environment"]["Variables"]
     references = {name: value["Ref"] for name, value in variables.items() if isinstance(value, dict) and "Ref" in value}
 
-    assert references.items() >= {(name, value) for name, value in UNRESOLVED.items() if not name.startswith("AWS_")}
+    assert references.items() >= {
+        (name, value) for name, value in UNRESOLVED.items() if not name.startswith("AWS_") and name != "TABLE_ARN"
+    }
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_a_sample_event_has_its_answer_and_its_effects_are_shown(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     expected = TABLE[name]
-    dry_run = dry_run_without_stack(dict(UNRESOLVED))
-    assert dry_run is not None
+    dry_run = started(UNRESOLVED)
     event = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
 
     if expected.error:
@@ -57,27 +67,10 @@ def test_a_sample_event_has_its_answer_and_its_effects_are_shown(name: str, caps
 
 
 def test_the_address_that_was_asked_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    dry_run = dry_run_without_stack({**UNRESOLVED, "AWS_ENDPOINT_URL": "https://nowhere.example"})
-    assert dry_run is not None
+    dry_run = started({**UNRESOLVED, "AWS_ENDPOINT_URL": "https://nowhere.example"})
     dry_run({"Records": []}, FakeContext())
 
     assert "`make local` does not answer at https://nowhere.example" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("changed", "unresolved"),
-    [
-        ({}, True),
-        ({"AWS_SAM_LOCAL": ""}, False),
-        ({"TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:orders"}, False),
-        ({"FAILURES_BUCKET": "failures"}, False),
-        ({"TOPIC_ARN": ""}, False),
-        ({"TOPIC_ARN": "not-an-arn"}, False),
-    ],
-    ids=["all", "in AWS", "a topic", "a bucket", "nothing", "neither a topic nor a name of the template"],
-)
-def test_a_dry_run_takes_sam_local_and_names_of_the_template(changed: dict[str, str], unresolved: bool) -> None:
-    assert is_unresolved(UNRESOLVED | changed) is unresolved
 
 
 def test_the_documentation_shows_what_is_shown(
@@ -85,8 +78,7 @@ def test_the_documentation_shows_what_is_shown(
 ) -> None:
     monkeypatch.setattr(sam_local, "stack_variables", lambda _: None)
     told = json.loads((ROOT / "sam-local.json").read_text(encoding="utf-8"))["Parameters"]
-    dry_run = dry_run_without_stack(UNRESOLVED | told)
-    assert dry_run is not None
+    dry_run = started(UNRESOLVED | told)
     dry_run(json.loads((EVENTS / "insert-order.json").read_text(encoding="utf-8")), FakeContext())
     first, stock, message = capsys.readouterr().out.splitlines()
 

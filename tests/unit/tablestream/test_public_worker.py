@@ -23,7 +23,16 @@ from tablestream import (
     Worker,
 )
 from tablestream.aws import Aws, variable_of
-from tablestream.testing import FakeContext, MemoryDeadLetters, MemoryJournal, RecordingSink, event, inserted, modified
+from tablestream.testing import (
+    FakeClock,
+    FakeContext,
+    MemoryDeadLetters,
+    MemoryJournal,
+    RecordingSink,
+    event,
+    inserted,
+    modified,
+)
 
 LEAD = {"id": "1", "email": "a@example.com", "status": "new"}
 KEYS = ("id",)
@@ -185,6 +194,68 @@ def test_names_come_from_the_environment() -> None:
     assert sink.connected == ["arn:x"]
     record = inserted(LEAD, keys=KEYS, table="stack-leads-1")
     assert handler(event(record), FakeContext()) == {"batchItemFailures": []}
+
+
+class JournalTable:
+    """A client of DynamoDB that knows no item, and keeps what is put."""
+
+    def __init__(self) -> None:
+        self.items: list[dict[str, Any]] = []
+
+    def batch_get_item(self, *, RequestItems: Any) -> Any:  # noqa: N803 -- boto3's name
+        return {"Responses": {table: [] for table in RequestItems}, "UnprocessedKeys": {}}
+
+    def batch_write_item(self, *, RequestItems: Any) -> Any:  # noqa: N803 -- boto3's name
+        self.items += [put["PutRequest"]["Item"] for puts in RequestItems.values() for put in puts]
+        return {"UnprocessedItems": {}}
+
+
+@pytest.mark.parametrize(("setting", "days"), [({}, 14), ({"JOURNAL_TTL_DAYS": "7"}, 7)])
+def test_the_journal_keeps_its_items_as_long_as_the_environment_says(setting: dict[str, str], days: int) -> None:
+    table, clock = JournalTable(), FakeClock()
+    worker = leads(clock=clock)
+
+    @worker.sink(Text)
+    def send(text: Text) -> None:
+        if text.words == "b":
+            raise ConnectionError
+
+    handler = worker.handler(Aws(NAMES | setting, clients={"dynamodb": table}))
+    batch = event(*[new_lead(id=name, email=name) for name in "abc"])
+    handler(batch, FakeContext(clock=clock))
+    assert [int(item["ttl"]["N"]) for item in table.items] == [int(clock.now()) + days * 86_400]
+
+
+def test_what_the_environment_was_asked_for_before_is_told_with_what_the_worker_needs() -> None:
+    aws = Aws({"JOURNAL_TABLE": "journal", "LIMIT": "-1", "FROM": "noon", "LOUD": "yes", "SHARE": "inf"})
+    read = aws.number("LIMIT", 5, 0, 9), aws.number("SHARE", 0.5, 0.0, 1.0), aws.time("FROM"), aws.switch("LOUD")
+    assert read == (5, 0.5, None, False)
+    with pytest.raises(ConfigurationError) as caught:
+        leads().handler(aws)
+    assert str(caught.value).split("; ") == [
+        "LIMIT: wanted a whole number from 0 to 9, got str '-1'",
+        "SHARE: wanted a number from 0.0 to 1.0, got str 'inf'",
+        "FROM: wanted a time like 2025-11-20T12:00:00Z, got str 'noon'",
+        "LOUD: wanted true or false, got str 'yes'",
+        "FAILURES_BUCKET: wanted a bucket's name, got nothing",
+    ]
+
+
+def test_a_setting_that_is_wrong_is_nothing_that_the_sam_cli_has_left() -> None:
+    aws = Aws({"AWS_SAM_LOCAL": "true", "JOURNAL_TABLE": "Journal", "FAILURES_BUCKET": "Failures", "LIMIT": "many"})
+    aws.number("LIMIT", 5, 0, 9)
+    with pytest.raises(ConfigurationError, match="LIMIT: wanted a whole number from 0 to 9, got str 'many'"):
+        leads().handler(aws)
+
+
+def test_settings_are_read_and_clients_taken_as_they_are() -> None:
+    client = object()
+    given = {"LIMIT": "7", "SHARE": "0.25", "FROM": "2025-11-20T12:00:00Z", "LOUD": "true"}
+    aws = Aws(given, clients={"dynamodb": client})
+    assert (aws.number("LIMIT", 5, 0, 9), aws.number("SHARE", 0.5, 0.0, 1.0)) == (7, 0.25)
+    assert (aws.time("FROM"), aws.switch("LOUD"), aws.switch("QUIET")) == (1_763_640_000.0, True, False)
+    assert aws.dynamodb is client
+    aws.check()
 
 
 def test_a_sink_that_comes_after_the_handler_is_refused() -> None:

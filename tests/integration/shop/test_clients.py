@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -12,14 +11,22 @@ from botocore.awsrequest import AWSResponse
 from botocore.handlers import BUILTIN_HANDLERS
 from botocore.session import Session
 
-from shop.assembly import Clients
-from shop.config import Config
+from shop.worker import make_worker
+from tablestream.aws import Aws
 from tablestream.dynamodb.client import session
+from tablestream.sinks.sns import sns_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CONFIG = Config("orders", "inventory", "journal", "arn:aws:sns:us-east-1:123456789012:topic", "failures")
+TOPIC = "arn:aws:sns:us-east-1:123456789012:topic"
+ENVIRONMENT = {
+    "TABLE_NAME": "orders",
+    "INVENTORY_TABLE": "inventory",
+    "JOURNAL_TABLE": "journal",
+    "TOPIC_ARN": TOPIC,
+    "FAILURES_BUCKET": "failures",
+}
 
 
 def longest(client: Any) -> float:
@@ -39,14 +46,12 @@ def _region(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_sink_and_then_the_journal_can_hang_and_the_answer_is_still_in_time(
     margin: float, for_the_answer: float
 ) -> None:
-    clients = Clients.connect(replace(CONFIG, deadline_margin_seconds=margin))
-    for sink in (clients.inventory, clients.topic, clients.failures):
-        assert longest(sink) + longest(clients.journal) == pytest.approx(margin - for_the_answer)
-
-
-def test_stock_and_journal_share_their_connections() -> None:
-    clients = Clients.connect(CONFIG)
-    assert clients.inventory is clients.journal
+    aws = Aws({**ENVIRONMENT, "DEADLINE_MARGIN_SECONDS": str(margin), "CONCURRENCY": "4"})
+    make_worker(aws).handler(aws)
+    sinks: tuple[Any, ...] = (aws.dynamodb, aws.client("sns", sns_client), aws.s3)
+    for sink in sinks:
+        assert longest(sink) + longest(aws.dynamodb) == pytest.approx(margin - for_the_answer)
+        assert sink.meta.config.max_pool_connections == 4
 
 
 def test_botocore_has_no_handlers_of_the_services_whose_handlers_are_left_out() -> None:
@@ -60,7 +65,7 @@ def test_botocore_has_no_handlers_of_the_services_whose_handlers_are_left_out() 
     [
         ("dynamodb", "transact_write_items", {"TransactItems": [{"Delete": {"TableName": "orders", "Key": {}}}]}),
         ("dynamodb", "batch_get_item", {"RequestItems": {"orders": {"Keys": [{"pk": {"S": "1"}}]}}}),
-        ("sns", "publish_batch", {"TopicArn": CONFIG.topic_arn, "PublishBatchRequestEntries": []}),
+        ("sns", "publish_batch", {"TopicArn": TOPIC, "PublishBatchRequestEntries": []}),
     ],
 )
 def test_a_request_is_the_one_that_a_session_with_all_handlers_sends(
