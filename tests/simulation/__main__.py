@@ -20,6 +20,7 @@ from tests.simulation.shrink import describe, shrink
 
 CANDIDATES: tuple[Candidate, ...] = (Ours(), *BASELINES)
 _SHOWN = 3
+_NOT_JUDGED = "n/a"
 _COLUMNS = (
     ("lost", "lost"),
     ("missing", "missing after redrive"),
@@ -29,6 +30,8 @@ _COLUMNS = (
     ("unexplained", "of which no crash explains"),
     ("good_parked", "good records set aside"),
     ("poison_missing", "bad records not stored"),
+    ("overruns", "timeouts"),
+    ("delayed", "delayed by an outage of something else"),
 )
 
 
@@ -129,7 +132,10 @@ def _head() -> str:
 
 
 def _row(candidate: Candidate, regime: Regime, figures: Figures) -> str:
-    counts = [str(getattr(figures, name)) for name, _ in _COLUMNS]
+    counts = [
+        _NOT_JUDGED if name == "delayed" and not candidate.has_ledger else str(getattr(figures, name))
+        for name, _ in _COLUMNS
+    ]
     stood = f"{_duration(statistics.median(figures.stood))}, {_duration(figures.blocked)}"
     cells = [candidate.name, regime.name, str(figures.schedules), str(figures.records), *counts, stood]
     return f"| {' | '.join(cells)} |"

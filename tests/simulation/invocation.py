@@ -14,6 +14,23 @@ Handler = Callable[[dict[str, Any], Any], Any]
 Record = Mapping[str, Any]
 
 
+class Environments:
+    """Execution environments: one is busy with one invocation at a time, keeps its memory, and dies of a crash."""
+
+    def __init__(self, start: Callable[[], Handler]) -> None:
+        """Take what a cold start does."""
+        self._start = start
+        self._idle: list[Handler] = []
+
+    def take(self) -> Handler:
+        """Return the function of an environment that has nothing to do, of a new one if all are busy."""
+        return self._idle.pop() if self._idle else self._start()
+
+    def give_back(self, handler: Handler) -> None:
+        """Let an environment that lives do something else."""
+        self._idle.append(handler)
+
+
 class Invocation:
     """The group of all tasks of one invocation, and Lambda's context object for it. Mutable: it lives."""
 
@@ -23,10 +40,16 @@ class Invocation:
     aws_request_id = "simulated"
 
     def __init__(
-        self, scheduler: Scheduler, handler: Handler, records: Sequence[Record], *, timeout: float, margin: float
+        self,
+        scheduler: Scheduler,
+        environments: Environments,
+        records: Sequence[Record],
+        *,
+        timeout: float,
+        margin: float,
     ) -> None:
         self._scheduler = scheduler
-        self._handler = handler
+        self._environments = environments
         self.records = records
         self.margin = margin
         self._timeout = timeout
@@ -70,12 +93,14 @@ class Invocation:
         self._end(FunctionError(kind), dead=True)
 
     def _run(self) -> None:
+        handler = self._environments.take()
+        outcome: InvocationOutcome
         try:
-            payload = self._handler({"Records": list(self.records)}, self)
+            outcome = Answered(handler({"Records": list(self.records)}, self))
         except Exception as error:  # noqa: BLE001 -- whatever a function raises, Lambda calls a function error
-            self._end(FunctionError(type(error).__name__))
-        else:
-            self._end(Answered(payload))
+            outcome = FunctionError(type(error).__name__)
+        self._environments.give_back(handler)
+        self._end(outcome)
 
     def _time_out(self) -> None:
         if self._on_end is not None:

@@ -17,7 +17,7 @@ from tests.simulation.boto import MARGIN_SECONDS
 from tests.simulation.candidates import Candidate, Log
 from tests.simulation.faults import Fault, Plan, Regime
 from tests.simulation.figures import Figures
-from tests.simulation.invocation import Invocation
+from tests.simulation.invocation import Environments, Invocation
 from tests.simulation.judge import Judge
 from tests.simulation.network import Network, Outage
 from tests.simulation.owed import broken_services
@@ -96,7 +96,7 @@ class World:
             rng,
             settings,
             shards=shards,
-            handler=candidate.handler(self.network, self.log),
+            environments=Environments(partial(candidate.handler, self.network, self.log)),
             margin=MARGIN_SECONDS,
             doubled=partial(self.network.is_on, "twice"),
             explain=self._explain,

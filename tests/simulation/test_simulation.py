@@ -14,11 +14,13 @@ from tests.simulation.baselines import Powertools, ThrowOnError
 from tests.simulation.candidates import Ours
 from tests.simulation.faults import REGIMES, Fault, Regime
 from tests.simulation.figures import Figures
+from tests.simulation.invocation import Environments, Invocation
 from tests.simulation.mutant import Mutant
 from tests.simulation.mutants import ROOT
 from tests.simulation.network import Outage
 from tests.simulation.planting import check
 from tests.simulation.schedule import World, run
+from tests.simulation.scheduler import Scheduler
 from tests.simulation.script import Script, Write
 from tests.simulation.seams import SimulatedClock
 from tests.simulation.shrink import describe, shrink, smaller
@@ -174,3 +176,28 @@ def test_environments_restored_from_one_snapshot_send_different_tokens() -> None
     first, second = (_requests(World(Ours(), CALM, 1, script, None)) for _ in range(2))
 
     assert [request["ClientRequestToken"] for request in first] != [request["ClientRequestToken"] for request in second]
+
+
+def test_an_environment_does_one_thing_at_a_time_keeps_its_memory_and_dies_of_a_crash() -> None:
+    scheduler, begun = Scheduler(0.0), list[int]()
+
+    def start() -> Any:
+        number, seen = len(begun), list[float]()
+        begun.append(number)
+
+        def handle(_event: object, _context: object) -> Any:
+            seen.append(scheduler.now)
+            scheduler.sleep(1.0)
+            return number, len(seen)
+
+        return handle
+
+    environments, ended = Environments(start), list[Any]()
+    invocations = [Invocation(scheduler, environments, (), timeout=60.0, margin=3.0) for _ in range(5)]
+    for invocation, after in zip(invocations, (0.0, 0.5, 2.0, 3.5, 5.0), strict=True):
+        invocation.start(after, ended.append)
+    scheduler.at(4.0, invocations[3].crash)
+    scheduler.run()
+    scheduler.close()
+
+    assert [getattr(outcome, "payload", None) for outcome in ended] == [(0, 1), (1, 1), (1, 2), None, (0, 2)]

@@ -21,7 +21,7 @@ from tablestream.local.delivery.protocol import (
 from tablestream.local.delivery.shard import ShardDelivery
 from tests.simulation.aws import Aws
 from tests.simulation.faults import OF_INVOCATION, Fault, Plan
-from tests.simulation.invocation import Handler, Invocation, Record
+from tests.simulation.invocation import Environments, Invocation, Record
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.stream import STREAM_ARN
 
@@ -52,7 +52,7 @@ class Trigger:
         settings: MappingSettings,
         *,
         shards: int,
-        handler: Handler,
+        environments: Environments,
         margin: float,
         doubled: Callable[[], bool],
         explain: Explain,
@@ -63,7 +63,7 @@ class Trigger:
         self._plan = plan
         self._random = rng
         self._settings = settings
-        self._handler = handler
+        self._environments = environments
         self._margin = margin
         self._doubled = doubled
         self._explain = explain
@@ -140,7 +140,7 @@ class Trigger:
         """Begin an invocation."""
         self.invocations += 1
         invocation = Invocation(
-            self._scheduler, self._handler, records, timeout=self._settings.function_timeout, margin=self._margin
+            self._scheduler, self._environments, records, timeout=self._settings.function_timeout, margin=self._margin
         )
 
         def ended(outcome: InvocationOutcome) -> None:
