@@ -173,7 +173,7 @@ class Change:
 
     @property
     def approximate_creation(self) -> float | None:
-        """When the change was made, in seconds since the epoch as the stream gives it; None when missing or absurd."""
+        """The time of the change, in seconds since the epoch as the stream gives it; None when missing or absurd."""
         return creation_of(self.record)
 
     def changed(self, *names: str) -> bool:
