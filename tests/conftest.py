@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,3 +71,13 @@ def models_read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(JSONFileLoader, "load_file", load_once)
         yield
+
+
+@pytest.fixture(autouse=True)
+def own_logger() -> Iterator[None]:
+    """A worker that is connected in a test may give the library's logger a handler: each test begins without."""
+    logger = logging.getLogger("tablestream")
+    before = logger.handlers[:], logger.propagate, logger.level
+    yield
+    logger.handlers, logger.propagate = before[0], before[1]
+    logger.setLevel(before[2])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -60,3 +62,32 @@ class Report:
     def count(self, state: RecordState) -> int:
         """Return how many records had this outcome."""
         return self.counts.get(state, 0)
+
+
+class FieldsFormatter(logging.Formatter):
+    """Puts the fields of the library's log lines behind the message, where no other handler does that.
+
+    Lambda's text format drops them; Powertools' logger and Lambda's JSON format show them by themselves.
+    """
+
+    _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return `LEVEL message (name value, …)`."""
+        fields = [
+            f"{name} {value}" for name, value in vars(record).items() if name not in self._OWN and value is not None
+        ]
+        shown = f" ({', '.join(fields)})" if fields else ""
+        return f"{record.levelname} {super().format(record)}{shown}"
+
+
+def show_fields(logger: logging.Logger, environ: Mapping[str, str]) -> None:
+    """Have the library's logger write its fields in Lambda, unless the user has given it a handler of another kind."""
+    in_lambda = environ.get("AWS_LAMBDA_FUNCTION_NAME") and environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() != "JSON"
+    if in_lambda and not logger.handlers:
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(FieldsFormatter())
+        logger.addHandler(handler)
+        logger.propagate = False
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.INFO)

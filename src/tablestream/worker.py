@@ -14,6 +14,7 @@ handler = worker.handler()
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
@@ -26,7 +27,7 @@ from tablestream.change import Change, RawRecord
 from tablestream.dead_letters import DeadLetters
 from tablestream.errors import ConfigurationError, TablestreamError
 from tablestream.journal import Journal
-from tablestream.report import Report
+from tablestream.report import Report, show_fields
 from tablestream.router import Decorator, Router
 from tablestream.run import Backoff, Clock, LambdaContext, Parallel, Run, SystemClock, ThreadParallel
 from tablestream.sink import Sink, each
@@ -250,6 +251,8 @@ class Worker:
         self._name = self._name or aws.function_name
         self._sinks = sinks
         self._connected = True
+
+        show_fields(logging.getLogger("tablestream"), aws.environ)
 
         def handle(event: object, context: LambdaContext | None = None) -> Response:
             aws.fit(context)

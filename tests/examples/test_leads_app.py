@@ -57,7 +57,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
         settings = {
             "AWS_DEFAULT_REGION": REGION,
             "AWS_LAMBDA_FUNCTION_NAME": "leads",
-            "TOPIC_ARN": topic,
+            "SALES_TOPIC_ARN": topic,
             "JOURNAL_TABLE": "journal",
             "FAILURES_BUCKET": "failures",
         }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from examples.leads.handlers import Message, created, worker
+from examples.leads.handlers import created, worker
 from tablestream import Change
+from tablestream.sinks import Message
 from tablestream.testing import inserted, modified
 
 LEAD = {"id": "1", "name": "Ann", "owner": "bob"}

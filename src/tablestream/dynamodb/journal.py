@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tablestream.chunks import chunks
 from tablestream.dynamodb.batches import READ_LIMIT, WRITE_LIMIT, get_batch, write_batch
-from tablestream.errors import JournalUnavailable
+from tablestream.errors import JournalUnavailable, error_class_of
 from tablestream.run import Run
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+logger = logging.getLogger("tablestream")
 
 DEFAULT_TTL_DAYS = 14
 """Longer than anything can come back by itself: a stream keeps records for 24 hours, a queue messages for 14 days at
@@ -42,13 +44,23 @@ class DynamoDBJournal:
     def _read_part(self, asked: Sequence[str], run: Run) -> dict[str, frozenset[str]]:
         entries: dict[str, Any] = {}
         wanted = list(asked)
+        cause: Exception | None = None
         for _ in run.attempts():
-            with suppress(Exception):  # botocore raises more than its own errors, and odd answers anything
+            try:
                 found, left = get_batch(self._client, self._table, [{"pk": {"S": key}} for key in wanted])
                 entries |= {item["pk"]["S"]: item for item in found}
                 wanted = [key["pk"]["S"] for key in left]
+            except Exception as error:  # noqa: BLE001 -- botocore raises more than its own errors, and odd answers anything
+                cause = error
             if not wanted:
                 break
+        if wanted and cause is not None:
+            told = {
+                "table": self._table,
+                "error_class": error_class_of(cause),
+                "wanted": "a table whose key is pk, text",
+            }
+            logger.warning("journal cannot be read", extra=told)
         unread = {*wanted}
         read = {key: _done_in(entries.get(key)) for key in asked if key not in unread}
         return {key: done for key, done in read.items() if done is not None}

@@ -51,17 +51,22 @@ class Event:
 class EventBus:
     """Puts `Event` effects on a bus, at least once. Needs `events:PutEvents` on the bus."""
 
-    takes = (Event,)
     idempotent = False
 
-    def __init__(self, name: str, client: Any = None, *, sink_name: str | None = None) -> None:
+    def __init__(
+        self, name: str, client: Any = None, *, sink_name: str | None = None, takes: type[Event] = Event
+    ) -> None:
         """Take the bus's ARN, or a name: `EventBus("orders")` is the bus in the variable `ORDERS_BUS`.
+
+        Two sinks of one worker need different effects: `takes` is a class of your own that is made of `Event`.
 
         Without a client the worker's `handler()` connects it. `sink_name` is the name of the sink in the journal, by
         default that which was given, or the last part of the ARN.
         """
         self._given = name
         self._client = client
+        self._takes = takes
+        self.takes = (takes,)
         self.name = sink_name or name.rpartition("/")[2]
 
     def connect(self, aws: Aws) -> EventBus:
@@ -70,7 +75,7 @@ class EventBus:
         if not bus.startswith("arn:"):
             bus = aws.named(variable_of(self._given, "BUS"), _BUS, _WANTED)
         client = self._client or aws.client("events", lambda config: session().create_client("events", config=config))
-        return EventBus(bus, client, sink_name=self.name)
+        return EventBus(bus, client, sink_name=self.name, takes=self._takes)
 
     def apply(self, effects: Sequence[Effect[Event]], run: Run) -> Sequence[Answer]:
         """Put; answer for each event."""

@@ -29,7 +29,6 @@ class Topic:
     then. Needs `sns:Publish` on the topic.
     """
 
-    takes = (Message,)
     idempotent = False
 
     def __init__(
@@ -39,15 +38,19 @@ class Topic:
         *,
         variable: str | None = None,
         sink_name: str | None = None,
+        takes: type[Message] = Message,
     ) -> None:
         """Take the topic's ARN, or a name: `Topic("sales")` is the topic in the variable `SALES_TOPIC_ARN`.
 
-        `variable` is another name of that variable. Without a client the worker's `handler()` connects it. `sink_name`
-        is the name of the sink in the journal, by default that which was given, or the last part of the ARN.
+        `variable` is another name of that variable. Two sinks of one worker need different effects: `takes` is a class
+        of your own that is made of `Message`. Without a client the worker's `handler()` connects it. `sink_name` is the
+        name of the sink in the journal, by default that which was given, or the last part of the ARN.
         """
         self._given = name
         self._client = client
         self._variable = variable or variable_of(name, "TOPIC_ARN")
+        self._takes = takes
+        self.takes = (takes,)
         self.name = sink_name or name.rpartition(":")[2]
 
     def connect(self, aws: Aws) -> Topic:
@@ -56,7 +59,7 @@ class Topic:
         if not arn.startswith("arn:"):
             arn = aws.named(self._variable, TOPIC_ARN, _WANTED)
         client = self._client or aws.client("sns", sns_client)
-        return Topic(arn, client, sink_name=self.name)
+        return Topic(arn, client, sink_name=self.name, takes=self._takes)
 
     def apply(self, effects: Sequence[Effect[Message]], run: Run) -> Sequence[Answer]:
         """Publish; answer for each message."""

@@ -30,17 +30,27 @@ class Queue:
     the item) and, within its five minutes, none twice (the deduplication id is the effect's). Needs `sqs:SendMessage`.
     """
 
-    takes = (Message,)
     idempotent = False
 
-    def __init__(self, name: str, client: SQSClient | None = None, *, sink_name: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        client: SQSClient | None = None,
+        *,
+        sink_name: str | None = None,
+        takes: type[Message] = Message,
+    ) -> None:
         """Take the queue's URL, or a name: `Queue("sales")` is the queue in the variable `SALES_QUEUE_URL`.
+
+        Two sinks of one worker need different effects: `takes` is a class of your own that is made of `Message`.
 
         Without a client the worker's `handler()` connects it. `sink_name` is the name of the sink in the journal, by
         default that which was given, or the last part of the URL.
         """
         self._given = name
         self._client = client
+        self._takes = takes
+        self.takes = (takes,)
         self.name = sink_name or name.rpartition("/")[2].removesuffix(_FIFO)
 
     def connect(self, aws: Aws) -> Queue:
@@ -49,7 +59,7 @@ class Queue:
         if "://" not in url:
             url = aws.named(variable_of(self._given, "QUEUE_URL"), QUEUE_URL, _WANTED)
         client = self._client or aws.client("sqs", lambda config: Session().create_client("sqs", config=config))
-        return Queue(url, client, sink_name=self.name)
+        return Queue(url, client, sink_name=self.name, takes=self._takes)
 
     def apply(self, effects: Sequence[Effect[Message]], run: Run) -> Sequence[Answer]:
         """Send; answer for each message."""

@@ -9,7 +9,7 @@ from typing import Any
 from tablestream._intake import Consumer, Task
 from tablestream._invocation import Invocations, Response
 from tablestream.dead_letters import DeadLetter
-from tablestream.errors import TablestreamError
+from tablestream.errors import ConfigurationError, InvalidEvent, TablestreamError
 from tablestream.report import Report
 from tablestream.run import Run
 from tablestream.sink import Sink
@@ -22,7 +22,7 @@ class Tested:
     """The outcome of the records that a test has sent."""
 
     effects: list[Any]
-    """The effects that were carried out, in the order in which that happened."""
+    """The effects that were carried out, in the order in which that happened: sink by sink."""
     dead_letters: list[DeadLetter]
     """The records that can never be processed, with the reason."""
     response: Response | None
@@ -65,7 +65,9 @@ class TestedWorker:
         self._effects.append(effect)
 
     def send(self, *records: Record, timeout_seconds: float = 60.0) -> Tested:
-        """Send records as one batch; return what became of them. Raises what a handler raises.
+        """Send records as one batch; return what became of them.
+
+        Raises what a handler raises, and what a record of another table or an effect without a sink leads to.
 
         Their sequence numbers go on from the last call; a record that was sent before is delivered again.
         """
@@ -77,6 +79,8 @@ class TestedWorker:
         error: TablestreamError | None = None
         try:
             response = self._invocations.answer(whole, FakeContext(timeout_seconds, self.clock))
+        except (ConfigurationError, InvalidEvent):
+            raise  # the test's own mistake: a record of another table, an effect that no sink takes
         except TablestreamError as raised:
             error = raised
         new = [letter for key, letter in self.dead_letters.letters.items() if key not in stored]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tablestream import Change, Permanent, TablestreamError, Transient
+from tablestream.report import show_fields
 from tablestream.testing import event
 from tests.unit.tablestream.kit import Bench, altered, failing, made
 
@@ -125,3 +126,30 @@ def test_no_line_tells_a_key_an_image_or_a_reason(log: Kept) -> None:
     written = " ".join(str(vars(record)) for record in log.records).lower()
     assert "dead letter stored" in written
     assert [secret for secret in SECRETS if secret in written] == []
+
+
+# --- where Lambda drops the fields -----------------------------------------------------------------------------------
+
+IN_LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "crm"}
+
+
+def test_a_worker_of_ones_own_shows_the_fields_of_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("tablestream")
+    show_fields(logger, IN_LAMBDA)
+    logger.warning("records failed", extra={"error_class": "Throttled", "records": 2, "checkpoint": None})
+    assert capsys.readouterr().out == "WARNING records failed (error_class Throttled, records 2)\n"
+
+
+@pytest.mark.parametrize("environ", [{}, {**IN_LAMBDA, "AWS_LAMBDA_LOG_FORMAT": "JSON"}])
+def test_elsewhere_and_where_lambda_writes_json_the_logger_is_left_as_it_is(environ: dict[str, str]) -> None:
+    logger = logging.getLogger("tablestream")
+    show_fields(logger, environ)
+    assert logger.handlers == []
+    assert logger.propagate
+
+
+def test_a_handler_of_the_users_is_left_as_it_is() -> None:
+    logger = logging.getLogger("tablestream")
+    logger.addHandler(logging.NullHandler())
+    show_fields(logger, IN_LAMBDA)
+    assert [type(handler) for handler in logger.handlers] == [logging.NullHandler]
