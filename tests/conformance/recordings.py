@@ -283,7 +283,7 @@ REFUSED_PATTERNS = {
     _stream('invalid_event_filter[[{"eventName": ["INSERT"=123}]]', 32): '[{"eventName": ["INSERT"=123}]',
 }
 
-_MAPPINGS_TEST, _TRIGGER_TEST = "integration/test_local_mappings.py", "integration/test_local_trigger.py"
+_MAPPINGS_TEST, _TRIGGER_TEST = "integration/local/test_mappings.py", "integration/local/test_trigger.py"
 ELSEWHERE = [
     Elsewhere(
         Recording("S", "test_duplicate_event_source_mappings", (2,)),
