@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import botocore
 import pytest
 from botocore.loaders import JSONFileLoader
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 HERE = Path(__file__).parent
 KINDS = {
@@ -45,7 +46,11 @@ settings.load_profile("everywhere")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # The folder is the marker, so that no file can forget it.
     for item in items:
-        item.add_marker(kind_of(item.path.relative_to(HERE)))
+        kind = kind_of(item.path.relative_to(HERE))
+        item.add_marker(kind)
+        # What chance runs through a hundred times counts for nothing there, and being counted would double its time.
+        if kind == "simulation" or is_hypothesis_test(getattr(item, "obj", None)):
+            item.add_marker("no_cover")
 
 
 def kind_of(path: Path) -> str:
@@ -54,6 +59,12 @@ def kind_of(path: Path) -> str:
         if (kind := KINDS.get(part.as_posix())) is not None:
             return kind
     raise pytest.UsageError(f"wanted a kind in tests/conftest.py for each folder of tests, found none for tests/{path}")
+
+
+def pytest_collection_finish() -> None:
+    # What was imported and collected stays: the garbage collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
