@@ -50,6 +50,8 @@ class Deadline:
 
     remaining: Callable[[], float]
     """Return the seconds that are left; zero or less when the deadline has passed."""
+    call_seconds: float = 0.0
+    """How much longer a call may take that is begun right before the deadline."""
 
     @classmethod
     def of(cls, context: LambdaContext | None, margin_seconds: float) -> Deadline:
@@ -57,7 +59,7 @@ class Deadline:
         if context is None:
             return cls(lambda: float("inf"))
         left = context.get_remaining_time_in_millis
-        return cls(lambda: left() / 1000 - margin_seconds)
+        return cls(lambda: left() / 1000 - margin_seconds, margin_seconds * CALL_SHARE)
 
     @property
     def expired(self) -> bool:
@@ -65,12 +67,21 @@ class Deadline:
         return self.remaining() <= 0
 
     def less(self, share: float) -> Deadline:
-        """Return a deadline that leaves a share, from 0 to 1, of the time that is left now."""
+        """Return a deadline that leaves a share, from 0 to 1, of the time that is left now.
+
+        Of a short time it leaves more, up to half: a call that is under way then must not use up what is left.
+        """
         remaining = self.remaining
-        kept = remaining() * share
-        return Deadline(lambda: remaining() - kept) if 0 < kept < float("inf") else self
+        left = remaining()
+        kept = max(left * share, min(self.call_seconds, left / 2))
+        return Deadline(lambda: remaining() - kept, self.call_seconds) if 0 < kept < float("inf") else self
 
 
+CALL_SHARE = 0.45
+"""The part of the margin that a call may take: there is time for one of a sink and for one of the journal.
+
+`tablestream.dynamodb.client.settings` makes clients that keep to it.
+"""
 DEFAULT_MARGIN_SECONDS = 5.0
 """The part of Lambda's timeout that is kept back for the journal, the answer and the call that is under way."""
 _MARGIN_SHARE = 0.3

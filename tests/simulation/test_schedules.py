@@ -137,3 +137,11 @@ def test_what_the_journal_leaves_unprocessed_is_written_again() -> None:
     for outcome in outcomes:
         assert outcome.figures.broken(retries=True) == {}
         assert outcome.figures.repeated == 0
+
+
+def test_while_the_journal_and_the_inventory_table_hang_a_bad_record_is_stored() -> None:
+    placed = (Write(0.0, "place", 0, ONE), Write(0.01, "place confirmed", 1, ONE, "no items"))
+    outages = (Outage("journal hangs", 0.0, 15.0), Outage("inventory hangs", 0.0, 60.0))
+    figures = together(Script(placed, (100,), outages), 40)
+
+    assert figures.broken(retries=True) == {}

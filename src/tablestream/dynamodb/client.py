@@ -19,6 +19,7 @@ from botocore.session import Session
 
 from tablestream._version import __version__
 from tablestream.dynamodb.errors import UnreadableAnswerError
+from tablestream.run import CALL_SHARE
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 DEFAULT_CONNECTIONS = 8
 """Calls that can be under way at once; as many as the worker has threads."""
 _CONNECT_SECONDS = 0.5
-_CALL_SHARE = 0.45
-"""The part of the margin that a call may take: there is time for one of a sink and for one of the journal."""
 
 
 def settings(margin_seconds: float, connections: int = DEFAULT_CONNECTIONS) -> ClientConfig:
@@ -38,12 +37,12 @@ def settings(margin_seconds: float, connections: int = DEFAULT_CONNECTIONS) -> C
     longer, and leaves a tenth of the margin for the answer. boto3 tries nothing twice: who calls does. Its defaults, a
     minute for an answer and retries inside the call, would run into Lambda's timeout.
     """
-    connect_seconds = min(_CONNECT_SECONDS, margin_seconds * _CALL_SHARE / 2)
+    connect_seconds = min(_CONNECT_SECONDS, margin_seconds * CALL_SHARE / 2)
     return ClientConfig(
         max_pool_connections=connections,
         retries={"mode": "standard", "total_max_attempts": 1},
         connect_timeout=connect_seconds,
-        read_timeout=margin_seconds * _CALL_SHARE - connect_seconds,
+        read_timeout=margin_seconds * CALL_SHARE - connect_seconds,
         # What is sent is built here, from checked values; checking it again takes longer than sending it.
         parameter_validation=False,
         # botocore's own is put together anew for each call, twice.

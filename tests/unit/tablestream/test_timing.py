@@ -74,6 +74,16 @@ def test_a_deadline_can_leave_a_share_of_the_time_to_others() -> None:
     assert Deadline.of(None, 0).less(0.25).remaining() == float("inf")
 
 
+def test_of_a_short_time_a_deadline_leaves_enough_for_the_call_that_is_under_way() -> None:
+    assert Deadline.of(FakeContext(12.0), margin_seconds=10.0).less(0.25).remaining() == pytest.approx(1.0)  # half
+    assert Deadline.of(FakeContext(30.0), margin_seconds=10.0).less(0.25).remaining() == pytest.approx(
+        15.0
+    )  # a quarter
+    lent = Deadline.of(FakeContext(20.0), margin_seconds=10.0).less(0.25)
+    assert lent.remaining() == pytest.approx(5.5)  # a call takes up to 4.5 s
+    assert lent.less(0.25).remaining() == pytest.approx(2.75)
+
+
 def test_a_call_by_hand_has_no_deadline() -> None:
     assert Deadline.of(None, 3.0).remaining() == float("inf")
 
