@@ -128,7 +128,11 @@ def start_lambda(template: Path, function: str, cloud: Cloud) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGINT)  # as Ctrl-C does: it takes its containers along
-        process.wait(timeout=60)
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:  # a shell's background job: SIGINT is ignored there, and by what it starts
+            process.terminate()
+            process.wait(timeout=60)
 
 
 def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
