@@ -97,7 +97,7 @@ def test_with_nothing_running_a_sample_event_is_answered_and_its_effects_are_sho
     assert (done.error[0] if done.error else None) == expected.error, done.log
     assert done.answer == expected.answer
     assert done.log.count("Dry run: ") == 1
-    assert done.log.count("notifications: publish ") == len(expected.notifications)
+    assert done.log.count("notifications: {") == len(expected.notifications)
     assert done.log.count("dead letter: ") == len(expected.dead_letters)
 
 
@@ -179,7 +179,7 @@ class Running:
 @pytest.fixture
 def make_local(checkout: Checkout) -> Iterator[Running]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tablestream.local", "up", "--port", "0"], cwd=checkout.folder, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "demo", "up", "--port", "0"], cwd=checkout.folder, stdout=subprocess.DEVNULL
     )
     try:
         file, deadline = checkout.folder / ".local" / "up.json", time.monotonic() + START_SECONDS
