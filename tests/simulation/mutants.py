@@ -57,7 +57,7 @@ def judge(mutant: Mutant) -> str:
         return f"{_KILLED} {noticed}"
     if done.returncode == 0:
         return f"{_SURVIVED} {mutant.test or f'{SEEDS} seeds of regime {mutant.regime}'}"
-    return f"{_SURVIVED}, as it could not be run: {(done.stderr or done.stdout).strip()[-300:]}"
+    return f"{_SURVIVED}, as it could not be run ({done.returncode}): {(done.stderr or done.stdout).strip()[-300:]}"
 
 
 _PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
