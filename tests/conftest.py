@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import botocore
 import pytest
@@ -48,9 +50,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         kind = kind_of(item.path.relative_to(HERE))
         item.add_marker(kind)
-        # What chance runs through a hundred times counts for nothing there, and being counted would double its time.
+        # What chance runs through a hundred times would take twice its time to be counted, and adds nothing.
         if kind == "simulation" or is_hypothesis_test(getattr(item, "obj", None)):
-            item.add_marker("no_cover")
+            item.add_marker("uncounted")
 
 
 def kind_of(path: Path) -> str:
@@ -59,6 +61,21 @@ def kind_of(path: Path) -> str:
         if (kind := KINDS.get(part.as_posix())) is not None:
             return kind
     raise pytest.UsageError(f"wanted a kind in tests/conftest.py for each folder of tests, found none for tests/{path}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    # Not by the marker no_cover of pytest-cov: in the processes of xdist it measures twice, and ends only one of them.
+    if item.get_closest_marker("uncounted") is None:
+        return (yield)
+    here, threads = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(cast("Any", None))
+    try:
+        return (yield)
+    finally:
+        sys.settrace(here)
+        threading.settrace(cast("Any", threads))
 
 
 def pytest_collection_finish() -> None:

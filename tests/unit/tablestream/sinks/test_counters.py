@@ -262,7 +262,7 @@ def test_the_table_is_looked_up_by_name_or_taken_as_it_is() -> None:
 FAULTS = ["", "", "", "lost", "unsent", "conflict", "ThrottlingException", "InternalServerError"]
 
 
-@pytest.mark.no_cover
+@pytest.mark.uncounted
 @pytest.mark.parametrize("seed", range(60))
 def test_whatever_fails_and_however_often_it_comes_each_effect_counts_once(seed: int) -> None:
     rng = random.Random(seed)
