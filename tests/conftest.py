@@ -4,13 +4,13 @@ import gc
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-import botocore
+import botocore.loaders
 import pytest
-from botocore.loaders import JSONFileLoader
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 HERE = Path(__file__).parent
@@ -33,6 +33,19 @@ KINDS = {
 }
 """The marker of each folder, and of each file that is of another kind than its folder."""
 
+UNCOUNTED = (
+    "simulation/",
+    "integration/local/",
+    "integration/shop/test_bad_input",
+    "integration/shop/test_hostile_answers",
+    "template/",
+)
+"""How the paths begin of tests that are not counted for coverage; property tests are not either.
+
+To be counted takes twice the time, and here it adds nothing: either the same code is run through hundreds of times, or
+what is tested is itself left out (`tool.coverage.run`).
+"""
+
 # One profile wherever the tests run (Hypothesis would take one of its own where CI is set), and no outcome that depends
 # on the speed of the machine, on chance or on an earlier run.
 settings.register_profile(
@@ -48,10 +61,9 @@ settings.load_profile("everywhere")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # The folder is the marker, so that no file can forget it.
     for item in items:
-        kind = kind_of(item.path.relative_to(HERE))
-        item.add_marker(kind)
-        # What chance runs through a hundred times would take twice its time to be counted, and adds nothing.
-        if kind == "simulation" or is_hypothesis_test(getattr(item, "obj", None)):
+        path = item.path.relative_to(HERE)
+        item.add_marker(kind_of(path))
+        if path.as_posix().startswith(UNCOUNTED) or is_hypothesis_test(getattr(item, "obj", None)):
             item.add_marker("uncounted")
 
 
@@ -64,7 +76,7 @@ def kind_of(path: Path) -> str:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     # Not by the marker no_cover of pytest-cov: in the processes of xdist it measures twice, and ends only one of them.
     if item.get_closest_marker("uncounted") is None:
         return (yield)
@@ -87,17 +99,8 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def models_read_once() -> Iterator[None]:
     """Every session of boto3 reads anew what botocore knows of a service: half the time of a test of a command line."""
-    load, files, read = JSONFileLoader.load_file, str(Path(botocore.__file__).parent), dict[str, Any]()
-
-    def load_once(loader: JSONFileLoader, file_path: str) -> Any:
-        if not file_path.startswith(files):
-            return load(loader, file_path)
-        if file_path not in read:
-            read[file_path] = load(loader, file_path)
-        return read[file_path]
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(JSONFileLoader, "load_file", load_once)
+        patch.setattr(botocore.loaders, "create_loader", cache(botocore.loaders.create_loader))
         yield
 
 

@@ -13,6 +13,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from moto import mock_aws
 
 from shop.orders import OrderKey
+from tablestream.local.trigger.moto_quirks import correct_moto
 from tablestream.testing import image
 from tests.support.dynamodb import create_table
 
@@ -91,6 +92,7 @@ def shop_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[ShopAws]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_ACCOUNT_ID_ENDPOINT_MODE", "disabled")
+    correct_moto()
     with mock_aws():
         dynamodb, sns, sqs, s3 = _clients()
         for table, keys in ((ORDERS, ("pk", "sk")), (INVENTORY, ("pk", "sk")), (JOURNAL, ("pk",))):

@@ -159,6 +159,7 @@ def wait_for(condition: Callable[[], object]) -> Any:
     return found
 
 
+@pytest.mark.slow
 def test_it_runs_and_what_its_handler_cannot_take_ends_in_its_queue(project: Project) -> None:
     project.measure(1, value="20")
     project.measure(2, value="1")
@@ -197,6 +198,7 @@ def test_it_runs_and_what_its_handler_cannot_take_ends_in_its_queue(project: Pro
     assert "write to handler: median" in shown
 
 
+@pytest.mark.slow
 def test_changed_code_takes_effect_and_broken_code_is_told_at_once(project: Project) -> None:
     units = project.folder / "functions" / "sum" / "units.py"
     project.measure(1, value="20")
