@@ -163,7 +163,8 @@ def test_packs_of_a_hundred_actions_have_the_same_outcome(theirs: Any) -> None:
     for stored in aws.inventory.items.values():
         compared.wrote({}, stored, INVENTORY)
     for number in range(36):
-        lines = [{"productId": f"p{(number * 7 + line * 11) % 30}", "quantity": 1, "price": 1} for line in range(3)]
+        products = [(number * 7 + line * 11) % 30 for line in range(3)]
+        lines = [{"productId": f"p{product}", "quantity": 1, "price": 1} for product in products]
         placed = {"pk": f"USER#{number}", "sk": f"ORDER#{number}", "entityType": "Order", "orderId": str(number)}
         item = image({**placed, "status": "pending", "items": lines, "total": 3, "version": 1})
         aws.orders.store((placed["pk"], placed["sk"]), item)
