@@ -148,7 +148,7 @@ def test_dynamodb_answers_as_others_do(name: str, theirs: Any, request: pytest.F
 
 
 def test_packs_of_a_hundred_actions_have_the_same_outcome(theirs: Any) -> None:
-    # Thirty-six orders of three products each, of which some are short of stock, some are cancelled, and all come twice.
+    # Thirty-six orders of three products each: some are short of stock, some are cancelled, and all come twice.
     clock, records = FakeClock(), list[Any]()
     stream = Stream(1, 10**21, clock.now, lambda _shard, record: records.append(record))
 
