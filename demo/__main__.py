@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tablestream.local.cli.up import Watching
 
 # Imported when it is asked for: the embedded AWS takes seconds, and `order` has no use for it.
-# ruff: noqa: PLC0415
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

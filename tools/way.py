@@ -82,7 +82,7 @@ def poison(app: App) -> Trace:
 
 def plain_table(app: App) -> Trace:
     """Follow a record of a table of one's own to the topic."""
-    from examples.plain_table import worker  # noqa: PLC0415 -- it is connected once, here
+    from examples.plain_table import worker  # it is connected once, here
 
     names = {"SALES_TOPIC_ARN": app.aws.topic_arn, "JOURNAL_TABLE": "journal", "FAILURES_BUCKET": "order-failures"}
     handler = worker.handler(names)

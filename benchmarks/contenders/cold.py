@@ -10,15 +10,15 @@ BEGUN = time.perf_counter(), time.process_time()
 
 def main() -> None:
     """Import, measure, call, measure."""
-    import importlib  # noqa: PLC0415 -- nothing may be imported before the clock runs
+    import importlib  # nothing may be imported before the clock runs
 
     module = importlib.import_module(f"benchmarks.contenders.{sys.argv[1]}")
     imported = time.perf_counter(), time.process_time()
 
-    import json  # noqa: PLC0415 -- for the event, which is not part of the cold start
-    from pathlib import Path  # noqa: PLC0415 -- likewise
+    import json  # for the event, which is not part of the cold start
+    from pathlib import Path  # likewise
 
-    from benchmarks.contenders.context import Context  # noqa: PLC0415 -- likewise
+    from benchmarks.contenders.context import Context  # likewise
 
     event = json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
     begun = time.perf_counter(), time.process_time()

@@ -20,7 +20,7 @@ Handler = Callable[[Any], None]
 
 def ours() -> Handler:
     """Return the function as it is deployed; what it logs goes nowhere."""
-    from shop.processor import handler  # noqa: PLC0415 -- reads the environment
+    from shop.processor import handler  # reads the environment
 
     context: Any = FakeContext()
 
@@ -33,7 +33,7 @@ def ours() -> Handler:
 
 def one_by_one() -> Handler:
     """Return a loop with a transaction and a message for each order."""
-    from benchmarks.contenders.plain_orders import Plain  # noqa: PLC0415 -- only this contender's libraries
+    from benchmarks.contenders.plain_orders import Plain  # only this contender's libraries
 
     plain = Plain(connections=1)
 
@@ -46,9 +46,9 @@ def one_by_one() -> Handler:
 
 def threads() -> Handler:
     """Return the same on sixteen threads."""
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 -- only this contender's libraries
+    from concurrent.futures import ThreadPoolExecutor  # only this contender's libraries
 
-    from benchmarks.contenders.plain_orders import Plain  # noqa: PLC0415 -- likewise
+    from benchmarks.contenders.plain_orders import Plain  # likewise
 
     plain, pool = Plain(connections=16), ThreadPoolExecutor(16)
 

@@ -20,20 +20,20 @@ class _Sink:
         self.takes = takes
         self.idempotent = idempotent
 
-    def apply(self, effects: Sequence[Effect[Any]], run: Run) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
+    def apply(self, effects: Sequence[Effect[Any]], run: Run) -> Sequence[Answer]:
         return [DONE] * len(effects)
 
 
 class _Nowhere:
     """A journal that knows nothing, and dead letters that go nowhere."""
 
-    def read(self, keys: Sequence[str], run: Run) -> Mapping[str, frozenset[str]]:  # noqa: ARG002 -- the protocol's
+    def read(self, keys: Sequence[str], run: Run) -> Mapping[str, frozenset[str]]:
         return dict.fromkeys(keys, frozenset())
 
     def record(self, done: Mapping[str, frozenset[str]], run: Run) -> None:
         pass
 
-    def store(self, letters: Sequence[DeadLetter], run: Run) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
+    def store(self, letters: Sequence[DeadLetter], run: Run) -> Sequence[Answer]:
         return [DONE] * len(letters)
 
     def key(self, letter: DeadLetter) -> str:

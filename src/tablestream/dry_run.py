@@ -39,7 +39,7 @@ class DryRunSink:
         """Stand for a sink, which itself is asked nothing; one that is of this kind stands for itself."""
         return sink if isinstance(sink, cls) else cls(sink.name, sink.takes, sink.idempotent)
 
-    def apply(self, effects: Sequence[Effect[Any]], run: Run) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
+    def apply(self, effects: Sequence[Effect[Any]], run: Run) -> Sequence[Answer]:
         """Say the effects."""
         return [self._answer(effect.value) for effect in effects]
 
@@ -55,10 +55,10 @@ class DryRunSink:
 class _Journal:
     """Knows nothing, and says what it would have to remember."""
 
-    def read(self, keys: Sequence[str], run: Run) -> Mapping[str, frozenset[str]]:  # noqa: ARG002 -- the protocol's
+    def read(self, keys: Sequence[str], run: Run) -> Mapping[str, frozenset[str]]:
         return dict.fromkeys(keys, frozenset())
 
-    def record(self, done: Mapping[str, frozenset[str]], run: Run) -> None:  # noqa: ARG002 -- the protocol's
+    def record(self, done: Mapping[str, frozenset[str]], run: Run) -> None:
         for names in done.values():
             _say(f"  journal: {len(names)} done of a record that may come again")
 
@@ -66,7 +66,7 @@ class _Journal:
 class _DeadLetters:
     """Says which records would be stored, and why."""
 
-    def store(self, letters: Sequence[DeadLetter], run: Run) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
+    def store(self, letters: Sequence[DeadLetter], run: Run) -> Sequence[Answer]:
         for letter in letters:
             _say(f"  dead letter: {letter.event_id}: {letter.reason} ({letter.handler or 'before any handler'})")
         return [DONE] * len(letters)

@@ -219,16 +219,16 @@ class Worker:
         In `sam local` references of the template are not resolved. There the names come from the stack that `make
         local` runs; where none answers, what is returned shows the effects instead of carrying them out, see `dry_run`.
         """
-        from tablestream.aws import Aws  # noqa: PLC0415 -- boto comes with it, which a test of handlers need not have
+        from tablestream.aws import Aws  # boto comes with it, which a test of handlers need not have
 
         aws = environ if isinstance(environ, Aws) else Aws(os.environ if environ is None else environ)
         return self._connect(aws, ask=True)
 
     def _connect(self, aws: Aws, *, ask: bool) -> LambdaHandler:
         """Make the handler; with `ask` names that the SAM CLI has left are asked of the local stack."""
-        from tablestream.aws import BUCKET, TABLE, NeedsAws, variable_of  # noqa: PLC0415 -- likewise
-        from tablestream.dynamodb.journal import DEFAULT_TTL_DAYS, MAX_TTL_DAYS, DynamoDBJournal  # noqa: PLC0415
-        from tablestream.sinks import S3DeadLetters  # noqa: PLC0415
+        from tablestream.aws import BUCKET, TABLE, NeedsAws, variable_of  # likewise
+        from tablestream.dynamodb.journal import DEFAULT_TTL_DAYS, MAX_TTL_DAYS, DynamoDBJournal
+        from tablestream.sinks import S3DeadLetters
 
         aws.prepare(self._margin_seconds, self._concurrency)
         sinks = [sink.connect(aws) if isinstance(sink, NeedsAws) else sink for sink in self._sinks]
@@ -262,7 +262,7 @@ class Worker:
 
     def _in_sam_local(self, aws: Aws) -> LambdaHandler:
         """Return the handler with the names of the local stack, or where none answers a dry run."""
-        from tablestream.sam_local import join_stack  # noqa: PLC0415 -- nothing of it is imported in AWS
+        from tablestream.sam_local import join_stack  # nothing of it is imported in AWS
 
         # The environment itself: boto reads regions and credentials there.
         joined = aws.environ if isinstance(aws.environ, MutableMapping) else dict(aws.environ)
@@ -274,7 +274,7 @@ class Worker:
 
         Records of any table are taken. The lines hold what the records hold.
         """
-        from tablestream.dry_run import DryRun, DryRunSink  # noqa: PLC0415 -- nothing of it is imported in AWS
+        from tablestream.dry_run import DryRun, DryRunSink  # nothing of it is imported in AWS
 
         sinks = [DryRunSink.of(sink) for sink in self._sinks]
         return DryRun(replace(self._consumer(sinks), table=None), because=because)
@@ -296,7 +296,7 @@ class Worker:
 
         An exception of a handler is raised as it is, but for those that mean a bad record.
         """
-        from tablestream.testing.tested import TestedWorker  # noqa: PLC0415 -- not part of what is deployed
+        from tablestream.testing.tested import TestedWorker  # not part of what is deployed
 
         return TestedWorker(self._consumer([]), self._sinks)
 

@@ -386,7 +386,7 @@ class EmptyPages:
         self.fresh_iterators += 1
         return {"ShardIterator": "0"}
 
-    def get_records(self, ShardIterator: str, Limit: int) -> dict[str, Any]:  # noqa: N803 -- boto3's names
+    def get_records(self, ShardIterator: str, Limit: int) -> dict[str, Any]:
         if self.expired:
             self.expired = False
             raise self.exceptions.ExpiredIteratorException({"Error": {"Code": "", "Message": ""}}, "GetRecords")

@@ -51,7 +51,7 @@ class Reservations:
         else:
             self.decisions.trust(key)
 
-    def impossible(self, key: Key, problem: str) -> None:  # noqa: ARG002 -- the customer is told that it is unknown
+    def impossible(self, key: Key, problem: str) -> None:  # the customer is told that it is unknown
         """Learn that a product's id is none that DynamoDB can hold: so there is no such product.
 
         Where the item was only doubted, it is not what is wrong.

@@ -185,7 +185,7 @@ class Query:
         """Return the only unit."""
         return ["query"]
 
-    def pages(self, unit: str, cursor: Cursor) -> Iterator[ItemPage]:  # noqa: ARG002 -- there is only one
+    def pages(self, unit: str, cursor: Cursor) -> Iterator[ItemPage]:  # there is only one unit
         """Yield the pages of the query."""
         names = {"#p": self.table.keys[0]}
         values = {":p": {self.table.types[self.table.keys[0]]: self.partition}}

@@ -195,7 +195,7 @@ class _Increments:
         held_up = [effect_id for effect_id, amounts in needing.items() if not amounts.keys().isdisjoint(wrong)]
         self.decisions.hold_up(key, held_up, error)
 
-    def impossible(self, key: Key, problem: str) -> None:  # noqa: ARG002 -- the transaction's own answer says it
+    def impossible(self, key: Key, problem: str) -> None:  # the transaction's own answer says it
         """Learn that a key is none of the table's: the transaction is at fault then, and not what the counter holds."""
         self.decisions.trust(key)
 

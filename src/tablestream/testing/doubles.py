@@ -64,14 +64,14 @@ class MemoryJournal:
         self.unreadable: set[str] = set()
         self.down = False
 
-    def read(self, keys: Sequence[str], run: Run) -> Mapping[str, frozenset[str]]:  # noqa: ARG002 -- the protocol's
+    def read(self, keys: Sequence[str], run: Run) -> Mapping[str, frozenset[str]]:
         """Return the entries of the keys, those that can be read."""
         self.reads.append(tuple(keys))
         if self.down:
             return {}
         return {key: self.entries.get(key, frozenset()) for key in keys if key not in self.unreadable}
 
-    def record(self, done: Mapping[str, frozenset[str]], run: Run) -> None:  # noqa: ARG002 -- the protocol's
+    def record(self, done: Mapping[str, frozenset[str]], run: Run) -> None:
         """Keep the entries."""
         if self.down:
             raise JournalUnavailable("the journal is down")
@@ -87,7 +87,7 @@ class MemoryDeadLetters:
         self.letters: dict[str, DeadLetter] = {}
         self.failure: Answer | None = None
 
-    def store(self, letters: Sequence[DeadLetter], run: Run) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
+    def store(self, letters: Sequence[DeadLetter], run: Run) -> Sequence[Answer]:
         """Keep the letters."""
         if self.failure is not None:
             return [self.failure] * len(letters)
@@ -121,7 +121,7 @@ class RecordingSink:
     ids: list[str] = field(default_factory=list)
     """The ids of the effects that were answered with done, in order."""
 
-    def apply(self, effects: Sequence[Effect[Any]], run: Run) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
+    def apply(self, effects: Sequence[Effect[Any]], run: Run) -> Sequence[Answer]:
         """Remember the effects and answer for each."""
         self.waves.append([effect.value for effect in effects])
         answers = [self.answer(effect.value) for effect in effects]

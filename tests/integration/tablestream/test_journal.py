@@ -32,7 +32,7 @@ class Stingy:
         self._error = error or client_error("ProvisionedThroughputExceededException")
         self.requests: list[Any] = []
 
-    def batch_get_item(self, *, RequestItems: Any) -> Any:  # noqa: N803 -- boto3's name
+    def batch_get_item(self, *, RequestItems: Any) -> Any:
         self._come(RequestItems)
         wanted = RequestItems[JOURNAL]
         now, later = wanted["Keys"][: self._processes], wanted["Keys"][self._processes :]
@@ -41,7 +41,7 @@ class Stingy:
         )
         return {**answer, "UnprocessedKeys": {JOURNAL: {**wanted, "Keys": later}} if later else {}}
 
-    def batch_write_item(self, *, RequestItems: Any) -> Any:  # noqa: N803 -- boto3's name
+    def batch_write_item(self, *, RequestItems: Any) -> Any:
         self._come(RequestItems)
         now, later = RequestItems[JOURNAL][: self._processes], RequestItems[JOURNAL][self._processes :]
         if now:

@@ -171,7 +171,7 @@ class NeedsTopic:
         self.connected.append(aws.named("SALES_TOPIC_ARN", re.compile("arn:.*"), "the ARN of a topic"))
         return RecordingSink((Text,), "texts")
 
-    def apply(self, effects: Sequence[Effect[Any]], run: Run) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
+    def apply(self, effects: Sequence[Effect[Any]], run: Run) -> Sequence[Answer]:
         return [DONE] * len(effects)
 
 
@@ -202,10 +202,10 @@ class JournalTable:
     def __init__(self) -> None:
         self.items: list[dict[str, Any]] = []
 
-    def batch_get_item(self, *, RequestItems: Any) -> Any:  # noqa: N803 -- boto3's name
+    def batch_get_item(self, *, RequestItems: Any) -> Any:
         return {"Responses": {table: [] for table in RequestItems}, "UnprocessedKeys": {}}
 
-    def batch_write_item(self, *, RequestItems: Any) -> Any:  # noqa: N803 -- boto3's name
+    def batch_write_item(self, *, RequestItems: Any) -> Any:
         self.items += [put["PutRequest"]["Item"] for puts in RequestItems.values() for put in puts]
         return {"UnprocessedItems": {}}
 

@@ -224,7 +224,7 @@ def test_sinks_and_dead_letters_get_one_deadline_reading_the_journal_an_earlier_
             seen["read"] = run.deadline.remaining()
             return MemoryJournal.read(self, keys, run)
 
-        def record(self, done: Any, run: Any) -> None:  # noqa: ARG002 -- the protocol's
+        def record(self, done: Any, run: Any) -> None:
             seen["record"] = run.deadline.remaining()
 
         def store(self, letters: Any, run: Any) -> Any:
@@ -525,7 +525,7 @@ def test_what_needs_no_journal_is_done_while_the_journal_hangs() -> None:
     bench = Bench(margin=5.0)
 
     class Hanging(MemoryJournal):
-        def read(self, keys: Any, run: Any) -> Any:  # noqa: ARG002 -- the protocol's
+        def read(self, keys: Any, run: Any) -> Any:
             bench.clock.advance(run.deadline.remaining())
             return {}
 

@@ -70,7 +70,7 @@ class OneAnswer:
 
     name, takes, idempotent = "one", (Mail,), True
 
-    def apply(self, effects: Sequence[Effect[Any]], run: Run) -> Done:  # noqa: ARG002 -- the protocol's
+    def apply(self, effects: Sequence[Effect[Any]], run: Run) -> Done:
         return DONE
 
 
@@ -79,7 +79,7 @@ class TooFew:
 
     name, takes, idempotent = "few", (Mail,), True
 
-    def apply(self, effects: Sequence[Effect[Any]], run: Run) -> Sequence[Answer]:  # noqa: ARG002 -- the protocol's
+    def apply(self, effects: Sequence[Effect[Any]], run: Run) -> Sequence[Answer]:
         return [DONE]
 
 

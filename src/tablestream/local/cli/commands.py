@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # What a command needs is imported when it is asked for: the embedded AWS takes seconds to import, and `status` has no
 # use for it.
-# ruff: noqa: PLC0415
+
 USAGE_ERROR = 2
 TEMPLATES = ("template.yaml", "template.yml", "template.json")  # as the SAM CLI looks for them
 

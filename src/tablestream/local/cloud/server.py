@@ -108,7 +108,7 @@ def bridge_address() -> str | None:
     """
     if sys.platform != "linux":
         return None
-    import fcntl  # noqa: PLC0415 -- not on every system
+    import fcntl  # not on every system
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

@@ -47,16 +47,16 @@ class FakeService:
             if text not in self.silent_about
         ]
 
-    def publish_batch(self, *, TopicArn: str, PublishBatchRequestEntries: list[Any]) -> Any:  # noqa: N803 -- boto3's
+    def publish_batch(self, *, TopicArn: str, PublishBatchRequestEntries: list[Any]) -> Any:
         assert TopicArn == TOPIC
         told = self.take(PublishBatchRequestEntries, lambda entry: json.loads(entry["Message"])["text"])
         return self._by_id(told)
 
-    def send_message_batch(self, *, QueueUrl: str, Entries: list[Any]) -> Any:  # noqa: N803 -- boto3's
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[Any]) -> Any:
         assert QueueUrl.startswith("https://")
         return self._by_id(self.take(Entries, lambda entry: json.loads(entry["MessageBody"])["text"]))
 
-    def put_events(self, *, Entries: list[Any]) -> Any:  # noqa: N803 -- boto3's
+    def put_events(self, *, Entries: list[Any]) -> Any:
         told = self.take(Entries, lambda entry: json.loads(entry["Detail"])["text"])
         return {"Entries": [{"EventId": "e"} if code is None else {"ErrorCode": code} for _, code in told]}
 
