@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from statistics import median, quantiles
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from tablestream.local.cli.status import Status, short
 from tablestream.local.cli.terminal import counted, put, readable, wrapped
-from tablestream.local.delivery.protocol import Advanced, Condition, Delivered, Invoked, Retried, Split, Throttled
+from tablestream.local.delivery.protocol import (
+    Advanced,
+    Checkpointed,
+    Condition,
+    Delivered,
+    DeliveryEvent,
+    Discarded,
+    Filtered,
+    Invoked,
+    Retried,
+    Split,
+    Throttled,
+)
 from tablestream.local.runtime.child import words_of
-from tablestream.local.trigger.observations import DeliveryStep, Ended, GivenUp, Logged, Observation, Trouble
+from tablestream.local.trigger.observations import DeliveryStep, Ended, GivenUp, Logged, Observation, Read, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -180,3 +193,167 @@ def _waited(invoked: Invoked, latency: float | None) -> str:
     if latency is not None:
         return f", {latency * 1000:.0f} ms after the write"
     return "" if invoked.oldest is None else f", age {max(0.0, invoked.at - invoked.oldest):.1f} s"
+
+
+LAST_DIGITS = 8  # of an id or a sequence number: enough to tell them apart on a screen
+
+
+@dataclass(slots=True)
+class ShardStatus:
+    """One shard. `slots` holds what each busy one does. Mutable: it follows the events."""
+
+    slots: dict[int, str] = field(default_factory=dict)
+    waiting_since: dict[int, float] = field(default_factory=dict)
+    checkpoint: str = ""
+    delivered: int = 0
+    filtered: int = 0
+    attempts_again: int = 0
+    halves: int = 0
+    given_up: int = 0
+
+    def follow(self, event: DeliveryEvent) -> None:
+        """Take one event."""
+        match event:
+            case Invoked():
+                self.slots[event.slot] = f"{event.count} in flight, attempt {event.attempt + 1}"
+                if event.oldest is not None:
+                    self.waiting_since[event.slot] = event.oldest
+            case Delivered():
+                self.delivered += event.count
+                self._rest(event.slot)
+            case Advanced():
+                self.delivered += event.done
+                self.slots[event.slot] = f"{event.left} come again"
+            case Retried():
+                self.attempts_again += 1
+                self.slots[event.slot] = f"{event.count} again in {event.wait:.1f} s"
+            case Split():
+                self.halves += 1
+                self.slots[event.slot] = f"halved into {event.first_half} + {event.second_half}"
+            case Discarded():
+                self.given_up += event.count
+                self._rest(event.slot)
+            case Filtered():
+                self.filtered += event.count
+            case Checkpointed():
+                self.checkpoint = event.sequence_number
+            case _:
+                return
+
+    def line(self, now: float) -> str:
+        """The work under way, the age of the oldest record that is not done, and the counts."""
+        slots = sorted(self.slots.items())
+        busy = [f"slot {slot}: {what}" if slot else what for slot, what in slots]
+        age = max((now - since for since in self.waiting_since.values()), default=0.0)
+        oldest = [f"the oldest {age:.1f} s old"] if self.waiting_since else []
+        counts = {
+            "filtered": self.filtered,
+            "retried": self.attempts_again,
+            "halved": self.halves,
+            "given up": self.given_up,
+        }
+        counted = [f"{self.delivered} done", *(f"{count} {what}" for what, count in counts.items() if count)]
+        return f"{', '.join([*(busy or ['idle']), *oldest])}; {', '.join(counted)}"
+
+    def _rest(self, slot: int) -> None:
+        self.slots.pop(slot, None)
+        self.waiting_since.pop(slot, None)
+
+
+class Status:
+    """All shards of all mappings, and the latency. Mutable: it follows the observations."""
+
+    def __init__(self) -> None:
+        self._shards: dict[tuple[str, str], ShardStatus] = {}
+        self.latency = Latency()
+
+    def follow(self, observation: Observation) -> float | None:
+        """Take one observation; returns the latency that an invocation showed, in seconds."""
+        if isinstance(observation, DeliveryStep):
+            self._shards.setdefault((observation.mapping, observation.shard_id), ShardStatus()).follow(
+                observation.event
+            )
+        elif isinstance(observation, Read):
+            self.latency.read(observation)
+        elif isinstance(observation, Ended):
+            return self.latency.add(observation)
+        return None
+
+    def shards(self, mapping: str) -> int:
+        """The number of shards that were seen of a mapping's stream."""
+        return sum(name == mapping for name, _ in self._shards)
+
+    def lines(self, now: float, *, verbose: bool = False) -> list[str]:
+        """A line a shard. Which shard is said where there are several; `verbose` adds that and the checkpoint."""
+        return [
+            f"{mapping}{self._named(mapping, shard_id, verbose=verbose)}: {shard.line(now)}"
+            + (f"; checkpoint {short(shard.checkpoint) or 'none'}" if verbose else "")
+            for (mapping, shard_id), shard in self._shards.items()
+        ]
+
+    def _named(self, mapping: str, shard_id: str, *, verbose: bool) -> str:
+        return f" {short(shard_id)}" if verbose or self.shards(mapping) > 1 else ""
+
+
+def short(identifier: str) -> str:
+    """The end of a shard id or a sequence number."""
+    return identifier[-LAST_DIGITS:]
+
+
+REMEMBERED = 10_000  # records
+FEWEST_FOR_TAIL = 20
+
+
+class Latency:
+    """Collects one sample per record, of its first delivery. Mutable: it is a measurement.
+
+    Of records whose time of writing was not told to a fraction of a second (DynamoDB Local tells the minute) nothing is
+    measured.
+    """
+
+    def __init__(self) -> None:
+        self._written: dict[tuple[str, str, str], float] = {}
+        self._seconds: deque[float] = deque(maxlen=REMEMBERED)
+        self._delivered: dict[tuple[str, str, int], int] = {}
+        self._coarse = False
+
+    def read(self, read: Read) -> None:
+        """Take the times at which records were written."""
+        self._written |= {(read.mapping, read.shard_id, number): at for number, at in read.written.items()}
+        while len(self._written) > REMEMBERED:
+            del self._written[next(iter(self._written))]
+
+    def add(self, ended: Ended) -> float | None:
+        """Take an invocation; returns the longest of its new samples in seconds, if it has any."""
+        began = ended.invocation.began
+        if began is None:
+            return None
+        shard = (ended.mapping, ended.invoke.shard_id)
+        slot = (*shard, ended.invoke.slot)
+        numbers = [record["dynamodb"]["SequenceNumber"] for record in ended.invoke.records]
+        fresh = [number for number in numbers if int(number) > self._delivered.get(slot, -1)]
+        written = [at for number in fresh if (at := self._written.pop((*shard, number), None)) is not None]
+        if fresh:
+            self._delivered[slot] = int(fresh[-1])
+            self._coarse |= len(written) < len(fresh)
+        self._seconds += [began - time for time in written]
+        return began - min(written) if written else None
+
+    @property
+    def count(self) -> int:
+        """Samples so far, as far as they are remembered."""
+        return len(self._seconds)
+
+    @property
+    def median(self) -> float | None:
+        """Seconds."""
+        return median(self._seconds) if self._seconds else None
+
+    def summary(self) -> str:
+        """In words, for a person."""
+        if not self._seconds:
+            return "not measured, as the stream tells no fractions of a second" if self._coarse else "no record yet"
+        tail = ""
+        if len(self._seconds) >= FEWEST_FOR_TAIL:
+            tail = f", 95 % within {quantiles(self._seconds, n=20)[-1] * 1000:.0f} ms"
+        return f"median {median(self._seconds) * 1000:.0f} ms{tail} ({len(self._seconds)} records)"
