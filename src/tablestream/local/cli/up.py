@@ -6,12 +6,11 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from tablestream.local.application import Options, Running
 from tablestream.local.cli.banner import about, greet, put_item
 from tablestream.local.cli.control import Command, Control, exercises
-from tablestream.local.cli.recording import Recording, read
 from tablestream.local.cli.session import Hint, State, announced, command, stop_signals
 from tablestream.local.cli.terminal import console, put
 from tablestream.local.cli.view import View, changes
@@ -19,9 +18,10 @@ from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.cloud.samconfig import parameter_overrides, stack_name
 from tablestream.local.errors import UsageError
 from tablestream.local.runtime.lambda_api import LambdaApi
+from tablestream.local.trigger.observations import Ended
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from threading import Event
 
@@ -149,7 +149,7 @@ def _all(observers: list[Observe]) -> Observe:
 
 def _replay(path: Path, cloud: Cloud, running: Running, output: Console) -> None:
     mappings = {mapping.logical_id: mapping for mapping in cloud.mappings}
-    for number, recorded in enumerate(read(path), 1):
+    for number, recorded in enumerate(read_recording(path), 1):
         if recorded.mapping not in mappings:
             raise UsageError(f"{path} line {number}: the template has no event source mapping {recorded.mapping}")
         mapping = mappings[recorded.mapping]
@@ -158,3 +158,53 @@ def _replay(path: Path, cloud: Cloud, running: Running, output: Console) -> None
         what = changes(recorded.event["Records"])
         answer = invocation.error["errorType"] if invocation.error else json.dumps(invocation.payload)
         put(output, f"replay {number}: {what} -> {answer} ({'as' if same else 'not as'} recorded)", indent=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One delivery as it was: the event, and the handler's answer or its error."""
+
+    mapping: str
+    event: dict[str, Any]
+    payload: Any
+    error: dict[str, Any] | None
+
+
+class Recording:
+    """Writes each delivery as it ends, a JSON object a line: written with `--record`, played again with `--replay`.
+
+    Records are written whole: the file holds whatever the items held.
+    """
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def __call__(self, observation: Observation) -> None:
+        """Write the observation if it is a delivery."""
+        if not isinstance(observation, Ended):
+            return
+        invoke, invocation = observation.invoke, observation.invocation
+        entry = {
+            "at": observation.at,
+            "mapping": observation.mapping,
+            "shard": invoke.shard_id,
+            "slot": invoke.slot,
+            "attempt": invoke.attempt,
+            "event": invoke.event(),
+            "payload": invocation.payload,
+            "error": invocation.error,
+            "seconds": invocation.seconds,
+        }
+        self._file.write(json.dumps(entry) + "\n")
+        self._file.flush()
+
+
+def read_recording(path: Path) -> Iterator[Recorded]:
+    """The deliveries of a file, in order. Raises OSError, and UsageError for a line that is none."""
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                entry = json.loads(line)
+                yield Recorded(entry["mapping"], entry["event"], entry["payload"], entry["error"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise UsageError(f"{path} line {number} is no recorded delivery: {type(error).__name__}") from error
