@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tablestream.local.delivery.on_failure import OnFailureContext
 from tablestream.local.delivery.protocol import Condition, Invoke
 from tablestream.local.trigger.observations import DeliveryStep, Ended, GivenUp, Observation, Read, Trouble
-from tablestream.local.trigger.reader import ERROR_SECONDS, StreamReader
+from tablestream.local.trigger.stream import ERROR_SECONDS, StreamReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

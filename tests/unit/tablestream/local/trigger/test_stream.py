@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tablestream.local.delivery.mapping import MappingSettings
 from tablestream.local.delivery.protocol import Answered, DiscardRecords, Invoke
 from tablestream.local.trigger.memory_stream import MemoryStream
-from tablestream.local.trigger.reader import RELIST_SECONDS, StreamReader
+from tablestream.local.trigger.stream import RELIST_SECONDS, StreamReader
 from tablestream.testing import event, inserted
 
 if TYPE_CHECKING:
