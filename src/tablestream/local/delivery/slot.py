@@ -10,14 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tablestream.local.delivery.answer import (
+from tablestream.local.delivery.batch import (
+    BatchBuffer,
     BatchFailed,
     BatchFailedFrom,
     BatchNotStarted,
     BatchSucceeded,
+    Checkpoint,
+    DeliveryBatch,
+    QueuedRecord,
+    TumblingWindow,
     read_outcome,
 )
-from tablestream.local.delivery.batch import BatchBuffer, Checkpoint, DeliveryBatch, QueuedRecord, TumblingWindow
 from tablestream.local.delivery.mapping import MappingSettings
 from tablestream.local.delivery.protocol import (
     Advanced,
