@@ -13,9 +13,8 @@ import pytest
 
 from tablestream.local.cli.control import Control, exercises
 from tablestream.local.cloud.faults import Faults
-from tablestream.local.cloud.server import Server
+from tablestream.local.cloud.server import LambdaApi, Server
 from tablestream.local.runtime.function import FunctionSpec
-from tablestream.local.runtime.lambda_api import LambdaApi
 from tablestream.local.runtime.runtime import Runtime
 
 if TYPE_CHECKING:

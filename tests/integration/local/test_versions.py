@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 
 from tablestream.local.application import Options, Running, hurried
 from tablestream.local.cloud.cloud import Cloud
+from tablestream.local.cloud.server import LambdaApi
 from tablestream.local.errors import TemplateError
-from tablestream.local.runtime.lambda_api import LambdaApi
 from tablestream.local.trigger.observations import Ended, Observation
 
 if TYPE_CHECKING:

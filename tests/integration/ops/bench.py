@@ -19,9 +19,9 @@ from demo.warehouse import Bucket, Letter, NewOrder, Shop, decode, encode
 from tablestream.dead_letters import DeadLetter
 from tablestream.local.cloud.clients import CloudClients
 from tablestream.local.cloud.cloud import Cloud
+from tablestream.local.cloud.server import LambdaApi
 from tablestream.local.delivery.on_failure import OnFailureContext, object_key, on_failure_object
 from tablestream.local.delivery.protocol import Condition, DiscardRecords
-from tablestream.local.runtime.lambda_api import LambdaApi
 from tablestream.local.runtime.runtime import Runtime
 from tablestream.local.trigger.destinations import Inbox
 from tablestream.run import Run

@@ -16,8 +16,8 @@ from tablestream.local.cli.terminal import console, put
 from tablestream.local.cli.view import View, changes
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.cloud.samconfig import parameter_overrides, stack_name
+from tablestream.local.cloud.server import LambdaApi
 from tablestream.local.errors import UsageError
-from tablestream.local.runtime.lambda_api import LambdaApi
 from tablestream.local.trigger.observations import Ended
 
 if TYPE_CHECKING:

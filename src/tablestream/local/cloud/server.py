@@ -1,4 +1,4 @@
-"""The embedded AWS: moto behind one single-threaded WSGI server, and the way in for containers of this machine.
+"""The servers of the embedded AWS: moto, with a way in for containers of this machine, and Lambda's Invoke API.
 
 moto is not thread safe (parallel writes of one item gave duplicate sequence numbers and lost updates), so requests
 queue. Containers, as `sam local` starts them, come by an address of their own. The SAM CLI leaves references of the
@@ -10,24 +10,34 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import socket
 import struct
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodbstreams.models import dynamodbstreams_backends
 from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.wrappers import Request, Response
 
 from tablestream.local.cloud.clients import REGION
 from tablestream.local.cloud.faults import Faults
+from tablestream.local.delivery.protocol import Throttled
 from tablestream.local.http import App, Environ, Serving, StartResponse
 from tablestream.local.trigger.moto_quirks import correct_moto
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from tablestream.local.runtime.function import Invocation
+    from tablestream.local.runtime.runtime import Runtime
+
 
 MOST_ITERATORS = 1000
 
@@ -162,7 +172,7 @@ class Reception:
 class Unseen:
     """Writes items of the embedded AWS that no stream tells of: what is to be there as if it had always been.
 
-    Takes the calls of a boto3 client that `local.orders.restore` makes; to be used where no request is being answered.
+    It stands in for a boto3 client that puts and deletes items; to be used where no request is being answered.
     """
 
     def put_item(self, **request: Any) -> None:
@@ -178,3 +188,79 @@ class Unseen:
 
     def delete_item(self, **_request: Any) -> None:
         """Leave away what was never put."""
+
+
+# A function is named by its name or by its ARN, either with an alias or a version behind it.
+_PATH = re.compile(
+    r"/2015-03-31/functions/(?:[^/]*:function:)?(?P<name>[^/:]+)(?::(?P<qualifier>[^/]+))?/(invocations|configuration)"
+)
+
+
+class LambdaApi:
+    """Lambda's Invoke API for `runtimes` (by function name) on `host`:`port`, while the with block runs.
+
+    Port 0 takes a free one. moto takes one request at a time, and a function calls it while it is invoked: so this is
+    another server, with a thread for each request. Point boto3's Lambda client at it with AWS_ENDPOINT_URL_LAMBDA.
+
+    `ended` gets the logical id of each function that was invoked here, and what came of it.
+    """
+
+    def __init__(
+        self,
+        runtimes: Mapping[str, Runtime],
+        host: str = "127.0.0.1",
+        port: int = 0,
+        ended: Callable[[str, Invocation], None] = lambda _function, _invocation: None,
+    ) -> None:
+        self._runtimes = runtimes
+        self._ended = ended
+        self._serving = Serving(Request.application(self._respond), "lambda-api", host=host, port=port)
+
+    @property
+    def endpoint(self) -> str:
+        """The URL for programs on this machine."""
+        return self._serving.endpoint
+
+    def __enter__(self) -> Self:
+        self._serving.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._serving.close()
+
+    def _respond(self, request: Request) -> Response:
+        match = _PATH.fullmatch(request.path)
+        runtime = self._runtimes.get(match["name"]) if match else None
+        qualifier = (match["qualifier"] or request.args.get("Qualifier")) if match else None
+        if match is None or runtime is None or (qualifier is not None and qualifier not in runtime.function.qualifiers):
+            return _refused(404, "ResourceNotFoundException", "Function not found")
+        version = runtime.function.version(qualifier)
+        if request.path.endswith("/configuration"):
+            about = {"FunctionName": runtime.function.name, "FunctionArn": runtime.function.qualified(qualifier)}
+            return _json({**about, "Version": version, "Timeout": int(runtime.function.timeout)})
+        try:
+            event = json.loads(request.get_data() or b"null")
+        except ValueError:
+            return _refused(400, "InvalidRequestContentException", "Could not parse request body into json")
+        invocation = runtime.invoke(event, qualifier)
+        self._ended(runtime.function.logical_id, invocation)
+        return _answer(invocation, version)
+
+
+def _answer(invocation: Invocation, version: str) -> Response:
+    if isinstance(invocation.outcome, Throttled):
+        return _refused(429, "TooManyRequestsException", "Rate exceeded")
+    headers = {"X-Amz-Executed-Version": version}
+    if invocation.error is not None:
+        return _json(invocation.error, headers={**headers, "X-Amz-Function-Error": "Unhandled"})
+    return _json(invocation.payload, headers=headers)
+
+
+def _refused(status: int, kind: str, message: str) -> Response:
+    return _json({"message": message}, status, {"x-amzn-ErrorType": kind})
+
+
+def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(json.dumps(content), status, headers, content_type="application/json")

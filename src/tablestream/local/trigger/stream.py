@@ -93,7 +93,7 @@ class BotoStream:
 
     With `follow`, the iterator of an empty page is used for the next read of that position: on AWS a page can be empty
     although more follows, which a fresh iterator would ask for again and again. The embedded AWS has no such pages, and
-    forgets iterators after a while (`local.server`), so it is read with a fresh one every time.
+    forgets iterators after a while (`cloud.server`), so it is read with a fresh one every time.
     """
 
     def __init__(self, client: Any, stream_arn: str, *, follow: bool = False) -> None:
