@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tablestream._version import __version__
-from tablestream.ops import redrive_command, replay_command
+from tablestream.ops import discard, listing, redrive, replay_command
 from tablestream.ops.arguments import add_break_lease, add_filters, add_json, add_resources, add_sending
 from tablestream.ops.terminal import CommandError, ExitStatus, InterruptedRunError, StoppedError, Terminal
 
@@ -70,7 +70,7 @@ def _add_list(parser: argparse.ArgumentParser) -> None:
     add_filters(parser)
     parser.add_argument("--objects", action="store_true", help="each object instead of sums")
     add_json(parser)
-    parser.set_defaults(run=redrive_command.listed)
+    parser.set_defaults(run=listing.listed)
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +78,7 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
     add_resources(parser, "bucket")
     add_json(parser)
     parser.add_argument("--reveal", action="store_true", help="with all values: customers' data")
-    parser.set_defaults(run=redrive_command.shown)
+    parser.set_defaults(run=listing.shown)
 
 
 def _add_keys(parser: argparse.ArgumentParser) -> None:
@@ -95,7 +95,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out-of-order", action="store_true", help="also records behind an earlier change that is not selected"
     )
-    parser.set_defaults(run=redrive_command.run)
+    parser.set_defaults(run=redrive.run)
 
 
 def _add_discard(parser: argparse.ArgumentParser) -> None:
@@ -106,7 +106,7 @@ def _add_discard(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask")
     add_break_lease(parser)
     add_json(parser)
-    parser.set_defaults(run=redrive_command.discarded)
+    parser.set_defaults(run=discard.discarded)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The arguments that commands have in common: resources of a stack, filters, limits of sending."""
+"""The arguments that commands have in common: resources of a stack, filters and what they select, limits of sending."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tablestream.ops.bucket import LONGEST_SECONDS
+from tablestream.ops.bucket import LONGEST_SECONDS, FailuresBucket
 from tablestream.ops.invoking import Invoker
-from tablestream.ops.planning import FailureObject
-from tablestream.ops.terminal import CommandError
-from tablestream.run import Clock
+from tablestream.ops.planning import PREFIXES, FailureObject, UnreadableObjects, failure_objects
+from tablestream.ops.terminal import CommandError, Interrupt, Terminal
+from tablestream.run import Clock, ThreadParallel
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
@@ -123,6 +123,28 @@ def selection_of(given: argparse.Namespace, now: float) -> Selection:
     )
 
 
+def select(
+    bucket: FailuresBucket, selection: Selection, terminal: Terminal, take: Callable[..., None], interrupt: Interrupt
+) -> int:
+    """Hand every object to `take`, with whether it is selected; return how many are."""
+    wrong = [key for key in selection.keys if not key.startswith(PREFIXES)]
+    if wrong:
+        raise CommandError(f"wanted keys that begin with {' or '.join(PREFIXES)}, got {wrong[0]}")
+    selected, unreadable = 0, UnreadableObjects()
+    with terminal.progress("reading", None) as advanced:
+        for failure in failure_objects(bucket, unreadable):
+            interrupt.check()
+            takes = selection.takes(failure)
+            take(failure, selected=takes)
+            selected += takes
+            advanced(1)
+    if unreadable.problems:
+        terminal.warn(f"{len(unreadable.problems)} objects cannot be read and are left alone; `list` names them")
+    if not selected:
+        terminal.warn(selection.nothing)
+    return selected
+
+
 def add_sending(parser: argparse.ArgumentParser) -> None:
     """Add the options of commands that invoke the worker."""
     parser.add_argument(
@@ -187,6 +209,7 @@ def rate(text: str) -> float:
     return number
 
 
+_THREADS = 8
 _LONGEST = 900.0
 _SLACK = 30.0
 _SPARE = 5.0
@@ -245,6 +268,10 @@ class StackResources:
     def s3(self, threads: int) -> Any:
         """Return an S3 client for some threads."""
         return self.client("s3", max_pool_connections=threads, retries={"mode": "standard", "total_max_attempts": 5})
+
+    def failures_bucket(self) -> FailuresBucket:
+        """Return the failures bucket, whose objects are read and moved side by side."""
+        return FailuresBucket(self.s3(_THREADS), self.bucket, ThreadParallel(_THREADS))
 
     def timeout(self) -> float:
         """Return how many seconds an invocation may take at most, with some to spare."""

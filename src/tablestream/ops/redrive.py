@@ -1,23 +1,23 @@
-"""The redrive: sends the records of the failures bucket to the worker, in order, and settles the objects as it goes.
+"""`tablestream redrive run`: sends the records of the failures bucket, in order, and settles the objects as it goes.
 
 There is no state beside the bucket: what is settled has been moved away, so whoever runs the tool again goes on.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
-import json
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from tablestream.change import RawRecord
 from tablestream.chunks import chunks
 from tablestream.dead_letters import iso
-from tablestream.ops.bucket import FailuresBucket
+from tablestream.ops.arguments import Selection, aws_of, select, selection_of
+from tablestream.ops.bucket import FailuresBucket, Lease, owner
+from tablestream.ops.invoking import RateLimit, Ready, WatchfulClock, proven, rate_limited
 from tablestream.ops.planning import (
     FailureKind,
     FailureObject,
@@ -25,21 +25,22 @@ from tablestream.ops.planning import (
     Plan,
     PlannedObject,
     PlannedRecord,
+    Planner,
     batches,
     identity_of,
     marked,
     read_failure,
 )
-from tablestream.ops.sending import PendingRecord, Sender, SendOutcome, Tally
+from tablestream.ops.sending import PendingRecord, Sender, SendOutcome, Tally, concluded, told
+from tablestream.ops.terminal import ExitStatus, Interrupt, Terminal, interruptible
 from tablestream.report import RecordState
-from tablestream.run import Clock
+from tablestream.run import Clock, SystemClock
 
 DEFAULT_BATCH = 100
 REDRIVEN = "redriven/"
-DISCARDED = "discarded/"
 _TOGETHER = 4
 """Objects held in memory: on-failure records have up to 6 MB, and neighbours in the order often lie in one."""
-_MOVED_TOGETHER = 100
+_CLOCK = SystemClock()
 
 
 @dataclass(slots=True)
@@ -166,33 +167,85 @@ def _note(planned: PlannedObject, now: float) -> dict[str, Any]:
     return {"redrive": {"time": iso(now), "error": error, "detail": detail, "records": len(planned.failed)}}
 
 
-@dataclass(frozen=True, slots=True)
-class ToDiscard:
-    """An object to be discarded."""
+def run(given: argparse.Namespace, terminal: Terminal) -> ExitStatus:
+    """Redrive what is selected."""
+    aws = aws_of(given)
+    bucket, function = aws.failures_bucket(), aws.function
+    selection = selection_of(given, _CLOCK.now())
+    if given.dry_run:
+        plan = _planned(bucket, selection, given, terminal, Interrupt())
+        _announce(plan, given.batch_size, function, terminal)
+        return _status(plan, selection)
+    lease = Lease(bucket, _CLOCK, owner(), given.lease_seconds or aws.timeout(), terminal.warn)
+    tally = Tally()
 
-    key: str
-    etag: str
-    kind: str
-    reason: str
-    records: int
+    def work() -> ExitStatus:
+        with lease.held(break_first=given.break_lease), interruptible() as interrupt:
+            plan = _planned(bucket, selection, given, terminal, interrupt)
+            _announce(plan, given.batch_size, function, terminal)
+            if plan.records:
+                ready = Ready(lease, interrupt)
+                clock = WatchfulClock(_CLOCK, ready)
+                send = rate_limited(proven(aws.invoker(ready, clock)), RateLimit(given.rate, clock))
+                with terminal.progress("redriving", len(plan.records)) as advanced:
 
-    @classmethod
-    def of(cls, failure: FailureObject) -> ToDiscard:
-        """Return what is needed of an object."""
-        return cls(failure.key, failure.etag, failure.kind.value, failure.reason, len(failure.records))
+                    def noted(outcome: SendOutcome | None) -> None:
+                        told(outcome, terminal)
+                        advanced(1)
+
+                    sender = Sender(send, tally, given.patience)
+                    Redrive(bucket, plan, sender, tally, _CLOCK, noted, given.batch_size).run()
+            return _status(plan, selection)
+
+    return concluded(work, tally, terminal, _sum_up)
 
 
-def discard(
-    bucket: FailuresBucket, objects: Sequence[ToDiscard], note: Mapping[str, str], now: float
-) -> Iterator[Sequence[ToDiscard]]:
-    """Move objects to `discarded/`, less those that somebody has changed meanwhile; yield those that were, by hundreds.
+def _status(plan: Plan, selection: Selection) -> ExitStatus:
+    """Return the status if all goes well: filters that select nothing are taken for a mistake."""
+    nothing = selection.narrow and not plan.objects
+    return ExitStatus.INCOMPLETE if nothing or plan.waiting else ExitStatus.DONE
 
-    First a log is written, with the time, the note and the objects: what is moved is in it even if the tool is killed.
-    """
-    log = {"time": iso(now), **note, "objects": [asdict(one) for one in objects]}
-    at = datetime.fromtimestamp(now, UTC)
-    key = f"{DISCARDED}log/{at:%Y-%m-%dT%H.%M.%S}-{uuid.uuid4()}.json"
-    bucket.write(key, json.dumps(log, indent=1).encode(), new=True)
-    for part in chunks(objects, _MOVED_TOGETHER):
-        done = bucket.parallel.run([partial(bucket.move, one.key, one.etag, DISCARDED) for one in part])
-        yield [one for one, moved in zip(part, done, strict=True) if moved]
+
+def _planned(
+    bucket: FailuresBucket, selection: Selection, given: argparse.Namespace, terminal: Terminal, interrupt: Interrupt
+) -> Plan:
+    planner = Planner(out_of_order=given.out_of_order)
+    select(bucket, selection, terminal, planner.add, interrupt)
+    return planner.plan()
+
+
+def _announce(plan: Plan, batch_size: int, function: str, terminal: Terminal) -> None:
+    count = sum(1 for _ in batches(plan.records, batch_size))
+    items = len({one.item for one in plan.records})
+    terminal.emit(
+        "plan",
+        records=len(plan.records),
+        items=items,
+        objects=len(plan.objects),
+        batches=count,
+        function=function,
+        waiting=plan.waiting,
+    )
+    if plan.objects:
+        terminal.say(
+            f"{len(plan.records)} records of {items} items in {len(plan.objects)} objects: {count} batches to "
+            f"{function}"
+        )
+    if plan.waiting:
+        terminal.say(
+            f"{plan.waiting} records wait, for an earlier change of their item is in the bucket and not selected: "
+            "select that as well, discard it, or say --out-of-order"
+        )
+
+
+def _sum_up(tally: Tally, terminal: Terminal) -> None:
+    if tally.applied:
+        terminal.say(f"{tally.applied} records applied; they are now under redriven/")
+    if tally.poison:
+        terminal.say(f"{tally.poison} records are poison again; their dead letters have the new reason")
+    for error, count in sorted(tally.failed.items()):
+        terminal.say(f"{count} records failed: {error}")
+    if tally.held_back:
+        terminal.say(f"{tally.held_back} records held back behind a failed change of their item")
+    if tally.gone:
+        terminal.say(f"{tally.gone} records had been moved or replaced meanwhile")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tablestream.ops.redrive_command import COLUMNS
+from tablestream.ops.listing import COLUMNS
 from tablestream.ops.terminal import laid_out
 
 ROWS = [
