@@ -15,9 +15,8 @@ from moto.dynamodbstreams.models import dynamodbstreams_backends
 
 from demo.warehouse import PRODUCTS, NewOrder, Shop, encode, seed
 from tablestream.local.cloud.clients import REGION
-from tablestream.local.cloud.cloud import Cloud
+from tablestream.local.cloud.cloud import Cloud, parameter_overrides
 from tablestream.local.cloud.faults import Fault
-from tablestream.local.cloud.samconfig import parameter_overrides
 from tablestream.local.cloud.server import MOST_ITERATORS
 from tablestream.local.cloud.translate import parameter_values, translate
 from tablestream.local.delivery.mapping import read_mapping

@@ -15,8 +15,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from tablestream.local.application import Options, Running, hurried
 from tablestream.local.cli.banner import about
-from tablestream.local.cloud.cloud import Cloud
-from tablestream.local.cloud.samconfig import stack_name
+from tablestream.local.cloud.cloud import Cloud, stack_name
 from tablestream.local.delivery.filters import InvalidFilterPattern
 from tablestream.local.delivery.mapping import InvalidSettings
 from tablestream.local.errors import TemplateError, UsageError

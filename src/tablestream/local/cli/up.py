@@ -14,8 +14,7 @@ from tablestream.local.cli.control import Command, Control, exercises
 from tablestream.local.cli.session import Hint, State, announced, command, stop_signals
 from tablestream.local.cli.terminal import console, put
 from tablestream.local.cli.view import View, changes
-from tablestream.local.cloud.cloud import Cloud
-from tablestream.local.cloud.samconfig import parameter_overrides, stack_name
+from tablestream.local.cloud.cloud import Cloud, parameter_overrides, stack_name
 from tablestream.local.cloud.server import LambdaApi
 from tablestream.local.errors import UsageError
 from tablestream.local.trigger.observations import Ended
