@@ -10,8 +10,7 @@ import pytest
 
 from tablestream import Backoff, Journal, JournalUnavailable, Run
 from tablestream.dynamodb.journal import DynamoDBJournal
-from tablestream.testing import FakeClock, MemoryJournal
-from tablestream.testing.errors import client_error
+from tablestream.testing import FakeClock, MemoryJournal, client_error
 from tests.support.dynamodb import BACKENDS, table_in
 
 MAIL = frozenset({"mail/1"})

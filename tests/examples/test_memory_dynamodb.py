@@ -7,9 +7,8 @@ from typing import Any
 
 from tablestream import DONE, Run
 from tablestream.sinks import Counters, Increment
-from tablestream.testing import FakeClock, effects
+from tablestream.testing import FakeClock, client_error, effects
 from tablestream.testing.dynamodb import Hook, MemoryDynamoDB
-from tablestream.testing.errors import client_error
 
 
 def throttling(times: int) -> Hook:

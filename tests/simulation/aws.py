@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tablestream.testing import client_error
 from tablestream.testing.dynamodb import Listener, MemoryDynamoDB, MemoryTable
-from tablestream.testing.errors import client_error
 from tests.simulation.stream import TABLE
 
 INVENTORY = "inventory"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
-from tablestream.testing.errors import client_error
+from tablestream.testing import client_error
 
 _ENDPOINT = "https://aws.test/"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tablestream.testing.errors import cancelled, client_error
+from tablestream.testing.doubles import cancelled, client_error
 from tests.simulation.aws import Aws
 from tests.simulation.boto import Boto
 from tests.simulation.errors import no_answer, timed_out

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tablestream.testing.errors import cancelled, client_error
+from tablestream.testing.doubles import cancelled, client_error
 from tests.simulation.aws import JOURNAL
 from tests.simulation.faults import Fault
 

@@ -7,7 +7,15 @@ response = handler(event(inserted({"pk": "USER#1", "sk": "ORDER#1", "entityType"
 
 from __future__ import annotations
 
-from tablestream.testing.doubles import FakeClock, FakeContext, MemoryDeadLetters, MemoryJournal, RecordingSink, effects
+from tablestream.testing.doubles import (
+    FakeClock,
+    FakeContext,
+    MemoryDeadLetters,
+    MemoryJournal,
+    RecordingSink,
+    client_error,
+    effects,
+)
 from tablestream.testing.records import CREATED, TABLE, Record, event, expired, inserted, modified, record, removed
 from tablestream.testing.values import Item, Raw, image, tagged
 
@@ -22,6 +30,7 @@ __all__ = [
     "Raw",
     "Record",
     "RecordingSink",
+    "client_error",
     "effects",
     "event",
     "expired",

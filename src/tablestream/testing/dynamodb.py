@@ -21,7 +21,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from tablestream.testing.errors import cancelled, client_error
+from tablestream.testing.doubles import cancelled, client_error
 from tablestream.testing.expressions import UnfitItem, UnsupportedRequest, condition, update
 
 if TYPE_CHECKING:

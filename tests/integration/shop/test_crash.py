@@ -12,8 +12,7 @@ from demo import samples
 from shop.worker import make_worker
 from tablestream import NoProgress, Sequential
 from tablestream.aws import Aws
-from tablestream.testing import FakeClock, FakeContext, Record, event, inserted, modified
-from tablestream.testing.errors import client_error
+from tablestream.testing import FakeClock, FakeContext, Record, client_error, event, inserted, modified
 from tablestream.worker import LambdaHandler
 from tests.support.shop_app import App, shop_app
 from tests.support.shop_aws import ORDERS

@@ -10,8 +10,7 @@ import pytest
 
 from tablestream import DONE, DeadLetter, Deadline, Run, Transient
 from tablestream.sinks import S3DeadLetters
-from tablestream.testing import CREATED, Record, inserted
-from tablestream.testing.errors import client_error
+from tablestream.testing import CREATED, Record, client_error, inserted
 from tests.support.shop_aws import BUCKET, ShopAws, shop_aws
 
 ITEM = {"pk": "USER#1", "sk": "ORDER#1", "name": "Zoë"}

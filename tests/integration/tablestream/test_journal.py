@@ -10,8 +10,7 @@ from botocore.exceptions import ConnectTimeoutError
 
 from tablestream import Backoff, Deadline, JournalUnavailable, Run
 from tablestream.dynamodb.journal import DynamoDBJournal
-from tablestream.testing import CREATED, FakeClock, FakeContext
-from tablestream.testing.errors import client_error
+from tablestream.testing import CREATED, FakeClock, FakeContext, client_error
 from tests.support.shop_aws import JOURNAL, ShopAws, shop_aws
 
 FOREVER = Deadline(lambda: float("inf"))

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from tablestream.errors import error_class_of
-from tablestream.testing.errors import client_error
+from tablestream.testing import client_error
 
 
 def aws(code: Any, **more: Any) -> ClientError:

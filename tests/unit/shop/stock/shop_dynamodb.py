@@ -9,8 +9,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from tablestream.testing.doubles import cancelled, client_error
 from tablestream.testing.dynamodb import Item, MemoryDynamoDB
-from tablestream.testing.errors import cancelled, client_error
 
 ORDERS, INVENTORY = "orders", "inventory"
 _CONFLICT = {"Code": "TransactionConflict"}

@@ -12,9 +12,8 @@ from tablestream.dynamodb.batches import Readings, get_items
 from tablestream.dynamodb.errors import ErrorKind
 from tablestream.dynamodb.items import Key
 from tablestream.run import Run
-from tablestream.testing import FakeClock
+from tablestream.testing import FakeClock, client_error
 from tablestream.testing.dynamodb import MemoryDynamoDB
-from tablestream.testing.errors import client_error
 
 
 class Tables:

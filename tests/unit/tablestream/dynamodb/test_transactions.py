@@ -28,7 +28,7 @@ from tablestream.dynamodb.transactions import (
     build,
     parse_cancellation,
 )
-from tablestream.testing.errors import cancelled, client_error
+from tablestream.testing.doubles import cancelled, client_error
 
 TEA = Key.of("inventory", {"sk": "STOCK", "pk": "PRODUCT#tea"})
 TARGETS: list[Target] = [OwnAction("o-1", 0), OwnAction("o-1", 1), TEA]

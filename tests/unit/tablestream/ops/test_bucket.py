@@ -15,8 +15,7 @@ from tablestream.ops.bucket import KEY, FailuresBucket, Lease
 from tablestream.ops.invoking import Invoke, Invoker, RateLimit, Ready, Reported, WatchfulClock, rate_limited
 from tablestream.ops.terminal import CommandError, Interrupt, OutcomeUnknownError, StoppedError
 from tablestream.run import Backoff
-from tablestream.testing import FakeClock, inserted
-from tablestream.testing.errors import client_error
+from tablestream.testing import FakeClock, client_error, inserted
 
 INVOCATION = 60.0
 """Seconds that an invocation may take."""

@@ -23,8 +23,7 @@ from tablestream.ops.invoking import (
 )
 from tablestream.ops.terminal import CommandError, OutcomeUnknownError, StoppedError
 from tablestream.run import Backoff
-from tablestream.testing import FakeClock, inserted
-from tablestream.testing.errors import client_error
+from tablestream.testing import FakeClock, client_error, inserted
 
 
 def response(payload: object, *, error: bool = False) -> Any:

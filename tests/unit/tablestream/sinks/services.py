@@ -10,7 +10,7 @@ from typing import Any
 from tablestream import Sink
 from tablestream.sinks import Event, EventBus, Message, Queue, Topic
 from tablestream.sinks.messages import MAX_MESSAGE_BYTES
-from tablestream.testing.errors import client_error
+from tablestream.testing import client_error
 
 
 @dataclass

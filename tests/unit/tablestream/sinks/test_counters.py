@@ -28,8 +28,8 @@ from tablestream import (
 from tablestream.sinks import Counters, Increment
 from tablestream.sinks.counters import CounterError
 from tablestream.testing import FakeClock, effects
+from tablestream.testing.doubles import cancelled, client_error
 from tablestream.testing.dynamodb import MemoryDynamoDB, MemoryTable
-from tablestream.testing.errors import cancelled, client_error
 
 TABLE = "lead-counts"
 LOST = ReadTimeoutError(endpoint_url="https://x")

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from tablestream.testing import image
+from tablestream.testing import client_error, image
 from tablestream.testing.dynamodb import MemoryDynamoDB
-from tablestream.testing.errors import client_error
 from tablestream.testing.expressions import UnsupportedRequest
 
 LOST = ReadTimeoutError(endpoint_url="https://dynamodb")
