@@ -23,7 +23,7 @@ def test_no_file_is_longer_than_a_reader_holds_in_mind() -> None:
 
 
 def test_few_files_are_a_section_of_their_only_importer() -> None:
-    assert len(house.single_importers(FILES)) <= 30
+    assert len(house.single_importers(FILES)) <= 20
 
 
 def test_a_name_means_one_thing() -> None:

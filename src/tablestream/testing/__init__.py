@@ -17,6 +17,7 @@ from tablestream.testing.doubles import (
     effects,
 )
 from tablestream.testing.records import CREATED, TABLE, Record, event, expired, inserted, modified, record, removed
+from tablestream.testing.tested import Tested, TestedWorker
 from tablestream.testing.values import Item, Raw, image, tagged
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "Raw",
     "Record",
     "RecordingSink",
+    "Tested",
+    "TestedWorker",
     "client_error",
     "effects",
     "event",

@@ -21,6 +21,8 @@ from tablestream.testing.records import Record, event
 class Tested:
     """The outcome of the records that a test has sent."""
 
+    __test__ = False  # or pytest takes it for a class of tests
+
     effects: list[Any]
     """The effects that were carried out, in the order in which that happened: sink by sink."""
     dead_letters: list[DeadLetter]
@@ -38,7 +40,7 @@ class TestedWorker:
     An exception of a handler is raised as it is, unless it means a bad record: that is a dead letter.
     """
 
-    __test__ = False  # or pytest takes it for a class of tests
+    __test__ = False  # likewise
 
     def __init__(self, consumer: Consumer, sinks: Sequence[Sink]) -> None:
         """Take the worker's handlers and the sinks that are stood in for."""

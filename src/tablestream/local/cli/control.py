@@ -250,7 +250,7 @@ def _describe(one: Injected) -> str:
 
 
 def ask_for_fault(kind: str, asked: Mapping[str, Any]) -> int:
-    """Switch a ask_for_fault on; `list` and `clear` are kinds too. Raises NotRunningError and UsageError."""
+    """Switch a fault on; `list` and `clear` are kinds too. Raises NotRunningError and UsageError."""
     state = running()
     if kind == "list":
         print("\n".join(ask(state.control, "faults", {})) or "no faults")
@@ -265,7 +265,7 @@ def ask_for_fault(kind: str, asked: Mapping[str, Any]) -> int:
 
 
 def ask_for_mapping(name: str | None, *, enabled: bool) -> int:
-    """Enable or disable an event source ask_for_mapping. Raises NotRunningError and UsageError."""
+    """Enable or disable an event source mapping. Raises NotRunningError and UsageError."""
     print(ask(running().control, "mapping", {"name": name, "enabled": enabled}))
     return 0
 
