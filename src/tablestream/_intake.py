@@ -61,9 +61,11 @@ class Task:
         self.event_id = event_id
         self.routes = routes
         self._consumer = consumer
-        self.effects: list[Effect[Any]] = []
+        self.values: list[Any] = []
+        """The values that the handlers returned. An `Effect` refers to its task, so it is made when a sink gets it: kept
+        here, the two would be a cycle that only the collector frees, with the whole record."""
         self.sinks: list[int] = []
-        """For each effect the place of its sink, never smaller than the one before."""
+        """For each value the place of its sink, never smaller than the one before."""
 
     @property
     def sequence(self) -> int:
@@ -78,9 +80,9 @@ class Task:
     def name_of(self, place: int) -> str:
         """Return the name of an effect among those of this record: sink / key, with a number among equals."""
         sink = self.sinks[place]
-        key = key_of(self.effects[place].value)
+        key = key_of(self.values[place])
         first = self.sinks.index(sink)
-        equal = sum([key_of(self.effects[before].value) == key for before in range(first, place)])
+        equal = sum([key_of(self.values[before]) == key for before in range(first, place)])
         return f"{self._consumer.sinks[sink].name}/{key}{f'~{equal + 1}' if equal else ''}"
 
     def done_names(self) -> frozenset[str]:
@@ -95,22 +97,30 @@ class Task:
         while place and sinks[place - 1] > sink:
             place -= 1
         sinks.insert(place, sink)
-        self.effects.insert(place, Effect(value, self))
+        self.values.insert(place, value)
 
     @property
     def item(self) -> str:
         """A hash of the identity of the item."""
         return key_hash_of(self.record)
 
-    def id_of(self, effect: Effect[Any]) -> str:
+    @property
+    def effects(self) -> list[Effect[Any]]:
+        """The effects, as sinks get them."""
+        return [self.effect(at) for at in range(len(self.values))]
+
+    def effect(self, place: int) -> Effect[Any]:
+        """Return an effect, as its sink gets it."""
+        return Effect(self.values[place], self, place)
+
+    def id_of(self, place: int) -> str:
         """Return the id of one of the effects."""
-        place = next(at for at, one in enumerate(self.effects) if one is effect)
         return f"{self.key}/{self.name_of(place)}"
 
     def keep(self, places: Iterable[int]) -> None:
         """Drop all effects but those at these places."""
         kept = list(places)
-        self.effects, self.sinks = [self.effects[at] for at in kept], [self.sinks[at] for at in kept]
+        self.values, self.sinks = [self.values[at] for at in kept], [self.sinks[at] for at in kept]
 
     def fail(self, error: BaseException) -> None:
         """Leave the record to redelivery, because of an error."""
@@ -328,8 +338,10 @@ def _identity(task: Task, tables: Mapping[str, str]) -> Hashable:
     try:
         # A partition and a sort key that are text, as nearly always: in half the time.
         (one, tagged), (two, other) = record["dynamodb"]["Keys"].items()
-        if one < two and len(tagged) == len(other) == 1:
-            return tables[record["eventSourceARN"]], one, tagged["S"] + "", two, other["S"] + ""
+        if len(tagged) == len(other) == 1:
+            text, more = tagged["S"] + "", other["S"] + ""
+            arn = tables[record["eventSourceARN"]]
+            return (arn, one, text, two, more) if one < two else (arn, two, more, one, text)
     except (AttributeError, KeyError, TypeError, ValueError):
         pass
     try:

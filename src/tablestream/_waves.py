@@ -88,7 +88,7 @@ class Waves:
                 task.fail(TimeoutError(f"the sink {sink.name} has used up its time in this invocation"))
             return
         lent = run if alone else run.until(run.deadline.less(_LEFT_FOR_OTHERS))
-        effects = [task.effects[task.done] for task in turn]
+        effects = [task.effect(task.done) for task in turn]
         answers, all_done = _checked(lambda: sink.apply(effects, lent), len(effects))
         if lent.deadline.expired:
             late.add(index)

@@ -28,8 +28,8 @@ class Identifies(Protocol):
         """A hash of the identity of the item that the record is of."""
         ...
 
-    def id_of(self, effect: Effect[Any]) -> str:
-        """Return the id of an effect."""
+    def id_of(self, place: int) -> str:
+        """Return the id of the effect at a place among those of the record."""
         ...
 
 
@@ -41,17 +41,18 @@ class Effect(Generic[E]):
     text; otherwise a fingerprint of what the value holds. Among equal keys of one record it ends in a number.
     """
 
-    __slots__ = ("_record", "value")
+    __slots__ = ("_place", "_record", "value")
 
-    def __init__(self, value: E, record: str | Identifies) -> None:
-        """Take the value, and what works out the id when somebody asks, or the id itself."""
+    def __init__(self, value: E, record: str | Identifies, place: int = 0) -> None:
+        """Take the value, and the id, or what works it out when somebody asks and the place of the effect there."""
         self.value = value
         self._record = record
+        self._place = place
 
     @property
     def id(self) -> str:
         """The id; it can be longer than what a service takes: hash it for that."""
-        return self._record if isinstance(self._record, str) else self._record.id_of(self)
+        return self._record if isinstance(self._record, str) else self._record.id_of(self._place)
 
     @property
     def item(self) -> str:

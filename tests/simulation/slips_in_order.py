@@ -24,8 +24,8 @@ ORDER_AND_ANSWERS: tuple[Mutant, ...] = (
             ),
             Edit(
                 "tablestream._waves:Waves._run_sink",
-                "[task.effects[task.done] for task in turn]",
-                "[task.effects[task.done + turn[:at].count(task)] for at, task in enumerate(turn)]",
+                "[task.effect(task.done) for task in turn]",
+                "[task.effect(task.done + turn[:at].count(task)) for at, task in enumerate(turn)]",
             ),
         ),
         test=f"{UNIT}/test_order.py"
@@ -137,7 +137,7 @@ JOURNAL: tuple[Mutant, ...] = (
     mutant(
         "name an effect by its place",
         "tablestream._intake:Task.name_of",
-        "key = key_of(self.effects[place].value)",
+        "key = key_of(self.values[place])",
         "key = str(place)",
         test=f"{UNIT}/test_worker.py::test_a_new_deployment_that_announces_more_repeats_nothing_and_loses_nothing",
     ),

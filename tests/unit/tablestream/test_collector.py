@@ -1,4 +1,4 @@
-"""The collector lets a batch pass and still collects."""
+"""The collector lets a batch pass and still collects; a batch leaves it nothing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tablestream.collector import spare_batches
+from tests.unit.tablestream.kit import Bench, failing, made, refusing
 
 CONTAINERS = 50_000
 
@@ -44,3 +45,28 @@ def test_cycles_are_still_collected_in_the_end() -> None:
     # Twice as many: what other tests have left is freed meanwhile, and each that is freed counts against one made.
     kept: list[object] = [[] for _ in range(2 * CONTAINERS)]
     assert (lost(), len(kept)) == (None, 2 * CONTAINERS)
+
+
+def garbage_of(count: int, *does: str) -> int:
+    """Return how many objects are left to the collector by a batch in which each record does this."""
+    bench = Bench()
+    bench.mail.answer = failing("later")
+    bench.stock.answer = refusing("no")
+    records = [made("first"), *[made(str(number), *does) for number in range(count)]]
+    bench.run(*records)  # what is made at the first time stays
+    gc.collect()
+    gc.disable()
+    try:
+        bench.run(*records)
+        return gc.collect()
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    "does",
+    [("stock:1", "mail:1"), ("mail:1", "mail:2"), ("stock:1", "mail:later"), ("invalid:no",), ("stock:no", "mail:1")],
+    ids=["done", "several", "transient", "bad record", "permanent"],
+)
+def test_however_many_records_a_batch_has_none_is_left_to_the_collector(does: tuple[str, ...]) -> None:
+    assert garbage_of(40, *does) - garbage_of(2, *does) < 38

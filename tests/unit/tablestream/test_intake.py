@@ -59,6 +59,12 @@ def test_the_changes_of_an_item_share_a_lane_and_different_items_do_not() -> Non
     ]
 
 
+def test_the_order_in_which_a_record_names_the_keys_does_not_matter() -> None:
+    one, other = event(made("a", "mail:1"), altered("a", "mail:2"))["Records"]
+    other["dynamodb"]["Keys"] = dict(reversed(other["dynamodb"]["Keys"].items()))
+    assert [len(lane) for lane in lanes_of(taken([one, other]))] == [2]
+
+
 def test_a_lane_is_in_the_order_of_the_stream_with_numbers_compared_as_integers() -> None:
     late, early = made("a", "mail:10", sequence_number="10"), altered("a", "mail:9", sequence_number="9")
     (lane,) = lanes_of(batch_of(late, early))
