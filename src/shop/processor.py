@@ -24,7 +24,7 @@ from tablestream.run import SystemClock
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from tablestream._invocation import Response
+    from tablestream._engine.invocation import Response
 
 _aws = Aws(os.environ)
 if _aws.is_sam_local:

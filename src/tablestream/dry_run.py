@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tablestream._intake import Consumer
-from tablestream._invocation import Invocations, Response, answer_of
+from tablestream._engine.intake import Consumer
+from tablestream._engine.invocation import Invocations, Response, answer_of
 from tablestream.dead_letters import DeadLetter
 from tablestream.report import RecordState, Report
 from tablestream.run import LambdaContext, Run

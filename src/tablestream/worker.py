@@ -21,8 +21,8 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tablestream._intake import Consumer
-from tablestream._invocation import Invocations, Response
+from tablestream._engine.intake import Consumer
+from tablestream._engine.invocation import Invocations, Response
 from tablestream.change import Change, RawRecord
 from tablestream.dead_letters import DeadLetters
 from tablestream.errors import ConfigurationError, TablestreamError

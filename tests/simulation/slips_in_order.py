@@ -8,7 +8,7 @@ from tests.simulation.planting import Edit
 ORDER_AND_ANSWERS: tuple[Mutant, ...] = (
     mutant(
         "go on with an item after a failure",
-        "tablestream._waves:Waves.run",
+        "tablestream._engine.waves:Waves.run",
         "len(lane) > position and lane[position - 1].state is not RecordState.FAILED",
         "len(lane) > position",
         test=f"{SCHEDULES}::test_an_item_does_not_go_on_behind_its_failure",
@@ -17,13 +17,13 @@ ORDER_AND_ANSWERS: tuple[Mutant, ...] = (
         "carry out several effects of one record side by side",
         (
             Edit(
-                "tablestream._waves:Waves._next_turn",
+                "tablestream._engine.waves:Waves._next_turn",
                 "[task for task in waiting if _is_open(task) and task.done < len(task.sinks) "
                 "and task.sinks[task.done] == index]",
                 "[task for task in waiting if _is_open(task) for sink in task.sinks[task.done:] if sink == index]",
             ),
             Edit(
-                "tablestream._waves:Waves._run_sink",
+                "tablestream._engine.waves:Waves._run_sink",
                 "[task.effect(task.done) for task in turn]",
                 "[task.effect(task.done + turn[:at].count(task)) for at, task in enumerate(turn)]",
             ),
@@ -33,7 +33,7 @@ ORDER_AND_ANSWERS: tuple[Mutant, ...] = (
     ),
     mutant(
         "mark as done before publishing",
-        "tablestream._waves:Waves._run_sink",
+        "tablestream._engine.waves:Waves._run_sink",
         "for task, answer in zip(turn, answers, strict=True):\n"
         "    if isinstance(answer, Done):\n"
         "        task.done += 1\n"
@@ -50,14 +50,14 @@ ORDER_AND_ANSWERS: tuple[Mutant, ...] = (
     ),
     mutant(
         "compare sequence numbers as text",
-        "tablestream._invocation:_report",
+        "tablestream._engine.invocation:_report",
         "min(failed, key=int, default=None)",
         "min(failed, default=None)",
         test=f"{SCHEDULES}::test_sequence_numbers_that_grow_longer_are_in_order",
     ),
     mutant(
         "checkpoint the highest failure",
-        "tablestream._invocation:_report",
+        "tablestream._engine.invocation:_report",
         "min(failed, key=int, default=None)",
         "max(failed, key=int, default=None)",
     ),
@@ -77,14 +77,14 @@ ORDER_AND_ANSWERS: tuple[Mutant, ...] = (
     ),
     mutant(
         "do nothing, and say nothing, where the timeout leaves no time",
-        "tablestream._invocation:Invocations._margin_of",
+        "tablestream._engine.invocation:Invocations._margin_of",
         "left < margin + _LEAST_SECONDS",
         "left < 0",
         test=f"{UNIT}/test_worker.py::test_a_timeout_that_leaves_no_time_is_a_mistake_in_the_configuration",
     ),
     mutant(
         "answer a tumbling window without its state",
-        "tablestream._invocation:answer_of",
+        "tablestream._engine.invocation:answer_of",
         '"window" in event',
         "False",
         test=f"{UNIT}/test_worker.py::test_the_state_of_a_tumbling_window_is_handed_on",
@@ -94,14 +94,14 @@ ORDER_AND_ANSWERS: tuple[Mutant, ...] = (
 JOURNAL: tuple[Mutant, ...] = (
     mutant(
         "journal after the answer, when the process is frozen",
-        "tablestream._invocation:Invocations._remember",
+        "tablestream._engine.invocation:Invocations._remember",
         "self._journal.record(done, run)",
         "None",
         test=f"{SCHEDULES}::test_a_neighbours_failure_repeats_nothing",
     ),
     mutant(
         "journal only the record of the checkpoint",
-        "tablestream._invocation:_may_come_again",
+        "tablestream._engine.invocation:_may_come_again",
         "task.sequence >= checkpoint",
         "task.sequence == checkpoint",
         test=f"{SCHEDULES}::test_a_neighbours_failure_repeats_nothing",
@@ -122,7 +122,7 @@ JOURNAL: tuple[Mutant, ...] = (
     ),
     mutant(
         "leave the consumer out of the journal's key",
-        "tablestream._intake:Task.key",
+        "tablestream._engine.intake:Task.key",
         "",
         "return record_key_of(self.record, self.event_id)",
         test=f"{UNIT}/test_worker.py::test_two_functions_on_one_stream_with_one_journal_do_not_silence_each_other",
@@ -136,21 +136,21 @@ JOURNAL: tuple[Mutant, ...] = (
     ),
     mutant(
         "name an effect by its place",
-        "tablestream._intake:Task.name_of",
+        "tablestream._engine.intake:Task.name_of",
         "key = key_of(self.values[place])",
         "key = str(place)",
         test=f"{UNIT}/test_worker.py::test_a_new_deployment_that_announces_more_repeats_nothing_and_loses_nothing",
     ),
     mutant(
         "let a journal that hangs use up all the time",
-        "tablestream._invocation:Invocations.process",
+        "tablestream._engine.invocation:Invocations.process",
         "run.until(run.deadline.less(_LEFT_BY_THE_JOURNAL))",
         "run",
         test=f"{SCHEDULES}::test_while_the_topic_or_the_journal_hangs_stock_is_reserved",
     ),
     mutant(
         "forget what was done of a record that an operator sent",
-        "tablestream._invocation:_may_come_again",
+        "tablestream._engine.invocation:_may_come_again",
         "above or task.state is RecordState.POISONED or is_sent_again(task.record)",
         "above or task.state is RecordState.POISONED",
         test=f"{UNIT}/test_sent_again.py"

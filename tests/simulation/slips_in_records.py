@@ -14,7 +14,7 @@ POISON: tuple[Mutant, ...] = (
     ),
     mutant(
         "take a dead letter for stored that is not",
-        "tablestream._waves:Waves._store_poison",
+        "tablestream._engine.waves:Waves._store_poison",
         "isinstance(answer, Done)",
         "isinstance(answer, Done | Transient)",
     ),
@@ -33,14 +33,14 @@ POISON: tuple[Mutant, ...] = (
     ),
     mutant(
         "take an effect that no sink takes for a bad record",
-        "tablestream._intake:Consumer._unknown",
+        "tablestream._engine.intake:Consumer._unknown",
         "ConfigurationError",
         "InvalidRecord",
         test=f"{BATCHES}::test_an_effect_that_no_sink_takes_is_a_mistake_in_the_configuration",
     ),
     mutant(
         "take what a validator refuses for a bug",
-        "tablestream._intake:_is_validation",
+        "tablestream._engine.intake:_is_validation",
         "",
         "return False",
         test=f"{UNIT}/test_intake.py::test_what_pydantic_refuses_is_a_bad_record",
@@ -54,21 +54,21 @@ POISON: tuple[Mutant, ...] = (
     ),
     mutant(
         "forget across batches that a handler is broken",
-        "tablestream._systemic:SystemicCheck._judge",
+        "tablestream._engine.systemic:SystemicCheck._judge",
         "{**self._recent.pop(name, {}), **outcomes}",
         "dict(outcomes)",
         test=f"{UNIT}/test_systemic.py::test_a_bug_parks_at_most_ten_records_whatever_the_size_of_the_batches",
     ),
     mutant(
         "park all records of a broken handler",
-        "tablestream._systemic:SystemicCheck.judge",
+        "tablestream._engine.systemic:SystemicCheck.judge",
         "",
         "return None",
         test=f"{UNIT}/test_systemic.py::test_a_bug_parks_at_most_ten_records_whatever_the_size_of_the_batches",
     ),
     mutant(
         "let what a handler raises leave the worker when it is no Exception",
-        "tablestream._intake:Consumer._task",
+        "tablestream._engine.intake:Consumer._task",
         "BaseException",
         "Exception",
         test=f"{UNIT}/test_intake.py::test_whatever_a_handler_raises_concerns_its_record_only",
@@ -99,7 +99,7 @@ ROUTES: tuple[Mutant, ...] = (
     ),
     mutant(
         "take changes from before a new mapping was wanted",
-        "tablestream._intake:Consumer._is_skipped",
+        "tablestream._engine.intake:Consumer._is_skipped",
         "created is not None and created < self.ignore_before",
         "False",
         test=f"{UNIT}/test_intake.py::test_changes_before_a_time_are_skipped_when_that_is_set",
@@ -120,7 +120,7 @@ ROUTES: tuple[Mutant, ...] = (
     ),
     mutant(
         "compare tables by their names alone",
-        "tablestream._event:check_table",
+        "tablestream._engine.event:check_table",
         'wanted not in (arn, arn.rpartition(":table/")[2])',
         'wanted.rpartition("/")[2] != arn.rpartition(":table/")[2]',
         test=f"{BATCHES}::test_w_a_table_of_the_same_name_elsewhere_is_refused",
@@ -134,7 +134,7 @@ ROUTES: tuple[Mutant, ...] = (
     ),
     mutant(
         "announce a change in each region of a global table",
-        "tablestream._intake:Consumer._is_skipped",
+        "tablestream._engine.intake:Consumer._is_skipped",
         "self.local_changes_only and is_replicated(record)",
         "False",
         test=f"{UNIT}/test_intake.py::test_changes_of_other_regions_are_skipped_when_that_is_set",

@@ -8,14 +8,14 @@ from tests.simulation.planting import Edit
 SINKS: tuple[Mutant, ...] = (
     mutant(
         "lend every sink all the time that is left",
-        "tablestream._waves:Waves._run_sink",
+        "tablestream._engine.waves:Waves._run_sink",
         "run if alone else run.until(run.deadline.less(_LEFT_FOR_OTHERS))",
         "run",
         test=f"{SCHEDULES}::test_while_the_inventory_table_hangs_other_orders_are_announced",
     ),
     mutant(
         "let what a sink raises leave the worker when it is no Exception",
-        "tablestream._waves:_checked",
+        "tablestream._engine.waves:_checked",
         "BaseException",
         "Exception",
         test=f"{UNIT}/test_worker.py::test_whatever_a_sink_raises_its_neighbours_effects_are_journalled",
@@ -71,7 +71,7 @@ SINKS: tuple[Mutant, ...] = (
     ),
     mutant(
         "lend a sink all the time because it is alone in the first of several waves",
-        "tablestream._waves:Waves._run_wave",
+        "tablestream._engine.waves:Waves._run_wave",
         "last and not others",
         "not others",
         test=f"{UNIT}/test_worker.py::test_what_comes_in_a_later_wave_is_done_while_the_only_sink_of_the_first_hangs",

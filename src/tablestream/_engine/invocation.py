@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tablestream._event import records_of
-from tablestream._intake import Check, Consumer, Lanes, Task
-from tablestream._systemic import SystemicCheck
-from tablestream._waves import Waves
+from tablestream._engine.event import records_of
+from tablestream._engine.intake import Check, Consumer, Lanes, Task
+from tablestream._engine.systemic import SystemicCheck
+from tablestream._engine.waves import Waves
 from tablestream.change import RawRecord, creation_of, is_quiet_replay, is_sent_again
 from tablestream.dead_letters import DeadLetters
 from tablestream.errors import ConfigurationError, JournalUnavailable, NoProgress, TablestreamError, error_class_of

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from tablestream._event import BOTH_IMAGES, check_record, check_table, is_plain
+from tablestream._engine.event import BOTH_IMAGES, check_record, check_table, is_plain
 from tablestream.change import (
     Change,
     RawRecord,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from tablestream._intake import Poison, Task
+from tablestream._engine.intake import Poison, Task
 from tablestream.errors import SystemicFailure
 from tablestream.sink import name_of
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import get_args
 
-from tablestream._intake import Poison, Task
+from tablestream._engine.intake import Poison, Task
 from tablestream._version import __version__
 from tablestream.dead_letters import DeadLetter, DeadLetters
 from tablestream.errors import JournalUnavailable
