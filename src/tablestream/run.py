@@ -177,6 +177,12 @@ def _results(calls: list[_Call[T]]) -> list[T]:
     return [call.value for call in calls]
 
 
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield the items in order, at most `size` at a time: as many as an AWS call takes."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One invocation, as far as a sink, the journal and the dead letters need it."""

@@ -122,7 +122,7 @@ JOURNAL: tuple[Mutant, ...] = (
     ),
     mutant(
         "leave the consumer out of the journal's key",
-        "tablestream._engine.intake:Task.key",
+        "tablestream._engine.waves:Task.key",
         "",
         "return record_key_of(self.record, self.event_id)",
         test=f"{UNIT}/test_worker.py::test_two_functions_on_one_stream_with_one_journal_do_not_silence_each_other",
@@ -136,7 +136,7 @@ JOURNAL: tuple[Mutant, ...] = (
     ),
     mutant(
         "name an effect by its place",
-        "tablestream._engine.intake:Task.name_of",
+        "tablestream._engine.waves:Task.name_of",
         "key = key_of(self.values[place])",
         "key = str(place)",
         test=f"{UNIT}/test_worker.py::test_a_new_deployment_that_announces_more_repeats_nothing_and_loses_nothing",

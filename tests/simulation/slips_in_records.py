@@ -54,14 +54,14 @@ POISON: tuple[Mutant, ...] = (
     ),
     mutant(
         "forget across batches that a handler is broken",
-        "tablestream._engine.systemic:SystemicCheck._judge",
+        "tablestream._engine.invocation:SystemicCheck._judge",
         "{**self._recent.pop(name, {}), **outcomes}",
         "dict(outcomes)",
         test=f"{UNIT}/test_systemic.py::test_a_bug_parks_at_most_ten_records_whatever_the_size_of_the_batches",
     ),
     mutant(
         "park all records of a broken handler",
-        "tablestream._engine.systemic:SystemicCheck.judge",
+        "tablestream._engine.invocation:SystemicCheck.judge",
         "",
         "return None",
         test=f"{UNIT}/test_systemic.py::test_a_bug_parks_at_most_ten_records_whatever_the_size_of_the_batches",
@@ -120,7 +120,7 @@ ROUTES: tuple[Mutant, ...] = (
     ),
     mutant(
         "compare tables by their names alone",
-        "tablestream._engine.event:check_table",
+        "tablestream._engine.intake:_check_table",
         'wanted not in (arn, arn.rpartition(":table/")[2])',
         'wanted.rpartition("/")[2] != arn.rpartition(":table/")[2]',
         test=f"{BATCHES}::test_w_a_table_of_the_same_name_elsewhere_is_refused",

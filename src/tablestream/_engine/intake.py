@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from tablestream._engine.event import BOTH_IMAGES, check_record, check_table, is_plain
+from tablestream._engine.waves import Poison, Task
 from tablestream.change import (
     Change,
     RawRecord,
@@ -14,131 +15,36 @@ from tablestream.change import (
     event_id_of,
     is_replicated,
     item_key_of,
-    key_hash_of,
     record_key_of,
+    table_arn_of,
 )
-from tablestream.errors import ConfigurationError, InvalidEvent, InvalidRecord, error_class_of
-from tablestream.report import RecordOutcome, RecordState
-from tablestream.router import Handler, Route, Router
-from tablestream.sink import Effect, Sink, key_of, name_of, never_ran
+from tablestream.errors import ConfigurationError, InvalidEvent, InvalidRecord
+from tablestream.router import Handler, Router
+from tablestream.sink import Sink, name_of, never_ran
 
-_NO_NAMES: frozenset[str] = frozenset()
+_WANTED = (
+    "wanted an event of a DynamoDB stream trigger, {'Records': [{'eventSource': 'aws:dynamodb', 'dynamodb': {…}}, …]}"
+)
+_MAX_SEQUENCE_NUMBER = 128
+"""The service model allows 40 digits; whatever is longer than this is not a sequence number."""
 
-
-class Poison(NamedTuple):
-    """The reason why a record can never be processed."""
-
-    reason: str
-    error_class: str
-    handler: str | None = None
-    """The handler that raised, or the sink that gave up; None when no handler was called."""
-    unexpected: bool = False
-    """Whether a handler raised something that does not say that the record is bad."""
-    error: BaseException | None = None
-    """The exception of the handler."""
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)
+_SERVICE = re.compile(r"aws:[A-Za-z0-9_.-]{1,64}", re.ASCII)
+_TABLE_ARN = re.compile(r"arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]+:table/[A-Za-z0-9_.-]{1,255}", re.ASCII)
+_BOTH_IMAGES = "NEW_AND_OLD_IMAGES"
+_LESSER_VIEWS = frozenset({"KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE"})
 
 
-class Task:
-    """A record that somebody wants, its effects in the order in which they are carried out, and how far that has come.
-
-    One is made for each routed record; without slots, as that takes a third less time.
-    """
-
-    poison: Poison | None = None
-    state: RecordState | None = None
-    error: BaseException | None = None
-    dead_letter = ""
-    """The key of the dead letter, if one is stored."""
-    remembered: frozenset[str] | None = _NO_NAMES
-    """The names of the effects that the journal knows to be done already; None when it could not be read."""
-    known = 0
-    """How many effects were passed over because the journal knew them."""
-    done = 0
-    """How many effects are done, from the first on: nothing is carried out behind one that failed."""
-
-    def __init__(self, record: RawRecord, event_id: str, routes: Sequence[Route], consumer: Consumer) -> None:
-        self.record = record
-        self.event_id = event_id
-        self.routes = routes
-        self._consumer = consumer
-        self.values: list[Any] = []
-        """The values that the handlers returned. An `Effect` refers to its task, so it is made when a sink gets it: kept
-        here, the two would be a cycle that only the collector frees, with the whole record."""
-        self.sinks: list[int] = []
-        """For each value the place of its sink, never smaller than the one before."""
-
-    @property
-    def sequence(self) -> int:
-        """The sequence number, to be compared; most tasks are never asked for it."""
-        return int(self.record["dynamodb"]["SequenceNumber"])
-
-    @property
-    def key(self) -> str:
-        """The key of the record in the journal: which consumer, which record."""
-        return f"{self._consumer.name}/{record_key_of(self.record, self.event_id)}"
-
-    def name_of(self, place: int) -> str:
-        """Return the name of an effect among those of this record: sink / key, with a number among equals."""
-        sink = self.sinks[place]
-        key = key_of(self.values[place])
-        first = self.sinks.index(sink)
-        equal = sum([key_of(self.values[before]) == key for before in range(first, place)])
-        return f"{self._consumer.sinks[sink].name}/{key}{f'~{equal + 1}' if equal else ''}"
-
-    def done_names(self) -> frozenset[str]:
-        """Return the names of the effects that are done and must not be repeated."""
-        sinks = self._consumer.sinks
-        return frozenset([self.name_of(at) for at in range(self.done) if not sinks[self.sinks[at]].idempotent])
-
-    def add(self, sink: int, value: object) -> None:
-        """Add an effect behind those of the same and of earlier sinks."""
-        sinks = self.sinks
-        place = len(sinks)
-        while place and sinks[place - 1] > sink:
-            place -= 1
-        sinks.insert(place, sink)
-        self.values.insert(place, value)
-
-    @property
-    def item(self) -> str:
-        """A hash of the identity of the item."""
-        return key_hash_of(self.record)
-
-    @property
-    def effects(self) -> list[Effect[Any]]:
-        """The effects, as sinks get them."""
-        return [self.effect(at) for at in range(len(self.values))]
-
-    def effect(self, place: int) -> Effect[Any]:
-        """Return an effect, as its sink gets it."""
-        return Effect(self.values[place], self, place)
-
-    def id_of(self, place: int) -> str:
-        """Return the id of one of the effects."""
-        return f"{self.key}/{self.name_of(place)}"
-
-    def keep(self, places: Iterable[int]) -> None:
-        """Drop all effects but those at these places."""
-        kept = list(places)
-        self.values, self.sinks = [self.values[at] for at in kept], [self.sinks[at] for at in kept]
-
-    def fail(self, error: BaseException) -> None:
-        """Leave the record to redelivery, because of an error."""
-        self.state = RecordState.FAILED
-        self.error = error
-
-    def record_outcome(self) -> RecordOutcome:
-        """Return what became of the record."""
-        sequence_number = self.record["dynamodb"]["SequenceNumber"]
-        state = self.state or RecordState.HELD_BACK
-        error_class, reason = "", ""
-        if state is RecordState.POISONED and self.poison:
-            error_class, reason = self.poison.error_class, self.poison.reason
-        elif self.error is not None:
-            error_class, reason = error_class_of(self.error), str(self.error)
-        return RecordOutcome(
-            self.event_id, sequence_number, key_hash_of(self.record), state, error_class, reason, self.dead_letter
-        )
+def records_of(event: object) -> list[Any]:
+    """Return the records of a Lambda event, which are still to be checked; raises `InvalidEvent` when it has none."""
+    if not isinstance(event, dict):
+        raise InvalidEvent(f"{_WANTED}; got a {type(event).__name__}")
+    records = event.get("Records")
+    if not isinstance(records, list):
+        names = ", ".join(sorted(name for name in map(str, event) if _NAME.fullmatch(name))[:10])
+        got = "no Records" if records is None else f"Records of type {type(records).__name__}"
+        raise InvalidEvent(f"{_WANTED}; got {got} in an event with the keys: {names or 'none'}")
+    return records
 
 
 class Check(Protocol):
@@ -197,33 +103,37 @@ class Consumer:
         them were called before.
         """
         tasks: list[Task] = []
-        tables: dict[str, str] = {}
+        heads: dict[Hashable, Task] = {}
+        queues: dict[Hashable, list[Task]] = {}
+        sent_by_hand: list[Task] = []
+        source, table = object(), ""
         skips = self.local_changes_only or self.ignore_before is not None
-        with_images = len(records) < 2  # noqa: PLR2004 -- one record without images is a bad record, several are a wrong stream
+        with_images = len(records) == 1  # one record without images is a bad record, several are a wrong stream
         for position, record in enumerate(records):
-            if not is_plain(record, tables):
-                self._check(record, position, tables)
+            if not _is_plain(record, source):
+                _check_record(record, position)
+                source, table = record.get("eventSourceARN"), _check_table(record, self.table)
             if not with_images:
                 with_images = "NewImage" in record["dynamodb"] or "OldImage" in record["dynamodb"]
-            if not (skips and self._is_skipped(record)):
-                task = self._task(record)
-                if task is not None:
-                    tasks.append(task)
-        if not with_images:
-            raise InvalidEvent(f"wanted a stream with the StreamViewType {BOTH_IMAGES}, got no images in any record")
+            task = None if skips and self._is_skipped(record) else self._task(record)
+            if task is None:
+                continue
+            # All that is read of a record is read here, while it is near: later it takes twice as long.
+            tasks.append(task)
+            identity = _identity(task, table)
+            head = heads.setdefault(identity, task)
+            if head is not task:
+                queues.setdefault(identity, [head]).append(task)
+            if "redriven" in record or "replayed" in record:
+                sent_by_hand.append(task)
+        if records and not with_images:
+            raise InvalidEvent(f"wanted a stream with the StreamViewType {_BOTH_IMAGES}, got no images in any record")
         systemic.judge(tasks)
-        heads, queues = _lanes(tasks, tables)
-        kept = len(heads) + sum([len(lane) - 1 for lane in queues])
-        by_hand = [task for task in tasks if "redriven" in task.record or "replayed" in task.record]
-        return Lanes(heads, queues, len(records) - len(tasks), len(tasks) - kept, by_hand)
-
-    def _check(self, record: Any, position: int, tables: dict[str, str]) -> None:
-        """Look carefully at a record that is not plain, or the first of its stream; remember which table that is of."""
-        check_record(record, position)
-        arn = check_table(record, self.table)
-        source = record.get("eventSourceARN")
-        if type(source) is str:
-            tables[source] = arn
+        ordered = {identity: _in_order(lane) for identity, lane in queues.items()}
+        heads.update({identity: lane[0] for identity, lane in ordered.items()})
+        duplicates = sum([len(queues[identity]) - len(lane) for identity, lane in ordered.items()])
+        lanes = [lane for lane in ordered.values() if len(lane) > 1]
+        return Lanes(list(heads.values()), lanes, len(records) - len(tasks), duplicates, sent_by_hand)
 
     def _is_skipped(self, record: RawRecord) -> bool:
         if self.local_changes_only and is_replicated(record):
@@ -262,6 +172,16 @@ class Consumer:
         if index is not None:
             task.add(index, result)
             return
+        if type(result) is not list and type(result) is not tuple:
+            self._check_result(result, handler)
+        for value in result:
+            index = self.sink_of.get(type(value))
+            if index is None:
+                raise self._unknown(value, handler)
+            task.add(index, value)
+
+    def _check_result(self, result: Any, handler: Handler) -> None:
+        """Raise `ConfigurationError` for what a handler returned, if it is not several effects."""
         if hasattr(result, "__await__") or hasattr(result, "__aiter__"):
             never_ran(result)
             raise ConfigurationError(
@@ -270,11 +190,6 @@ class Consumer:
             )
         if not _is_several(result):
             raise self._unknown(result, handler)
-        for value in result:
-            index = self.sink_of.get(type(value))
-            if index is None:
-                raise self._unknown(value, handler)
-            task.add(index, value)
 
     def _unknown(self, value: object, handler: Handler) -> ConfigurationError:
         known = ", ".join(sorted(effect.__name__ for effect in self.sink_of)) or "none"
@@ -318,21 +233,58 @@ def _reason_of(error: BaseException) -> str:
     return f"{error}{where}"
 
 
-def _lanes(tasks: Sequence[Task], tables: Mapping[str, str]) -> tuple[list[Task], list[list[Task]]]:
-    """Put the changes of each item into a lane, in stream order, without what stands there twice."""
-    heads: dict[Hashable, Task] = {}
-    queues: dict[Hashable, list[Task]] = {}
-    for task in tasks:
-        identity = _identity(task, tables)
-        head = heads.setdefault(identity, task)
-        if head is not task:
-            queues.setdefault(identity, [head]).append(task)
-    ordered = {identity: _in_order(lane) for identity, lane in queues.items()}
-    heads.update({identity: lane[0] for identity, lane in ordered.items()})
-    return list(heads.values()), [lane for lane in ordered.values() if len(lane) > 1]
+def _is_plain(record: Any, source: object) -> bool:
+    """Tell whether a record is as AWS sends them, and of this stream; any other is looked at closely."""
+    try:
+        stream = record["dynamodb"]
+        number = stream["SequenceNumber"]
+        plain: bool = (
+            record["eventSourceARN"] == source
+            and record["eventSource"] == "aws:dynamodb"
+            and stream["StreamViewType"] == _BOTH_IMAGES
+            and number.isdigit()
+            and number.isascii()
+            and len(number) <= _MAX_SEQUENCE_NUMBER
+        )
+    except (AttributeError, KeyError, TypeError):
+        return False
+    return plain
 
 
-def _identity(task: Task, tables: Mapping[str, str]) -> Hashable:
+def _check_record(record: Any, position: int) -> None:
+    """Raise `InvalidEvent` for what is no record of a table's stream with both images."""
+    if type(record) is not dict:
+        raise InvalidEvent(f"{_WANTED}; record {position} is a {type(record).__name__}")
+    source = record.get("eventSource", record.get("EventSource", "aws:dynamodb"))
+    if source != "aws:dynamodb":
+        raise InvalidEvent(f"{_WANTED}; record {position} comes from {_shown(source, _SERVICE)}")
+    stream = record.get("dynamodb")
+    if type(stream) is not dict:
+        raise InvalidEvent(f"{_WANTED}; record {position} has no dynamodb object")
+    number = stream.get("SequenceNumber")
+    if type(number) is not str or not number.isdigit() or not number.isascii() or len(number) > _MAX_SEQUENCE_NUMBER:
+        raise InvalidEvent(
+            f"wanted a SequenceNumber of digits in record {position}, got a {type(number).__name__} that is none"
+        )
+    view = stream.get("StreamViewType")
+    if type(view) is str and view in _LESSER_VIEWS:
+        raise InvalidEvent(f"wanted a stream with the StreamViewType {_BOTH_IMAGES}, got {view}")
+
+
+def _shown(value: object, wanted: re.Pattern[str]) -> str:
+    """Name what came only when it looks like what it should be: these errors are logged, and it could be anything."""
+    return value if isinstance(value, str) and wanted.fullmatch(value) else f"a {type(value).__name__} that names none"
+
+
+def _check_table(record: Mapping[str, Any], wanted: str | None) -> str:
+    """Return the ARN of a record's table; raises `InvalidEvent` when another one is wanted, by its name or its ARN."""
+    arn = table_arn_of(record)
+    if wanted is not None and wanted not in (arn, arn.rpartition(":table/")[2]):
+        raise InvalidEvent(f"wanted records of the table {wanted}, got {_shown(arn, _TABLE_ARN)}")
+    return arn
+
+
+def _identity(task: Task, table: str) -> Hashable:
     """Return the identity of the item of a record; a record without one is poison, in a lane of its own."""
     record = task.record
     try:
@@ -340,8 +292,7 @@ def _identity(task: Task, tables: Mapping[str, str]) -> Hashable:
         (one, tagged), (two, other) = record["dynamodb"]["Keys"].items()
         if len(tagged) == len(other) == 1:
             text, more = tagged["S"] + "", other["S"] + ""
-            arn = tables[record["eventSourceARN"]]
-            return (arn, one, text, two, more) if one < two else (arn, two, more, one, text)
+            return (table, one, text, two, more) if one < two else (table, two, more, one, text)
     except (AttributeError, KeyError, TypeError, ValueError):
         pass
     try:

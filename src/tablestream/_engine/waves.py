@@ -7,21 +7,157 @@ of one record for one sink are carried out in turns, one after the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import get_args
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol, get_args
 
-from tablestream._engine.intake import Poison, Task
 from tablestream._version import __version__
+from tablestream.change import RawRecord, key_hash_of, record_key_of
 from tablestream.dead_letters import DeadLetter, DeadLetters
-from tablestream.errors import JournalUnavailable
-from tablestream.report import RecordState
+from tablestream.errors import JournalUnavailable, error_class_of
+from tablestream.report import RecordOutcome, RecordState
+from tablestream.router import Route
 from tablestream.run import Run
-from tablestream.sink import Answer, Done, Sink, Transient
+from tablestream.sink import Answer, Done, Effect, Sink, Transient, key_of
 
+_NO_NAMES: frozenset[str] = frozenset()
 _ANSWERS = frozenset(get_args(Answer))
 _DONE = {Done}
 _LEFT_FOR_OTHERS = 0.25
 """The share of the time that is left which a sink must leave to the other sinks that are still needed."""
+
+
+class Poison(NamedTuple):
+    """The reason why a record can never be processed."""
+
+    reason: str
+    error_class: str
+    handler: str | None = None
+    """The handler that raised, or the sink that gave up; None when no handler was called."""
+    unexpected: bool = False
+    """Whether a handler raised something that does not say that the record is bad."""
+    error: BaseException | None = None
+    """The exception of the handler."""
+
+
+class NamesEffects(Protocol):
+    """The consumer of the stream, as far as the names of its effects need it."""
+
+    @property
+    def name(self) -> str:
+        """The name of the consumer."""
+        ...
+
+    @property
+    def sinks(self) -> Sequence[Sink]:
+        """The sinks, in the order in which they get their effects."""
+        ...
+
+
+class Task:
+    """A record that somebody wants, its effects in the order in which they are carried out, and how far that has come.
+
+    One is made for each routed record; without slots, as that takes a third less time.
+    """
+
+    poison: Poison | None = None
+    state: RecordState | None = None
+    error: BaseException | None = None
+    dead_letter = ""
+    """The key of the dead letter, if one is stored."""
+    remembered: frozenset[str] | None = _NO_NAMES
+    """The names of the effects that the journal knows to be done already; None when it could not be read."""
+    known = 0
+    """How many effects were passed over because the journal knew them."""
+    done = 0
+    """How many effects are done, from the first on: nothing is carried out behind one that failed."""
+
+    def __init__(self, record: RawRecord, event_id: str, routes: Sequence[Route], consumer: NamesEffects) -> None:
+        self.record = record
+        self.event_id = event_id
+        self.routes = routes
+        self._consumer = consumer
+        self.values: list[Any] = []
+        """What the handlers returned. An `Effect` refers to its task, so it is made when a sink gets it: kept here, the
+        two would be a cycle, which only the garbage collector frees, with the whole record."""
+        self.sinks: list[int] = []
+        """For each value the place of its sink, never smaller than the one before."""
+
+    @property
+    def sequence(self) -> int:
+        """The sequence number, to be compared; most tasks are never asked for it."""
+        return int(self.record["dynamodb"]["SequenceNumber"])
+
+    @property
+    def key(self) -> str:
+        """The key of the record in the journal: which consumer, which record."""
+        return f"{self._consumer.name}/{record_key_of(self.record, self.event_id)}"
+
+    def name_of(self, place: int) -> str:
+        """Return the name of an effect among those of this record: sink / key, with a number among equals."""
+        sink = self.sinks[place]
+        key = key_of(self.values[place])
+        first = self.sinks.index(sink)
+        equal = sum([key_of(self.values[before]) == key for before in range(first, place)])
+        return f"{self._consumer.sinks[sink].name}/{key}{f'~{equal + 1}' if equal else ''}"
+
+    def done_names(self) -> frozenset[str]:
+        """Return the names of the effects that are done and must not be repeated."""
+        sinks = self._consumer.sinks
+        return frozenset([self.name_of(at) for at in range(self.done) if not sinks[self.sinks[at]].idempotent])
+
+    def add(self, sink: int, value: object) -> None:
+        """Add an effect behind those of the same and of earlier sinks."""
+        sinks = self.sinks
+        if not sinks or sinks[-1] <= sink:
+            sinks.append(sink)
+            self.values.append(value)
+            return
+        place = len(sinks)
+        while place and sinks[place - 1] > sink:
+            place -= 1
+        sinks.insert(place, sink)
+        self.values.insert(place, value)
+
+    @property
+    def item(self) -> str:
+        """A hash of the identity of the item."""
+        return key_hash_of(self.record)
+
+    @property
+    def effects(self) -> list[Effect[Any]]:
+        """The effects, as sinks get them."""
+        return [self.effect(at) for at in range(len(self.values))]
+
+    def effect(self, place: int) -> Effect[Any]:
+        """Return an effect, as its sink gets it."""
+        return Effect(self.values[place], self, place)
+
+    def id_of(self, place: int) -> str:
+        """Return the id of one of the effects."""
+        return f"{self.key}/{self.name_of(place)}"
+
+    def keep(self, places: Iterable[int]) -> None:
+        """Drop all effects but those at these places."""
+        kept = list(places)
+        self.values, self.sinks = [self.values[at] for at in kept], [self.sinks[at] for at in kept]
+
+    def fail(self, error: BaseException) -> None:
+        """Leave the record to redelivery, because of an error."""
+        self.state = RecordState.FAILED
+        self.error = error
+
+    def record_outcome(self) -> RecordOutcome:
+        """Return what became of the record."""
+        sequence_number = self.record["dynamodb"]["SequenceNumber"]
+        state = self.state or RecordState.HELD_BACK
+        error_class, reason = "", ""
+        if state is RecordState.POISONED and self.poison:
+            error_class, reason = self.poison.error_class, self.poison.reason
+        elif self.error is not None:
+            error_class, reason = error_class_of(self.error), str(self.error)
+        return RecordOutcome(
+            self.event_id, sequence_number, key_hash_of(self.record), state, error_class, reason, self.dead_letter
+        )
 
 
 class Waves:
@@ -49,12 +185,11 @@ class Waves:
 
     def _run_wave(self, wave: Sequence[Task], run: Run, late: set[int], *, last: bool) -> None:
         for index in range(len(self._sinks)):
-            waiting = [task for task in wave if task.done < len(task.sinks)]
-            turn = self._next_turn(index, waiting)
+            turn = self._next_turn(index, wave)
             while turn:
-                others = [task for task in waiting if task.sinks[-1] != index]
-                self._run_sink(index, turn, run, late, alone=last and not others)
-                turn = self._next_turn(index, waiting)
+                alone = last and not any(_needs_another(task, index) for task in wave)
+                self._run_sink(index, turn, run, late, alone=alone)
+                turn = self._next_turn(index, turn)
         poisoned: list[Task] = []
         for task in wave:
             if task.state is None:
@@ -64,16 +199,19 @@ class Waves:
                     poisoned.append(task)
         self._store_poison(poisoned, run)
 
-    def _next_turn(self, index: int, waiting: Sequence[Task]) -> list[Task]:
+    def _next_turn(self, index: int, tasks: Sequence[Task]) -> list[Task]:
         """Return the tasks whose next effect is one for a sink, and not known to be done."""
-        for_journal = not self._sinks[index].idempotent
-        for task in waiting:
-            if for_journal and task.remembered != _NO_NAMES and _is_open(task):
-                _pass_over(task, index)
+        if not self._sinks[index].idempotent:
+            for task in tasks:
+                if task.remembered is not _NO_NAMES and _is_open(task):
+                    _pass_over(task, index)
         return [
             task
-            for task in waiting
-            if _is_open(task) and task.done < len(task.sinks) and task.sinks[task.done] == index
+            for task in tasks
+            if task.done < len(task.sinks)
+            and task.sinks[task.done] == index
+            and task.state is None
+            and task.poison is None
         ]
 
     def _run_sink(self, index: int, turn: Sequence[Task], run: Run, late: set[int], *, alone: bool) -> None:
@@ -118,11 +256,13 @@ class Waves:
                 task.fail(answer.error if isinstance(answer, Transient) else RuntimeError(answer.reason))
 
 
-_NO_NAMES: frozenset[str] = frozenset()
-
-
 def _is_open(task: Task) -> bool:
     return task.state is None and task.poison is None
+
+
+def _needs_another(task: Task, index: int) -> bool:
+    """Tell whether a task has effects that are not done for a sink other than this one."""
+    return task.done < len(task.sinks) and task.sinks[-1] != index
 
 
 def _pass_over(task: Task, index: int) -> None:

@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tablestream.chunks import chunks
 from tablestream.dynamodb.errors import ErrorKind, Failed, UnreadableAnswerError, attempt
 from tablestream.dynamodb.items import Item, Key
-from tablestream.run import Run
+from tablestream.run import Run, chunks
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tablestream.chunks import chunks
 from tablestream.dynamodb.batches import READ_LIMIT, WRITE_LIMIT, get_batch, write_batch
 from tablestream.errors import JournalUnavailable, error_class_of
-from tablestream.run import Run
+from tablestream.run import Run, chunks
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

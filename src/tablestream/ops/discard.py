@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from tablestream.chunks import chunks
 from tablestream.dead_letters import iso
 from tablestream.ops.arguments import aws_of, select, selection_of
 from tablestream.ops.bucket import FailuresBucket, Lease, owner
@@ -18,7 +17,7 @@ from tablestream.ops.invoking import Ready
 from tablestream.ops.planning import FailureObject
 from tablestream.ops.sending import Tally, concluded
 from tablestream.ops.terminal import ExitStatus, Interrupt, Terminal, interruptible
-from tablestream.run import SystemClock
+from tablestream.run import SystemClock, chunks
 
 DISCARDED = "discarded/"
 _MOVED_TOGETHER = 100

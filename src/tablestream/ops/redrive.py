@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 from tablestream.change import RawRecord
-from tablestream.chunks import chunks
 from tablestream.dead_letters import iso
 from tablestream.ops.arguments import Selection, aws_of, select, selection_of
 from tablestream.ops.bucket import FailuresBucket, Lease, owner
@@ -34,7 +33,7 @@ from tablestream.ops.planning import (
 from tablestream.ops.sending import PendingRecord, Sender, SendOutcome, Tally, concluded, told
 from tablestream.ops.terminal import ExitStatus, Interrupt, Terminal, interruptible
 from tablestream.report import RecordState
-from tablestream.run import Clock, SystemClock
+from tablestream.run import Clock, SystemClock, chunks
 
 DEFAULT_BATCH = 100
 REDRIVEN = "redriven/"

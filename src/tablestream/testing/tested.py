@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tablestream._engine.intake import Consumer, Task
+from tablestream._engine.intake import Consumer
 from tablestream._engine.invocation import Invocations, Response
+from tablestream._engine.waves import Task
 from tablestream.dead_letters import DeadLetter
 from tablestream.errors import ConfigurationError, InvalidEvent, TablestreamError
 from tablestream.report import Report

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tablestream import Backoff, Deadline, Parallel, Sequential, SystemClock, ThreadParallel
-from tablestream.chunks import chunks
+from tablestream.run import chunks
 from tablestream.testing import CREATED, FakeClock, FakeContext
 
 FOREVER = Deadline(lambda: float("inf"))

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tablestream import InvalidEvent, Router
-from tablestream._engine.event import records_of as _records_of
 from tablestream._engine.intake import Consumer
-from tablestream._engine.systemic import SystemicCheck
+from tablestream._engine.intake import records_of as _records_of
+from tablestream._engine.invocation import SystemicCheck
 from tablestream.testing import Record, event, inserted, record
 
 ITEM = {"pk": "1", "sk": "A"}

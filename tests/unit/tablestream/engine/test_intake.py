@@ -10,8 +10,9 @@ import pydantic
 import pytest
 
 from tablestream import Change, ConfigurationError, InvalidRecord, Kind, Router, SystemicFailure
-from tablestream._engine.intake import Consumer, Lanes, Task
-from tablestream._engine.systemic import SystemicCheck
+from tablestream._engine.intake import Consumer, Lanes
+from tablestream._engine.invocation import SystemicCheck
+from tablestream._engine.waves import Task
 from tablestream.testing import CREATED, Record, RecordingSink, event, inserted, modified
 from tests.unit.tablestream.kit import Mail, Stock, altered, made, router
 
