@@ -63,9 +63,10 @@ class Image(Mapping[str, Value]):
         self.raw = raw
 
     def __getitem__(self, name: str) -> Value:
-        if name not in self.raw:
+        value = self.get(name, _MISSING)
+        if value is _MISSING:
             raise MissingAttribute(name)
-        return self.get(name)
+        return value
 
     def get(self, name: str, default: Value = None) -> Value:
         """Return an attribute, `default` when it is missing."""

@@ -35,7 +35,16 @@ class _Registered(NamedTuple):
     handler: Handler
 
 
-_Wanted = Sequence[_Registered]
+class _Wanted(NamedTuple):
+    """The handlers of a kind and an entity."""
+
+    registered: Sequence[_Registered]
+    routes: Sequence[Route]
+    """All of them as routes."""
+    conditional: bool
+    """Whether some want a change only when certain attributes differ."""
+
+
 _NOTHING: Sequence[Route] = ()
 
 
@@ -60,8 +69,8 @@ class Router:
         self._attribute = entity_attribute
         self._key_prefixes = dict(key_prefixes or {})
         self._registered: list[_Registered] = []
-        self._found: dict[str, dict[str | None, tuple[_Wanted, Sequence[Route] | None]]] = {}
-        """By the name of the kind and by entity: the handlers; as routes too, where none of them has a condition."""
+        self._found: dict[tuple[str, str | None], _Wanted] = {}
+        """The handlers by the name of the kind and the entity, of those that were asked for."""
 
     def on_insert(self, entity: str | None = None) -> Decorator:
         """Register the decorated handler for new items of an entity type; without one, for all new items."""
@@ -130,14 +139,15 @@ class Router:
         Raises `InvalidRecord` for a record that somebody would want, if it were not malformed.
         """
         stream = record["dynamodb"]
+        attribute = self._attribute
         try:
             name = record["eventName"]
             old = new = stream["OldImage" if name == "REMOVE" else "NewImage"]
             if name == "MODIFY":
                 old = stream["OldImage"]
             kind = _KINDS[name]
-            entity = self._entity(new)
-            before = entity if old is new else self._entity(old)
+            entity = _entity(new, attribute)
+            before = entity if old is new else _entity(old, attribute)
         except (KeyError, TypeError, AttributeError):
             self._refuse(record)
             return _NOTHING
@@ -145,16 +155,18 @@ class Router:
             self._refuse_by_key(stream)
         if entity != before:
             return self._became(entity, before, stream)
-        wanted, always = self._wanted(name, entity)
-        if always is not None and (old is new or not _is_replica(new)):
-            return always
-        found = [one.handler for one in wanted if _concerns(one, new, old)]
+        wanted = self._found.get((name, entity)) or self._wanted(kind, entity)
+        if not wanted.conditional and (old is new or not _is_replica(new)):
+            return wanted.routes
+        found = [one.handler for one in wanted.registered if _concerns(one, new, old)]
+        if len(found) == len(wanted.registered):
+            return wanted.routes
         return (Route(kind, tuple(found)),) if found else _NOTHING
 
     def _became(self, entity: str | None, before: str | None, stream: Mapping[str, Any]) -> Sequence[Route]:
         """Return the routes of an item that was another entity before, or none that its image tells."""
         new, old = stream["NewImage"], stream["OldImage"]
-        of_any = [one.handler for one in self._wanted("MODIFY", None)[0] if _concerns(one, new, old)]
+        of_any = [one.handler for one in self._wanted(Kind.MODIFY, None).registered if _concerns(one, new, old)]
         routes = (
             Route(Kind.REMOVE, self._only_for(Kind.REMOVE, before)),
             Route(Kind.INSERT, self._only_for(Kind.INSERT, entity)),
@@ -164,29 +176,16 @@ class Router:
 
     def _only_for(self, kind: Kind, entity: str | None) -> tuple[Handler, ...]:
         """Return the handlers of a kind that are registered for an entity by name."""
-        return tuple([one.handler for one in self._wanted(kind.value, entity)[0] if one.entity is not None])
+        return tuple([one.handler for one in self._wanted(kind, entity).registered if one.entity is not None])
 
-    def _wanted(self, name: str, entity: str | None) -> tuple[_Wanted, Sequence[Route] | None]:
-        """Return the handlers of a kind and an entity; as routes too, where none of them has a condition."""
-        of_kind = self._found.setdefault(name, {})
-        found = of_kind.get(entity)
-        if found is None:
-            kind = _KINDS[name]
-            wanted = [one for one in self._registered if one.kind is kind and one.entity in {None, entity}]
-            routes = (Route(kind, tuple([one.handler for one in wanted])),) if wanted else _NOTHING
-            found = wanted, None if any(one.changed for one in wanted) else routes
-            if entity is None or any(one.entity == entity for one in self._registered):
-                of_kind[entity] = found  # remembered for names that are registered: others are without end
-        return found
-
-    def _entity(self, image: RawImage) -> str | None:
-        tagged = image.get(self._attribute)
-        if type(tagged) is not dict or len(tagged) != 1:
-            if type(image) is not dict:
-                raise TypeError("no image")
-            return None
-        entity = tagged.get("S")
-        return entity if type(entity) is str else None
+    def _wanted(self, kind: Kind, entity: str | None) -> _Wanted:
+        """Return the handlers of a kind and an entity."""
+        registered = [one for one in self._registered if one.kind is kind and one.entity in {None, entity}]
+        routes = (Route(kind, tuple([one.handler for one in registered])),) if registered else _NOTHING
+        wanted = _Wanted(registered, routes, any(one.changed for one in registered))
+        if entity is None or any(one.entity == entity for one in self._registered):
+            self._found[kind.value, entity] = wanted  # for names that are registered: others are without end
+        return wanted
 
     def _refuse(self, record: RawRecord) -> None:
         """Say what is wrong with a record that lacks its event name or an image, if somebody would want it."""
@@ -195,7 +194,9 @@ class Router:
         if type(name) is str and name in _KINDS:
             raise InvalidRecord(f"{name} without the images that the view type NEW_AND_OLD_IMAGES gives it")
         entities = {
-            self._entity(image) for image in (stream.get("NewImage"), stream.get("OldImage")) if type(image) is dict
+            _entity(image, self._attribute)
+            for image in (stream.get("NewImage"), stream.get("OldImage"))
+            if type(image) is dict
         }
         wanted = {one.entity for one in self._registered}
         if None in wanted or entities & wanted or self._entity_of_key(stream.get("Keys")) is not None:
@@ -222,6 +223,17 @@ class Router:
 
 
 _KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}
+
+
+def _entity(image: RawImage, attribute: str) -> str | None:
+    """Return the entity type that an image names, None when it names none; raises `TypeError` for what is no image."""
+    tagged = image.get(attribute)
+    if type(tagged) is not dict or len(tagged) != 1:
+        if type(image) is not dict:
+            raise TypeError("no image")
+        return None
+    entity = tagged.get("S")
+    return entity if type(entity) is str else None
 
 
 def _is_replica(new: RawImage) -> bool:

@@ -17,15 +17,14 @@ ORDER_AND_ANSWERS: tuple[Mutant, ...] = (
         "carry out several effects of one record side by side",
         (
             Edit(
-                "tablestream._engine.waves:Waves._next_turn",
-                "[task for task in waiting if _is_open(task) and task.done < len(task.sinks) "
-                "and task.sinks[task.done] == index]",
-                "[task for task in waiting if _is_open(task) for sink in task.sinks[task.done:] if sink == index]",
+                "tablestream._engine.waves:Waves._queue",
+                "waiting[task.sinks[task.done]].append(task)",
+                "waiting[task.sinks[task.done]].extend([task] * task.sinks[task.done:].count(task.sinks[task.done]))",
             ),
             Edit(
                 "tablestream._engine.waves:Waves._run_sink",
-                "[task.effect(task.done) for task in turn]",
-                "[task.effect(task.done + turn[:at].count(task)) for at, task in enumerate(turn)]",
+                "[Effect(task.values[task.done], task, task.done) for task in turn]",
+                "[task.effects[task.done + turn[:at].count(task)] for at, task in enumerate(turn)]",
             ),
         ),
         test=f"{UNIT}/test_order.py"

@@ -75,6 +75,8 @@ class Task:
         self.record = record
         self.event_id = event_id
         self.routes = routes
+        self.key = f"{consumer.name}/{record_key_of(record, event_id)}"
+        """The key of the record in the journal: which consumer, which record."""
         self._consumer = consumer
         self.values: list[Any] = []
         """What the handlers returned. An `Effect` refers to its task, so it is made when a sink gets it: kept here, the
@@ -86,11 +88,6 @@ class Task:
     def sequence(self) -> int:
         """The sequence number, to be compared; most tasks are never asked for it."""
         return int(self.record["dynamodb"]["SequenceNumber"])
-
-    @property
-    def key(self) -> str:
-        """The key of the record in the journal: which consumer, which record."""
-        return f"{self._consumer.name}/{record_key_of(self.record, self.event_id)}"
 
     def name_of(self, place: int) -> str:
         """Return the name of an effect among those of this record: sink / key, with a number among equals."""
@@ -126,11 +123,7 @@ class Task:
     @property
     def effects(self) -> list[Effect[Any]]:
         """The effects, as sinks get them."""
-        return [self.effect(at) for at in range(len(self.values))]
-
-    def effect(self, place: int) -> Effect[Any]:
-        """Return an effect, as its sink gets it."""
-        return Effect(self.values[place], self, place)
+        return [Effect(value, self, place) for place, value in enumerate(self.values)]
 
     def id_of(self, place: int) -> str:
         """Return the id of one of the effects."""
@@ -184,35 +177,50 @@ class Waves:
             wave = [lane[position] for lane in lanes]
 
     def _run_wave(self, wave: Sequence[Task], run: Run, late: set[int], *, last: bool) -> None:
+        waiting: list[list[Task]] = [[] for _ in self._sinks]  # for each sink the tasks whose next effect it takes
+        self._queue(wave, waiting)
         for index in range(len(self._sinks)):
-            turn = self._next_turn(index, wave)
-            while turn:
-                alone = last and not any(_needs_another(task, index) for task in wave)
-                self._run_sink(index, turn, run, late, alone=alone)
-                turn = self._next_turn(index, turn)
+            while turn := waiting[index]:
+                waiting[index] = []
+                others = any(waiting) or any(task.sinks[-1] != index for task in turn)
+                self._run_sink(index, turn, run, late, alone=last and not others)
+                self._queue(turn, waiting)
         poisoned: list[Task] = []
+        applied = RecordState.APPLIED
         for task in wave:
             if task.state is None:
                 if task.poison is None:
-                    task.state = RecordState.APPLIED
+                    task.state = applied
                 else:
                     poisoned.append(task)
         self._store_poison(poisoned, run)
 
-    def _next_turn(self, index: int, tasks: Sequence[Task]) -> list[Task]:
-        """Return the tasks whose next effect is one for a sink, and not known to be done."""
-        if not self._sinks[index].idempotent:
-            for task in tasks:
-                if task.remembered is not _NO_NAMES and _is_open(task):
-                    _pass_over(task, index)
-        return [
-            task
-            for task in tasks
-            if task.done < len(task.sinks)
-            and task.sinks[task.done] == index
+    def _queue(self, tasks: Iterable[Task], waiting: Sequence[list[Task]]) -> None:
+        """Put each task that goes on to those that wait for the sink of its next effect."""
+        for task in tasks:
+            if task.remembered is not _NO_NAMES:
+                self._pass_over(task)
+            if task.done < len(task.sinks) and task.state is None and task.poison is None:
+                waiting[task.sinks[task.done]].append(task)
+
+    def _pass_over(self, task: Task) -> None:
+        """Pass over the next effects of a task that the journal knows to be done.
+
+        Where the journal could not be read, the task fails: an effect of it may be done already.
+        """
+        while (
+            task.done < len(task.sinks)
             and task.state is None
             and task.poison is None
-        ]
+            and not self._sinks[task.sinks[task.done]].idempotent
+        ):
+            if task.remembered is None:
+                task.fail(JournalUnavailable("the journal could not be read, so the effect may be done already"))
+            elif task.name_of(task.done) in task.remembered:
+                task.done += 1
+                task.known += 1
+            else:
+                return
 
     def _run_sink(self, index: int, turn: Sequence[Task], run: Run, late: set[int], *, alone: bool) -> None:
         """Have a sink carry out the next effect of each task.
@@ -226,7 +234,7 @@ class Waves:
                 task.fail(TimeoutError(f"the sink {sink.name} has used up its time in this invocation"))
             return
         lent = run if alone else run.until(run.deadline.less(_LEFT_FOR_OTHERS))
-        effects = [task.effect(task.done) for task in turn]
+        effects = [Effect(task.values[task.done], task, task.done) for task in turn]
         answers, all_done = _checked(lambda: sink.apply(effects, lent), len(effects))
         if lent.deadline.expired:
             late.add(index)
@@ -254,30 +262,6 @@ class Waves:
                 task.dead_letter = self._dead_letters.key(letter)
             else:
                 task.fail(answer.error if isinstance(answer, Transient) else RuntimeError(answer.reason))
-
-
-def _is_open(task: Task) -> bool:
-    return task.state is None and task.poison is None
-
-
-def _needs_another(task: Task, index: int) -> bool:
-    """Tell whether a task has effects that are not done for a sink other than this one."""
-    return task.done < len(task.sinks) and task.sinks[-1] != index
-
-
-def _pass_over(task: Task, index: int) -> None:
-    """Pass over the next effects of a task that the journal knows to be done.
-
-    Where the journal could not be read, the task fails: an effect of it may be done already.
-    """
-    while task.done < len(task.sinks) and task.sinks[task.done] == index:
-        if task.remembered is None:
-            task.fail(JournalUnavailable("the journal could not be read, so the effect may be done already"))
-            return
-        if task.name_of(task.done) not in task.remembered:
-            return
-        task.done += 1
-        task.known += 1
 
 
 def _checked(call: Callable[[], Sequence[Answer]], wanted: int) -> tuple[Sequence[Answer], bool]:
