@@ -234,17 +234,17 @@ def _reason_of(error: BaseException) -> str:
 
 
 def _is_plain(record: Any, source: object) -> bool:
-    """Tell whether a record is as AWS sends them, and of this stream; any other is looked at closely."""
+    """Tell whether a record is as AWS sends them, and of this stream, whose view type is known from an earlier record.
+
+    Any other is looked at closely.
+    """
     try:
-        stream = record["dynamodb"]
-        number = stream["SequenceNumber"]
+        number = record["dynamodb"]["SequenceNumber"]
         plain: bool = (
             record["eventSourceARN"] == source
-            and record["eventSource"] == "aws:dynamodb"
-            and stream["StreamViewType"] == _BOTH_IMAGES
-            and number.isdigit()
             and number.isascii()
             and len(number) <= _MAX_SEQUENCE_NUMBER
+            and number.encode().isdigit()
         )
     except (AttributeError, KeyError, TypeError):
         return False

@@ -56,20 +56,8 @@ class NamesEffects(Protocol):
 class Task:
     """A record that somebody wants, its effects in the order in which they are carried out, and how far that has come.
 
-    One is made for each routed record; without slots, as that takes a third less time.
+    One is made for each routed record. All attributes are set when it is made: those of the class take longer to read.
     """
-
-    poison: Poison | None = None
-    state: RecordState | None = None
-    error: BaseException | None = None
-    dead_letter = ""
-    """The key of the dead letter, if one is stored."""
-    remembered: frozenset[str] | None = _NO_NAMES
-    """The names of the effects that the journal knows to be done already; None when it could not be read."""
-    known = 0
-    """How many effects were passed over because the journal knew them."""
-    done = 0
-    """How many effects are done, from the first on: nothing is carried out behind one that failed."""
 
     def __init__(self, record: RawRecord, event_id: str, routes: Sequence[Route], consumer: NamesEffects) -> None:
         self.record = record
@@ -83,6 +71,17 @@ class Task:
         two would be a cycle, which only the garbage collector frees, with the whole record."""
         self.sinks: list[int] = []
         """For each value the place of its sink, never smaller than the one before."""
+        self.done = 0
+        """How many effects are done, from the first on: nothing is carried out behind one that failed."""
+        self.remembered: frozenset[str] | None = _NO_NAMES
+        """The names of the effects that the journal knows to be done already; None when it could not be read."""
+        self.known = 0
+        """How many effects were passed over because the journal knew them."""
+        self.poison: Poison | None = None
+        self.state: RecordState | None = None
+        self.error: BaseException | None = None
+        self.dead_letter = ""
+        """The key of the dead letter, if one is stored."""
 
     @property
     def sequence(self) -> int:
