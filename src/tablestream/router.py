@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tablestream.change import Change, Kind, RawImage, RawRecord, is_replication_only
@@ -24,7 +25,8 @@ class Route(NamedTuple):
     handlers: tuple[Handler, ...]
 
 
-class _Registered(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Registered:
     """A handler as it was registered."""
 
     kind: Kind
@@ -35,7 +37,8 @@ class _Registered(NamedTuple):
     handler: Handler
 
 
-class _Wanted(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Wanted:
     """The handlers of a kind and an entity."""
 
     registered: Sequence[_Registered]
