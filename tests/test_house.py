@@ -11,7 +11,7 @@ FILES = house.sources()
 
 
 def test_a_floor_holds_few_files() -> None:
-    assert {floor: count for floor, count in house.floors(FILES).items() if count > 24} == {}
+    assert {floor: count for floor, count in house.floors(FILES).items() if count > 16} == {}
 
 
 def test_few_files_are_too_small_for_a_subject() -> None:
@@ -23,7 +23,7 @@ def test_no_file_is_longer_than_a_reader_holds_in_mind() -> None:
 
 
 def test_few_files_are_a_section_of_their_only_importer() -> None:
-    assert len(house.single_importers(FILES)) <= 20
+    assert len(house.single_importers(FILES)) <= 16
 
 
 def test_a_name_means_one_thing() -> None:

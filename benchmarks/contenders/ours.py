@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.contenders.stubs import worker
+from tablestream.aws import quiet_collector
 from tablestream.change import Change
-from tablestream.collector import spare_batches
 from tablestream.router import Router
 
 _router = Router()
@@ -41,4 +41,4 @@ def told(change: Change) -> Tell:
 
 
 handler = worker(_router, (Take,), (Tell,))
-spare_batches()
+quiet_collector()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from benchmarks.contenders.stubs import worker
 from shop.handlers import router
 from shop.stock import Release, Reserve
-from tablestream.collector import spare_batches
+from tablestream.aws import quiet_collector
 from tablestream.sinks import Message
 
 handler = worker(router, (Reserve, Release), (Message,))
-spare_batches()
+quiet_collector()

@@ -16,8 +16,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 
 from shop.worker import make_worker
-from tablestream.aws import Aws
-from tablestream.collector import spare_batches
+from tablestream.aws import Aws, quiet_collector
 from tablestream.metrics import Recorder
 from tablestream.run import SystemClock
 
@@ -47,7 +46,7 @@ if os.environ.get("POWERTOOLS_TRACE_DISABLED", "true").lower() not in {"true", "
 
     Tracer(patch_modules=("botocore",))
 
-spare_batches()
+quiet_collector()
 gc.enable()
 
 

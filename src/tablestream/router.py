@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tablestream.change import Change, Kind, RawImage, RawRecord, is_replication_only
@@ -25,8 +24,7 @@ class Route(NamedTuple):
     handlers: tuple[Handler, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Registered:
+class _Registered(NamedTuple):
     """A handler as it was registered."""
 
     kind: Kind
@@ -37,8 +35,7 @@ class _Registered:
     handler: Handler
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(NamedTuple):
     """The handlers of a kind and an entity."""
 
     registered: Sequence[_Registered]
@@ -158,12 +155,12 @@ class Router:
             self._refuse_by_key(stream)
         if entity != before:
             return self._became(entity, before, stream)
-        wanted = self._found.get((name, entity)) or self._wanted(kind, entity)
-        if not wanted.conditional and (old is new or not _is_replica(new)):
-            return wanted.routes
-        found = [one.handler for one in wanted.registered if _concerns(one, new, old)]
-        if len(found) == len(wanted.registered):
-            return wanted.routes
+        registered, routes, conditional = self._found.get((name, entity)) or self._wanted(kind, entity)
+        if not conditional and (old is new or not _is_replica(new)):
+            return routes
+        found = [one.handler for one in registered if _concerns(one, new, old)]
+        if len(found) == len(registered):
+            return routes
         return (Route(kind, tuple(found)),) if found else _NOTHING
 
     def _became(self, entity: str | None, before: str | None, stream: Mapping[str, Any]) -> Sequence[Route]:

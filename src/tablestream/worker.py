@@ -262,7 +262,7 @@ class Worker:
 
     def _in_sam_local(self, aws: Aws) -> LambdaHandler:
         """Return the handler with the names of the local stack, or where none answers a dry run."""
-        from tablestream.sam_local import join_stack  # nothing of it is imported in AWS
+        from tablestream.dry_run import join_stack  # nothing of it is imported in AWS
 
         # The environment itself: boto reads regions and credentials there.
         joined = aws.environ if isinstance(aws.environ, MutableMapping) else dict(aws.environ)

@@ -121,9 +121,9 @@ JOURNAL: tuple[Mutant, ...] = (
     ),
     mutant(
         "leave the consumer out of the journal's key",
-        "tablestream._engine.waves:Task.key",
-        "",
-        "return record_key_of(self.record, self.event_id)",
+        "tablestream._engine.waves:Task.__init__",
+        'f"{consumer.name}/{record_key_of(record, event_id)}"',
+        "record_key_of(record, event_id)",
         test=f"{UNIT}/test_worker.py::test_two_functions_on_one_stream_with_one_journal_do_not_silence_each_other",
     ),
     mutant(

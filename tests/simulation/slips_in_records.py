@@ -43,7 +43,7 @@ POISON: tuple[Mutant, ...] = (
         "tablestream._engine.intake:_is_validation",
         "",
         "return False",
-        test=f"{UNIT}/test_intake.py::test_what_pydantic_refuses_is_a_bad_record",
+        test=f"{UNIT}/engine/test_intake.py::test_what_pydantic_refuses_is_a_bad_record",
     ),
     mutant(
         "take a missing attribute for a bug",
@@ -57,21 +57,21 @@ POISON: tuple[Mutant, ...] = (
         "tablestream._engine.invocation:SystemicCheck._judge",
         "{**self._recent.pop(name, {}), **outcomes}",
         "dict(outcomes)",
-        test=f"{UNIT}/test_systemic.py::test_a_bug_parks_at_most_ten_records_whatever_the_size_of_the_batches",
+        test=f"{UNIT}/engine/test_systemic.py::test_a_bug_parks_at_most_ten_records_whatever_the_size_of_the_batches",
     ),
     mutant(
         "park all records of a broken handler",
         "tablestream._engine.invocation:SystemicCheck.judge",
         "",
         "return None",
-        test=f"{UNIT}/test_systemic.py::test_a_bug_parks_at_most_ten_records_whatever_the_size_of_the_batches",
+        test=f"{UNIT}/engine/test_systemic.py::test_a_bug_parks_at_most_ten_records_whatever_the_size_of_the_batches",
     ),
     mutant(
         "let what a handler raises leave the worker when it is no Exception",
         "tablestream._engine.intake:Consumer._task",
         "BaseException",
         "Exception",
-        test=f"{UNIT}/test_intake.py::test_whatever_a_handler_raises_concerns_its_record_only",
+        test=f"{UNIT}/engine/test_intake.py::test_whatever_a_handler_raises_concerns_its_record_only",
     ),
     mutant(
         "know no whole number that is written with a fraction or an exponent",
@@ -102,7 +102,7 @@ ROUTES: tuple[Mutant, ...] = (
         "tablestream._engine.intake:Consumer._is_skipped",
         "created is not None and created < self.ignore_before",
         "False",
-        test=f"{UNIT}/test_intake.py::test_changes_before_a_time_are_skipped_when_that_is_set",
+        test=f"{UNIT}/engine/test_intake.py::test_changes_before_a_time_are_skipped_when_that_is_set",
     ),
     mutant(
         "leave an order that is opened again pending, and say nothing",
@@ -137,7 +137,7 @@ ROUTES: tuple[Mutant, ...] = (
         "tablestream._engine.intake:Consumer._is_skipped",
         "self.local_changes_only and is_replicated(record)",
         "False",
-        test=f"{UNIT}/test_intake.py::test_changes_of_other_regions_are_skipped_when_that_is_set",
+        test=f"{UNIT}/engine/test_intake.py::test_changes_of_other_regions_are_skipped_when_that_is_set",
     ),
     mutant(
         "send the next batch of a redrive without a look at the lease",

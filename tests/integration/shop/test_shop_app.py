@@ -192,7 +192,7 @@ def collections():
 gc.collect()
 before = collections()
 import shop.processor
-from tablestream.collector import YOUNG_CONTAINERS
+from tablestream.aws import YOUNG_CONTAINERS
 print(collections() - before, gc.isenabled(), gc.get_threshold()[0] == YOUNG_CONTAINERS)
 """
     collected, enabled, for_batches = answered(asked, environment).split()

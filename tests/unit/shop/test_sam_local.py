@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from shop.worker import make_worker
-from tablestream import TablestreamError, sam_local
+from tablestream import TablestreamError
 from tablestream.aws import Aws
 from tablestream.testing import FakeContext
 from tablestream.worker import LambdaHandler
@@ -76,7 +76,7 @@ def test_the_address_that_was_asked_is_named(capsys: pytest.CaptureFixture[str])
 def test_the_documentation_shows_what_is_shown(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sam_local, "stack_variables", lambda _: None)
+    monkeypatch.setattr("tablestream.dry_run.stack_variables", lambda _: None)
     told = json.loads((ROOT / "sam-local.json").read_text(encoding="utf-8"))["Parameters"]
     dry_run = started(UNRESOLVED | told)
     dry_run(json.loads((EVENTS / "insert-order.json").read_text(encoding="utf-8")), FakeContext())

@@ -16,7 +16,6 @@ from tablestream import (
     PermanentFailure,
     SystemicFailure,
     Worker,
-    sam_local,
 )
 from tablestream.dry_run import DryRun, DryRunSink
 from tablestream.sinks import Message, Topic
@@ -183,7 +182,7 @@ def test_a_worker_whose_names_are_not_resolved_does_a_dry_run_of_all_its_sinks(s
 def test_with_a_stack_it_has_the_names_of_the_stack_and_takes_records_of_any_table(
     said: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sam_local, "stack_variables", lambda _: RESOLVED)
+    monkeypatch.setattr("tablestream.dry_run.stack_variables", lambda _: RESOLVED)
     environ = dict(LEFT)
     handler = people().handler(environ)
 
@@ -194,7 +193,7 @@ def test_with_a_stack_it_has_the_names_of_the_stack_and_takes_records_of_any_tab
 
 
 def test_a_stack_that_does_not_know_the_names_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sam_local, "stack_variables", lambda _: {})
+    monkeypatch.setattr("tablestream.dry_run.stack_variables", lambda _: {})
 
     with pytest.raises(ConfigurationError, match="SALES_TOPIC_ARN: wanted the ARN of a standard SNS topic"):
         people().handler(dict(LEFT))

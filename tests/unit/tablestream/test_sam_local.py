@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tablestream import sam_local
-from tablestream.sam_local import stack_variables
+from tablestream import dry_run
+from tablestream.dry_run import stack_variables
 
 
 @dataclass
@@ -95,6 +95,6 @@ def test_nothing_is_told_where_nobody_listens() -> None:
 
 
 def test_a_firewall_that_swallows_the_question_delays_the_start_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sam_local, "TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(dry_run, "LONGEST_WAIT_SECONDS", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         assert stack_variables(environment(f"http://127.0.0.1:{silent.getsockname()[1]}")) is None

@@ -3,7 +3,7 @@
 moto is not thread safe (parallel writes of one item gave duplicate sequence numbers and lost updates), so requests
 queue. Containers, as `sam local` starts them, come by an address of their own. The SAM CLI leaves references of the
 template unresolved, so a function in its container knows no name of the stack: it asks here for its environment
-variables (`tablestream.sam_local`), before it calls anything.
+variables (`tablestream.dry_run`), before it calls anything.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tablestream.collector import spare_batches
+from tablestream.aws import quiet_collector
 from tests.unit.tablestream.kit import Bench, failing, made, refusing
 
 CONTAINERS = 50_000
@@ -26,7 +26,7 @@ def collections() -> int:
 
 
 def test_a_large_batch_is_not_looked_through() -> None:
-    spare_batches(CONTAINERS)
+    quiet_collector(CONTAINERS)
     gc.collect()  # what other tests have made since the last collection counts as well
     before = collections()
     batch: list[object] = [{} for _ in range(CONTAINERS // 2)]
@@ -40,7 +40,7 @@ def test_cycles_are_still_collected_in_the_end() -> None:
         def __init__(self) -> None:
             self.me = self
 
-    spare_batches(CONTAINERS)
+    quiet_collector(CONTAINERS)
     lost = weakref.ref(Node())
     # Twice as many: what other tests have left is freed meanwhile, and each that is freed counts against one made.
     kept: list[object] = [[] for _ in range(2 * CONTAINERS)]
