@@ -234,17 +234,17 @@ def _reason_of(error: BaseException) -> str:
 
 
 def _is_plain(record: Any, source: object) -> bool:
-    """Tell whether a record is as AWS sends them, and of this stream, whose view type is known from an earlier record.
-
-    Any other is looked at closely.
-    """
+    """Tell whether a record is as AWS sends them, and of this stream; any other is looked at closely."""
     try:
-        number = record["dynamodb"]["SequenceNumber"]
+        stream = record["dynamodb"]
+        number = stream["SequenceNumber"]
         plain: bool = (
             record["eventSourceARN"] == source
+            and record["eventSource"] == "aws:dynamodb"
+            and stream["StreamViewType"] == _BOTH_IMAGES
             and number.isascii()
             and len(number) <= _MAX_SEQUENCE_NUMBER
-            and number.encode().isdigit()
+            and number.encode().isdigit()  # digit by digit, text takes twice as long
         )
     except (AttributeError, KeyError, TypeError):
         return False
