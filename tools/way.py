@@ -1,7 +1,9 @@
 """`python -m tools.way order | status | poison | plain_table`: the files that a record passes, and its stays in them.
 
-One invocation with one record is traced on the embedded AWS. A stay begins when a file is called from another one: a
-record that goes back and forth between two files makes many of them.
+One invocation with one record is traced on the embedded AWS, as a deployed function has it: warm, so that clients are
+made and the event's table is known from a record before it. A stay begins when a file is called from another one: a
+record that goes back and forth between two files makes many of them. A generator is entered once, however often it goes
+on. Neither the embedded AWS (`tablestream.local`) nor Lambda's context as a test makes it is on a record's way.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from inspect import CO_GENERATOR
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,14 +22,15 @@ from typing import Any
 import pytest
 
 from tablestream.testing import FakeContext, event, inserted, modified
+from tablestream.testing.records import Record
 from tests.support.orders import order_item
 from tests.support.shop_app import App, shop_app
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = tuple(str(ROOT / folder) + os.sep for folder in ("src", "examples"))
 
-LEFT_OUT = str(ROOT / "src" / "tablestream" / "testing") + os.sep
-"""Lambda's context, as a test makes it."""
+LEFT_OUT = tuple(str(ROOT / "src" / "tablestream" / folder) + os.sep for folder in ("testing", "local"))
+"""Files that stand for Lambda and for AWS."""
 
 
 class Trace:
@@ -35,16 +39,24 @@ class Trace:
     def __init__(self) -> None:
         """Begin with no stay."""
         self.stays: list[str] = []
+        self._generators: set[FrameType] = set()
 
     def __call__(self, frame: FrameType, kind: str, _argument: Any) -> None:
         """Note the file that is called, when that is done from another one."""
         path = frame.f_code.co_filename
-        if kind == "call" and path.startswith(FOLDERS) and not path.startswith(LEFT_OUT):
-            back = frame.f_back
-            while back is not None and not back.f_code.co_filename.startswith(FOLDERS):
-                back = back.f_back
-            if back is None or back.f_code.co_filename != path:
-                self.stays.append(path)
+        if kind != "call" or not _counts(path) or frame in self._generators:
+            return
+        if frame.f_code.co_flags & CO_GENERATOR:
+            self._generators.add(frame)
+        back = frame.f_back
+        while back is not None and not _counts(back.f_code.co_filename):
+            back = back.f_back
+        if back is None or back.f_code.co_filename != path:
+            self.stays.append(path)
+
+
+def _counts(path: str) -> bool:
+    return path.startswith(FOLDERS) and not path.startswith(LEFT_OUT)
 
 
 def traced(call: Callable[[], object]) -> Trace:
@@ -64,20 +76,22 @@ def order(app: App) -> Trace:
     """Follow a new order of three lines."""
     app.aws.stock(tea=10, cup=10, pot=10)
     lines = [{"productId": name, "quantity": 1, "price": 5} for name in ("tea", "cup", "pot")]
-    item = order_item(items=lines)
-    app.aws.put("orders", item)
-    return _invocation(app, event(inserted(item)))
+    items = [order_item(sk=sort_key, items=lines) for sort_key in SORT_KEYS]
+    for item in items:
+        app.aws.put("orders", item)
+    return _second(app.handler, *[inserted(item) for item in items])
 
 
 def status(app: App) -> Trace:
     """Follow a change of an order's status that is only announced."""
-    item = order_item()
-    return _invocation(app, event(modified({**item, "status": "confirmed"}, {**item, "status": "shipped"})))
+    items = [order_item(sk=sort_key) for sort_key in SORT_KEYS]
+    changes = [modified({**item, "status": "confirmed"}, {**item, "status": "shipped"}) for item in items]
+    return _second(app.handler, *changes)
 
 
 def poison(app: App) -> Trace:
     """Follow an order without lines into the bucket."""
-    return _invocation(app, event(inserted(order_item(items=[]))))
+    return _second(app.handler, *[inserted(order_item(sk=sort_key, items=[])) for sort_key in SORT_KEYS])
 
 
 def plain_table(app: App) -> Trace:
@@ -85,10 +99,12 @@ def plain_table(app: App) -> Trace:
     from examples.plain_table import worker  # it is connected once, here
 
     names = {"SALES_TOPIC_ARN": app.aws.topic_arn, "JOURNAL_TABLE": "journal", "FAILURES_BUCKET": "order-failures"}
-    handler = worker.handler(names)
-    whole = event(inserted({"id": "1", "email": "a@example.com"}, keys=("id",), table="leads"))
-    return traced(lambda: handler(whole, FakeContext()))
+    leads = [{"id": number, "email": "a@example.com"} for number in ("1", "2")]
+    return _second(worker.handler(names), *[inserted(lead, keys=("id",), table="leads") for lead in leads])
 
+
+SORT_KEYS = ("ORDER#o-1", "ORDER#o-2")
+"""Of the order that goes first, and of the one that is followed."""
 
 WAYS: Mapping[str, Callable[[App], Trace]] = {
     "order": order,
@@ -98,9 +114,11 @@ WAYS: Mapping[str, Callable[[App], Trace]] = {
 }
 
 
-def _invocation(app: App, whole: Any) -> Trace:
-    app.handler(whole, FakeContext())  # the first invocation makes clients
-    return traced(lambda: app.handler(whole, FakeContext()))
+def _second(handler: Callable[[Any, Any], object], first: Record, second: Record) -> Trace:
+    """Follow the second of two records, each in an event of its own: the first one makes the clients."""
+    before, followed = [{"Records": [record]} for record in event(first, second)["Records"]]
+    handler(before, FakeContext())
+    return traced(lambda: handler(followed, FakeContext()))
 
 
 def measure(name: str) -> Counter[str]:
