@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shop.announcements import announce
+from shop.handlers import announce
 from tablestream import Change, Router
 from tablestream.sinks import Message
 

@@ -113,7 +113,7 @@ ROUTES: tuple[Mutant, ...] = (
     ),
     mutant(
         "do not say that a message is late",
-        "shop.announcements:_message",
+        "shop.handlers:_message",
         "change.redriven or change.replayed",
         "False",
         regime="chaos",

@@ -103,7 +103,7 @@ STOCK: tuple[Mutant, ...] = (
         "release what the image says",
         (
             Edit(
-                "shop.stock:Release",
+                "shop.stock.decisions:Release",
                 'key: ClassVar[str] = "release"',
                 'lines: tuple[OrderLine, ...] = ()\nkey: ClassVar[str] = "release"',
             ),
@@ -112,7 +112,7 @@ STOCK: tuple[Mutant, ...] = (
                 "Release(OrderKey.of(change))",
                 "Release(OrderKey.of(change), order.lines)",
             ),
-            Edit("shop.stock.releases:_decision", "entry.lines", "release.value.lines or entry.lines"),
+            Edit("shop.stock.sink:_decision", "entry.lines", "release.value.lines or entry.lines"),
         ),
         "none",
     ),

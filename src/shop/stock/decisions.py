@@ -1,17 +1,46 @@
-"""Decisions for orders: their actions, with the conditions that make each happen once."""
+"""`Reserve` and `Release`, and the decisions for them: actions, with the conditions that make each happen once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from shop.keys import ledger_key, order_key, stock_key
 from shop.orders import OrderKey, OrderLine, OrderStatus
-from shop.stock import Reserve
 from shop.stock.ledger import LedgerState, tagged_lines
 from tablestream.dynamodb.items import Key
 from tablestream.dynamodb.transactions import Action, Decision, Move
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Take the stock of a pending order and confirm the order, or reject it."""
+
+    order: OrderKey
+    lines: tuple[OrderLine, ...]
+    """The units that are wanted, each product once."""
+    order_bytes: int = 0
+    """The size of the order's item; a transaction holds 4 MB of items."""
+    key: ClassVar[str] = "reserve"
+
+    def __str__(self) -> str:
+        """Put it into words, for a dry run."""
+        lines = ", ".join(f"{line.quantity} {line.product_id}" for line in self.lines)
+        return f"take {lines} for {self.order} and confirm it, or reject it where that is too much"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Give back what is held for an order, which the ledger knows; hold nothing for it from now on."""
+
+    order: OrderKey
+    key: ClassVar[str] = "release"
+
+    def __str__(self) -> str:
+        """Put it into words, for a dry run."""
+        return f"give back what the ledger holds for {self.order}"
 
 
 class Tables(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shop.announcements import announce_order
+from shop.handlers import announce_order
 from shop.orders import Order
 from tablestream.run import Run
 from tablestream.sink import DONE

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shop.announcements import announce, announce_order
+from shop.handlers import announce, announce_order
 from shop.orders import Order, OrderStatus
 from tablestream import Change, InvalidRecord
 from tablestream.sinks import Message, MessageTooLarge

@@ -6,7 +6,7 @@ import pytest
 
 from shop.orders import OrderKey, OrderLine
 from shop.stock import Reserve
-from shop.stock.reservations import allocate
+from shop.stock.sink import allocate
 
 
 def wanting(**lines: int) -> Reserve:

@@ -395,7 +395,7 @@ def test_a_rival_who_always_comes_first_is_given_way_to_in_the_end(shop: Shop) -
 
 def test_rounds_that_learn_something_new_for_ever_end_nevertheless(shop: Shop) -> None:
     placed = shop.place(1, tea=1)
-    with patch("shop.stock.reservations.Reservations.refused", return_value=True):
+    with patch("shop.stock.sink.Reservations.refused", return_value=True):
         (answer,) = shop.apply(placed)
     assert isinstance(answer, Transient)
     assert len(shop.db.calls) < 20

@@ -8,7 +8,7 @@ from shop.stock import Reserve
 from shop.stock.counts import InventoryCounts
 from shop.stock.decisions import Tables, iso_time
 from shop.stock.ledger import LedgerState
-from shop.stock.reservations import Reservations
+from shop.stock.sink import Reservations
 from tablestream.dynamodb.items import Item
 from tablestream.dynamodb.transactions import Refusal
 from tablestream.sink import Effect
