@@ -22,9 +22,9 @@ SINKS: tuple[Mutant, ...] = (
     ),
     mutant(
         "take only botocore's own errors for those of a call",
-        "tablestream.dynamodb.errors:attempt",
+        "tablestream.dynamodb.client:attempt",
         "Exception",
-        "(ClientError, BotoCoreError)",
+        '(__import__("botocore").exceptions.ClientError, __import__("botocore").exceptions.BotoCoreError)',
         test=f"{SCHEDULES}::test_what_one_unreadable_answer_leaves_open_repeats_no_other_notification",
     ),
     mutant(
@@ -78,7 +78,7 @@ SINKS: tuple[Mutant, ...] = (
     ),
     mutant(
         "take the answer to a batch write that tells nothing for one that all is written",
-        "tablestream.dynamodb.batches:_told",
+        "tablestream.dynamodb.client:_told",
         "",
         "return answer.get(part, {})",
         test="tests/integration/shop/test_hostile_answers.py::test_a_journal_whose_writing_nobody_confirms_is_written_again",

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import json
 from binascii import crc32
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.config import Config as ClientConfig
 from botocore.handlers import BUILTIN_HANDLERS
 from botocore.session import Session
 
 from tablestream._version import __version__
-from tablestream.dynamodb.errors import UnreadableAnswerError
+from tablestream.dynamodb.errors import Failed, UnreadableAnswerError, kind_of
 from tablestream.run import CALL_SHARE
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
     from mypy_boto3_dynamodb import DynamoDBClient
+
+T = TypeVar("T")
 
 DEFAULT_CONNECTIONS = 8
 """Calls that can be under way at once; as many as the worker has threads."""
@@ -138,7 +140,7 @@ def check_answers(client: DynamoDBClient) -> DynamoDBClient:
 
     DynamoDB names the request (`x-amzn-RequestId`), answers `application/x-amz-json-1.0` and gives the CRC-32 of the
     body (`x-amz-crc32`; DynamoDB developer guide, "HTTP API"). A transaction's answer is a JSON object; that of a batch
-    is checked by `tablestream.dynamodb.batches`, as botocore reads broken JSON as an object without members.
+    is checked by `get_batch` and `write_batch`, as botocore reads broken JSON as an object without members.
     """
     events: Any = client.meta.events
     events.register("before-parse.dynamodb", _check)
@@ -164,3 +166,61 @@ def _is_object(body: bytes) -> bool:
         return isinstance(json.loads(body), dict)
     except ValueError:
         return False
+
+
+def attempt(call: Callable[[], T]) -> T | Failed:
+    """Make a call and read its answer; whatever that raises concerns this call alone, and is what it returns then."""
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001 -- botocore raises more than its own errors, and odd answers anything
+        return Failed(error, kind_of(error))
+
+
+# --- batches ---------------------------------------------------------------------------------------------------------
+#
+# A proxy, a captive portal or a broken emulator can answer in DynamoDB's place. Such an answer says nothing about what
+# became of the call, and must not be read as "there are no such items" or "all is written".
+
+READ_LIMIT = 100
+"""Keys that BatchGetItem takes."""
+WRITE_LIMIT = 25
+"""Items that BatchWriteItem takes."""
+_NO_KEYS: Mapping[str, Any] = {"Keys": []}
+
+
+def get_batch(client: DynamoDBClient, table: str, keys: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Read the items of distinct keys, strongly consistent; return the items, and the keys that were left unprocessed.
+
+    Keys and items have type tags. What is in neither list does not exist. Raises what the client raises, and
+    `UnreadableAnswerError` for an answer that leaves open what became of a key.
+    """
+    request: Any = {table: {"Keys": list(keys), "ConsistentRead": True}}
+    answer = client.batch_get_item(RequestItems=request)
+    unprocessed = _told(answer, "UnprocessedKeys").get(table, _NO_KEYS)
+    left = _listed(unprocessed.get("Keys"), "unprocessed keys") if isinstance(unprocessed, Mapping) else None
+    if left is None or any(key not in keys for key in left):
+        raise UnreadableAnswerError("wanted unprocessed keys among those that were asked for, got something else")
+    # Where nothing was processed, nothing need be said of the table.
+    items = _told(answer, "Responses").get(table, [] if len(left) == len(keys) else None)
+    return _listed(items, "the table's items"), left
+
+
+def write_batch(client: DynamoDBClient, table: str, items: Sequence[Any]) -> list[Any]:
+    """Put items, given with type tags; return those that were left unprocessed. Raises as `get_batch` does."""
+    request: Any = {table: [{"PutRequest": {"Item": item}} for item in items]}
+    unprocessed = _told(client.batch_write_item(RequestItems=request), "UnprocessedItems").get(table, [])
+    return [entry["PutRequest"]["Item"] for entry in _listed(unprocessed, "unprocessed items")]
+
+
+def _told(answer: Mapping[str, Any], part: str) -> Mapping[str, Any]:
+    """Return a part of an answer, which has to be there, if only to say that there is nothing."""
+    told = answer.get(part)
+    if not isinstance(told, Mapping):
+        raise UnreadableAnswerError(f"wanted {part} by table, got {type(told).__name__}")
+    return told
+
+
+def _listed(value: object, what: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise UnreadableAnswerError(f"wanted a list of {what}, got {type(value).__name__}")
+    return value

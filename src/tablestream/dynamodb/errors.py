@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import Enum
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -15,8 +14,6 @@ from botocore.exceptions import (
     ParamValidationError,
 )
 from botocore.exceptions import ConnectionError as ConnectionProblem
-
-T = TypeVar("T")
 
 
 class ErrorKind(Enum):
@@ -123,14 +120,6 @@ class Failed(NamedTuple):
 
     error: Exception
     kind: ErrorKind
-
-
-def attempt(call: Callable[[], T]) -> T | Failed:
-    """Make a call and read its answer; whatever that raises concerns this call alone, and is what it returns then."""
-    try:
-        return call()
-    except Exception as error:  # noqa: BLE001 -- botocore raises more than its own errors, and odd answers anything
-        return Failed(error, kind_of(error))
 
 
 def code_of(error: ClientError) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tablestream.dynamodb.batches import READ_LIMIT, WRITE_LIMIT, get_batch, write_batch
+from tablestream.dynamodb.client import READ_LIMIT, WRITE_LIMIT, get_batch, write_batch
 from tablestream.errors import JournalUnavailable, error_class_of
 from tablestream.run import Run, chunks
 

@@ -6,15 +6,15 @@ condition on the entry makes the decision happen once, whoever tries how often.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
-from tablestream.dynamodb.batches import get_items
+from tablestream.dynamodb.client import READ_LIMIT, attempt, get_batch
 from tablestream.dynamodb.errors import ErrorKind, Failed
 from tablestream.dynamodb.items import Item, Key
-from tablestream.dynamodb.packing import pack
 from tablestream.dynamodb.transactions import (
     Committed,
     Decision,
@@ -22,8 +22,9 @@ from tablestream.dynamodb.transactions import (
     Transaction,
     TransactionOutcome,
     Transactor,
+    pack,
 )
-from tablestream.run import Run
+from tablestream.run import Run, chunks
 from tablestream.sink import DONE, Answer, Permanent, Transient
 
 if TYPE_CHECKING:
@@ -227,3 +228,62 @@ def _learn_failure(undecided: Undecided, transaction: Transaction, failure: Fail
     if failure.kind is ErrorKind.CONFLICT:
         undecided.decisions.conflicts += 1
     return _progress({failure.kind})
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+class Readings(NamedTuple):
+    """Items that were read: each wanted key is in one of the two."""
+
+    items: Mapping[Key, Item | None]
+    """The items by key, None where there is none."""
+    failed: Mapping[Key, Failed]
+
+
+def get_items(client: DynamoDBClient, keys: Sequence[Key], run: Run) -> Readings:
+    """Read the items of distinct keys, strongly consistent, a hundred a call, the calls side by side.
+
+    The keys that the service leaves unprocessed are asked for again. One key that DynamoDB does not take fails its
+    whole call: it is found by halving, and the others are read.
+    """
+    by_table: defaultdict[str, list[Key]] = defaultdict(list)
+    for key in keys:
+        by_table[key.table].append(key)
+    parts = [part for of_table in by_table.values() for part in chunks(of_table, READ_LIMIT)]
+    return _merged(run.parallel.run([partial(_read, client, part, run) for part in parts]))
+
+
+def _read(client: DynamoDBClient, keys: Sequence[Key], run: Run) -> Readings:
+    found: dict[Key, Item] = {}
+    wanted = list(keys)
+    failure = Failed(TimeoutError("the items could not be read in time"), ErrorKind.THROTTLE)
+    for _ in run.attempts():
+        answer = attempt(partial(_ask, client, wanted))
+        if isinstance(answer, Failed):
+            failure = answer
+            if failure.kind in {ErrorKind.INVALID, ErrorKind.CONFIGURATION}:
+                break
+        else:
+            items, wanted = answer
+            found.update(items)
+        if not wanted:
+            break
+    if failure.kind is ErrorKind.INVALID and len(wanted) > 1:
+        middle = len(keys) // 2
+        return _merged([_read(client, keys[:middle], run), _read(client, keys[middle:], run)])
+    unread = dict.fromkeys(wanted, failure)
+    return Readings({key: found.get(key) for key in keys if key not in unread}, unread)
+
+
+def _ask(client: DynamoDBClient, keys: Sequence[Key]) -> tuple[dict[Key, Item], list[Key]]:
+    like = keys[0]
+    items, left = get_batch(client, like.table, [key.tagged() for key in keys])
+    return {Key.in_item(item, like): item for item in items}, [Key.in_item(key, like) for key in left]
+
+
+def _merged(parts: Sequence[Readings]) -> Readings:
+    return Readings(
+        {key: item for part in parts for key, item in part.items.items()},
+        {key: failure for part in parts for key, failure in part.failed.items()},
+    )

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tablestream.dynamodb.errors import ErrorKind, Failed, UnreadableAnswerError, attempt, kind_of_code
+from tablestream.dynamodb.client import attempt
+from tablestream.dynamodb.errors import ErrorKind, Failed, UnreadableAnswerError, kind_of_code
 from tablestream.run import Run
 from tablestream.sink import DONE, Answer, Permanent, Transient
 

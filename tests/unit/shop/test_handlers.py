@@ -13,7 +13,7 @@ from shop.stock import Release, Reserve
 from shop.stock.decisions import Decider, Tables
 from tablestream.change import Change
 from tablestream.dynamodb.items import item_bytes
-from tablestream.dynamodb.packing import pack
+from tablestream.dynamodb.transactions import pack
 from tablestream.errors import InvalidRecord
 from tablestream.sinks import Message
 from tablestream.testing import Raw, expired, inserted, modified, removed

@@ -587,7 +587,7 @@ def test_whatever_fails_the_outcome_is_that_of_one_order_after_the_other(
     tries: int,
     actions: int,
 ) -> None:
-    with patch("tablestream.dynamodb.packing.MAX_ACTIONS", actions):  # so that few orders make long chains
+    with patch("tablestream.dynamodb.transactions.MAX_ACTIONS", actions):  # so that few orders make long chains
         _settle_and_check(Shop(tries), orders, stock, faults, shows_items=shows_items)
 
 

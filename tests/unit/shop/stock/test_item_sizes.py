@@ -14,8 +14,7 @@ from shop.orders import OrderKey, OrderLine
 from shop.stock import Reserve
 from shop.stock.decisions import Decider, Tables
 from tablestream.dynamodb.items import item_bytes
-from tablestream.dynamodb.packing import MAX_ACTIONS, pack
-from tablestream.dynamodb.transactions import Decision, Transaction, build
+from tablestream.dynamodb.transactions import MAX_ACTIONS, Decision, Transaction, build, pack
 from tablestream.testing import image, inserted
 from tests.support.orders import line, nth_order
 

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tablestream.dynamodb.items import Key
-from tablestream.dynamodb.packing import MAX_ACTIONS, MAX_BYTES, pack
-from tablestream.dynamodb.transactions import Chain, Decision, Move, build
+from tablestream.dynamodb.transactions import MAX_ACTIONS, MAX_BYTES, Chain, Decision, Move, build, pack
 
 Names = tuple[str, ...]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tablestream.dynamodb.batches import Readings, get_items
 from tablestream.dynamodb.errors import ErrorKind
 from tablestream.dynamodb.items import Key
+from tablestream.dynamodb.once import Readings, get_items
 from tablestream.run import Run
 from tablestream.testing import FakeClock, client_error
 from tablestream.testing.dynamodb import MemoryDynamoDB
