@@ -32,7 +32,7 @@ SINKS: tuple[Mutant, ...] = (
     ),
     mutant(
         "take a message that the answer does not name for published",
-        "tablestream.sinks._entries:read_by_id",
+        "tablestream.sinks.messages:read_by_id",
         "answers.get(str(place), untold(service))",
         "answers.get(str(place), DONE)",
     ),

@@ -12,8 +12,7 @@ from tablestream.dynamodb.client import session
 from tablestream.errors import InvalidRecord
 from tablestream.run import Run
 from tablestream.sink import DONE, Answer, Effect
-from tablestream.sinks._entries import Answers, Batch, Entry, Service, refusal, send_all, untold
-from tablestream.sinks.messages import as_json
+from tablestream.sinks.messages import Answers, Batch, Entry, Service, as_json, refusal, send_all, untold
 
 MAX_EVENT_BYTES = 262_144
 """The size of a call of PutEvents, of its entries together (EventBridge user guide, "Calculating PutEvents size")."""

@@ -12,8 +12,7 @@ from botocore.session import Session
 from tablestream.aws import Aws, variable_of
 from tablestream.run import Run
 from tablestream.sink import Answer, Effect
-from tablestream.sinks._entries import Answers, Batch, Entry, Service, read_by_id, send_all
-from tablestream.sinks.messages import MAX_MESSAGE_BYTES, Message
+from tablestream.sinks.messages import MAX_MESSAGE_BYTES, Answers, Batch, Entry, Message, Service, read_by_id, send_all
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

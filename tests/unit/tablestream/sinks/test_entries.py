@@ -13,7 +13,7 @@ from botocore.parsers import ResponseParserError
 
 from tablestream import DONE, Answer, Backoff, ConfigurationError, Deadline, Permanent, Run, Transient, Worker
 from tablestream.sinks import EventBus, Message, Queue, Topic
-from tablestream.sinks._entries import refusal
+from tablestream.sinks.messages import refusal
 from tablestream.testing import FakeClock, client_error, effects
 from tests.unit.tablestream.sinks.services import SINKS, FakeService, effect
 
