@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import re
 import reprlib
-from typing import Any
+from typing import Any, TypeVar
+
+E = TypeVar("E", bound=BaseException)
 
 
 class TablestreamError(Exception):
@@ -87,6 +89,44 @@ def error_class_of(error: BaseException) -> str:
         return type(error).__name__
     told = sorted({reason for reason in reasons if _is_code(reason) and reason != "None"})
     return f"{code} ({', '.join(told)})" if told else str(code)
+
+
+def place_of(error: BaseException) -> str:
+    """Return the function and the line that raised an error, empty where nobody knows; it holds no value."""
+    frame = error.__traceback__
+    if frame is None:
+        notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(_RAISED_IN)]
+        return notes[0].removeprefix(_RAISED_IN) if notes else ""
+    while frame.tb_next is not None:
+        frame = frame.tb_next
+    return f"{frame.tb_frame.f_code.co_qualname}, line {frame.tb_lineno}"
+
+
+def note_place(error: BaseException) -> None:
+    """Note the function and the line that raised an error, so that they are known when its frames are gone."""
+    place = place_of(error)
+    if place and error.__traceback__ is not None:
+        error.add_note(f"{_RAISED_IN}{place}")
+
+
+def without_frames(error: E) -> E:
+    """Return an error that is to be kept as a value, without the frames that it came through, as its causes too.
+
+    A traceback holds the frames of all callers, and these the whole event. Kept in one of them, or in what one of them
+    refers to, it is a cycle: the event then waits for the garbage collector instead of being freed when it is done.
+    """
+    left: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while left:
+        one = left.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            one.__traceback__ = None
+            left += [one.__cause__, one.__context__]
+    return error
+
+
+_RAISED_IN = "raised in "
 
 
 def _told(answer: Any, name: str, part: str) -> list[Any]:

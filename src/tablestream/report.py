@@ -39,6 +39,8 @@ class RecordOutcome:
     """May quote values of the record: never log it."""
     dead_letter: str = ""
     """The key of its dead letter, where one is stored."""
+    where: str = ""
+    """The function and the line that raised the error, where that is known: not for an error of AWS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -139,7 +139,7 @@ class Sequential:
 
     def run(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         """Run the calls in order."""
-        return _results([_Call(call) for call in calls])
+        return _results([_end(call) for call in calls])
 
 
 class ThreadParallel:
@@ -153,28 +153,34 @@ class ThreadParallel:
         """Run the calls on the pool; a single call runs on the caller's thread."""
         if len(calls) == 1:
             return [calls[0]()]
-        futures = [self._pool.submit(_Call, call) for call in calls]
+        futures = [self._pool.submit(_end, call) for call in calls]
         return _results([future.result() for future in futures])
 
 
-class _Call(Generic[T]):
+class _Ended(NamedTuple, Generic[T]):
     """A call that has ended: its result, or its error."""
 
-    __slots__ = ("error", "value")
-
-    def __init__(self, call: Callable[[], T]) -> None:
-        self.error: BaseException | None = None
-        try:
-            self.value = call()
-        except BaseException as error:  # noqa: BLE001 -- kept, and raised by _results once all calls have ended
-            self.error = error
+    value: T | None
+    error: BaseException | None
 
 
-def _results(calls: list[_Call[T]]) -> list[T]:
-    for call in calls:
-        if call.error is not None:
-            raise call.error
-    return [call.value for call in calls]
+def _end(call: Callable[[], T]) -> _Ended[T]:
+    try:
+        return _Ended(call(), None)
+    except BaseException as error:  # noqa: BLE001 -- raised by _results once all calls have ended
+        return _Ended(None, error)
+
+
+def _results(ended: list[_Ended[T]]) -> list[T]:
+    try:
+        for _, error in ended:
+            if error is not None:
+                raise error
+        return [value for value, _ in ended]  # type: ignore[misc]  # a call without an error has a value
+    finally:
+        # An error that is raised refers to this frame, which must not refer to the error.
+        del ended
+        error = None
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -18,7 +18,7 @@ from tablestream.change import (
     record_key_of,
     table_arn_of,
 )
-from tablestream.errors import ConfigurationError, InvalidEvent, InvalidRecord
+from tablestream.errors import ConfigurationError, InvalidEvent, InvalidRecord, place_of
 from tablestream.router import Handler, Router
 from tablestream.sink import Sink, name_of, never_ran
 
@@ -129,6 +129,9 @@ class Consumer:
         if records and not with_images:
             raise InvalidEvent(f"wanted a stream with the StreamViewType {_BOTH_IMAGES}, got no images in any record")
         systemic.judge(tasks)
+        for task in tasks:
+            if task.poison is not None:
+                task.poison = task.poison.judged()
         ordered = {identity: _in_order(lane) for identity, lane in queues.items()}
         heads.update({identity: lane[0] for identity, lane in ordered.items()})
         duplicates = sum([len(queues[identity]) - len(lane) for identity, lane in ordered.items()])
@@ -213,7 +216,9 @@ def _poisoned(
     if isinstance(error, (InvalidRecord, *bad_record)) or _is_validation(error):
         task.poison = Poison(str(error), type(error).__name__, name)
     else:
-        task.poison = Poison(_reason_of(error), type(error).__name__, name, unexpected=True, error=error)
+        where = place_of(error)
+        reason = f"{error} ({where})" if where else str(error)
+        task.poison = Poison(reason, type(error).__name__, name, unexpected=True, error=error, where=where)
     return task
 
 
@@ -223,14 +228,6 @@ def _is_validation(error: BaseException) -> bool:
         kind.__name__ == "ValidationError" and kind.__module__.partition(".")[0] in {"pydantic", "pydantic_core"}
         for kind in type(error).__mro__
     )
-
-
-def _reason_of(error: BaseException) -> str:
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    where = f" ({frame.tb_frame.f_code.co_qualname}, line {frame.tb_lineno})" if frame is not None else ""
-    return f"{error}{where}"
 
 
 def _is_plain(record: Any, source: object) -> bool:

@@ -326,4 +326,5 @@ def _log(report: Report) -> None:
 
 
 def _fields(outcome: RecordOutcome) -> dict[str, str]:
-    return {"event_id": outcome.event_id, "key_hash": outcome.key_hash, "error_class": outcome.error_class}
+    fields = {"event_id": outcome.event_id, "key_hash": outcome.key_hash, "error_class": outcome.error_class}
+    return {**fields, "where": outcome.where} if outcome.where else fields

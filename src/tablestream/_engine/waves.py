@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, get_args
 from tablestream._version import __version__
 from tablestream.change import RawRecord, key_hash_of, record_key_of
 from tablestream.dead_letters import DeadLetter, DeadLetters
-from tablestream.errors import JournalUnavailable, error_class_of
+from tablestream.errors import JournalUnavailable, error_class_of, note_place, place_of, without_frames
 from tablestream.report import RecordOutcome, RecordState
 from tablestream.router import Route
 from tablestream.run import Run
@@ -36,7 +36,13 @@ class Poison(NamedTuple):
     unexpected: bool = False
     """Whether a handler raised something that does not say that the record is bad."""
     error: BaseException | None = None
-    """The exception of the handler."""
+    """The exception of the handler, until the batch has been judged."""
+    where: str = ""
+    """The function and the line that raised it."""
+
+    def judged(self) -> Poison:
+        """Return the reason without the exception, which refers to the whole event by way of its frames."""
+        return self if self.error is None else self._replace(error=None)
 
 
 class NamesEffects(Protocol):
@@ -136,19 +142,21 @@ class Task:
     def fail(self, error: BaseException) -> None:
         """Leave the record to redelivery, because of an error."""
         self.state = RecordState.FAILED
-        self.error = error
+        note_place(error)
+        self.error = without_frames(error)
 
     def record_outcome(self) -> RecordOutcome:
         """Return what became of the record."""
         sequence_number = self.record["dynamodb"]["SequenceNumber"]
         state = self.state or RecordState.HELD_BACK
-        error_class, reason = "", ""
+        error_class, reason, where = "", "", ""
         if state is RecordState.POISONED and self.poison:
-            error_class, reason = self.poison.error_class, self.poison.reason
+            error_class, reason, where = self.poison.error_class, self.poison.reason, self.poison.where
         elif self.error is not None:
-            error_class, reason = error_class_of(self.error), str(self.error)
+            error_class, reason, where = error_class_of(self.error), str(self.error), place_of(self.error)
+        key_hash = key_hash_of(self.record)
         return RecordOutcome(
-            self.event_id, sequence_number, key_hash_of(self.record), state, error_class, reason, self.dead_letter
+            self.event_id, sequence_number, key_hash, state, error_class, reason, self.dead_letter, where
         )
 
 

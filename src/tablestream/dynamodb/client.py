@@ -19,6 +19,7 @@ from botocore.session import Session
 
 from tablestream._version import __version__
 from tablestream.dynamodb.errors import Failed, UnreadableAnswerError, kind_of
+from tablestream.errors import without_frames
 from tablestream.run import CALL_SHARE
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def attempt(call: Callable[[], T]) -> T | Failed:
     try:
         return call()
     except Exception as error:  # noqa: BLE001 -- botocore raises more than its own errors, and odd answers anything
-        return Failed(error, kind_of(error))
+        return Failed(without_frames(error), kind_of(error))
 
 
 # --- batches ---------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tablestream.dynamodb.client import READ_LIMIT, WRITE_LIMIT, get_batch, write_batch
-from tablestream.errors import JournalUnavailable, error_class_of
+from tablestream.errors import JournalUnavailable, error_class_of, without_frames
 from tablestream.run import Run, chunks
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class DynamoDBJournal:
                 entries |= {item["pk"]["S"]: item for item in found}
                 wanted = [key["pk"]["S"] for key in left]
             except Exception as error:  # noqa: BLE001 -- botocore raises more than its own errors, and odd answers anything
-                cause = error
+                cause = without_frames(error)
             if not wanted:
                 break
         if wanted and cause is not None:
@@ -80,7 +80,7 @@ class DynamoDBJournal:
                 left = write_batch(self._client, self._table, list(wanted.values()))
                 wanted = {item["pk"]["S"]: wanted[item["pk"]["S"]] for item in left}
             except Exception as error:  # noqa: BLE001 -- as above: nobody knows whether they are written, so write again
-                cause = error
+                cause = without_frames(error)
                 continue
             if not wanted:
                 return

@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from tablestream.dynamodb.client import attempt
 from tablestream.dynamodb.errors import ErrorKind, Failed, code_of, kind_of_code
 from tablestream.dynamodb.items import Item, Key
+from tablestream.errors import without_frames
 from tablestream.run import Run
 
 if TYPE_CHECKING:
@@ -344,5 +345,5 @@ class Transactor:
         except ClientError as error:
             if code_of(error) != _CANCELLED:
                 raise
-            return parse_cancellation(error, targets)
+            return parse_cancellation(without_frames(error), targets)
         return Committed()

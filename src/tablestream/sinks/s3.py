@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tablestream.change import creation_of
 from tablestream.dead_letters import DeadLetter, body_of
 from tablestream.dynamodb.errors import UnreadableAnswerError
+from tablestream.errors import without_frames
 from tablestream.run import Run
 from tablestream.sink import DONE, Answer, Transient
 
@@ -46,7 +47,7 @@ class S3DeadLetters:
                     UnreadableAnswerError("wanted S3's ETag of the dead letter, got an answer without one")
                 )
         except Exception as error:  # noqa: BLE001 -- a letter that cannot be written as JSON must not hold up the others
-            return Transient(error)
+            return Transient(without_frames(error))
         return DONE
 
     def key(self, letter: DeadLetter) -> str:

@@ -6,6 +6,7 @@ and a line in the log, and good neighbours have been processed.
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import re
@@ -39,7 +40,7 @@ from tablestream.testing import (
 )
 from tests.simulation.aws import Aws
 from tests.simulation.boto import VARIABLES
-from tests.support.bad_input import POISON, PROCESSED, REJECTED, SKIPPED, SUCCESS, UNITS, WHOLE, order
+from tests.support.bad_input import POISON, PROCESSED, REJECTED, SKIPPED, SUCCESS, UNITS, WHOLE, line, order
 from tests.support.shop_aws import ORDERS
 
 in_batches = pytest.mark.parametrize("size", [1, 9, 10, 100])
@@ -363,3 +364,19 @@ def test_a_sink_that_is_down_makes_no_bad_records(size: int) -> None:
         with pytest.raises(NoProgress):
             program.worker({"Records": records})
     assert program.letters.letters == {}
+
+
+@pytest.mark.parametrize("size", [10, 101])
+def test_a_batch_whose_transactions_were_refused_is_freed_without_the_collector(size: int, bench: Bench) -> None:
+    rejected = event(*[inserted(order(f"o{number}", items=[line("cup", 4)])) for number in range(2 * size)])["Records"]
+    bench.place(rejected)
+    bench.send(rejected[:size])  # what is made at the first time stays
+    gc.collect()
+    gc.disable()
+    try:
+        bench.send(rejected[size:])
+        bench.caplog.clear()
+        assert gc.collect() < size
+    finally:
+        gc.enable()
+    assert bench.states() == {"RESERVED": 1, "REJECTED": 2 * size - 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from tablestream import Change, Permanent, TablestreamError, Transient
 from tablestream.report import show_fields
+from tablestream.sink import Answer
 from tablestream.testing import event
 from tests.unit.tablestream.kit import Bench, altered, failing, made
 
@@ -49,6 +51,18 @@ def test_a_good_batch_is_one_line_of_counts(log: Kept) -> None:
     assert log.lines("records", "applied", "skipped", "checkpoint", "error_class") == [
         ("INFO", "batch processed", 2, 2, None, None, None)
     ]
+
+
+def test_a_bug_is_found_by_the_function_and_the_line_that_raised_it(log: Kept) -> None:
+    def broken(_effect: object) -> Answer:
+        raise KeyError("jane@example.com")
+
+    bench = Bench()
+    bench.mail.answer = broken
+    bench.run(made("a"), made("b", "mail:1"), made("c", "mail:2"), made("d", "raise:x"))
+    found = {line[1]: line[2] for line in log.lines("where")}
+    assert re.fullmatch(r"act, line \d+", found["dead letter stored"])
+    assert re.fullmatch(r".*broken, line \d+", found["records failed"])
 
 
 def test_each_dead_letter_has_a_line_that_finds_it(log: Kept) -> None:

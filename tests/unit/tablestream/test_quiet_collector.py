@@ -5,11 +5,14 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from tablestream import Sequential
 from tablestream.aws import quiet_collector
-from tests.unit.tablestream.kit import Bench, failing, made, refusing
+from tablestream.sink import DONE, Answer, Transient
+from tests.unit.tablestream.kit import Bench, made, refusing
 
 CONTAINERS = 50_000
 
@@ -47,12 +50,18 @@ def test_cycles_are_still_collected_in_the_end() -> None:
     assert (lost(), len(kept)) == (None, 2 * CONTAINERS)
 
 
+def mail(effect: Any) -> Answer:
+    if effect.what == "raise":
+        raise ConnectionError("raised")
+    return Transient(ConnectionError("throttled")) if effect.what == "later" else DONE
+
+
 def garbage_of(count: int, *does: str) -> int:
     """Return how many objects are left to the collector by a batch in which each record does this."""
     bench = Bench()
-    bench.mail.answer = failing("later")
+    bench.mail.answer = mail
     bench.stock.answer = refusing("no")
-    records = [made("first"), *[made(str(number), *does) for number in range(count)]]
+    records = [made("first"), *[made(str(number), *does) for number in range(count)], made("last", "raise:bug")]
     bench.run(*records)  # what is made at the first time stays
     gc.collect()
     gc.disable()
@@ -65,8 +74,30 @@ def garbage_of(count: int, *does: str) -> int:
 
 @pytest.mark.parametrize(
     "does",
-    [("stock:1", "mail:1"), ("mail:1", "mail:2"), ("stock:1", "mail:later"), ("invalid:no",), ("stock:no", "mail:1")],
-    ids=["done", "several", "transient", "bad record", "permanent"],
+    [
+        ("stock:1", "mail:1"),
+        ("mail:1", "mail:2"),
+        ("stock:1", "mail:later"),
+        ("stock:1", "mail:raise"),
+        ("invalid:no",),
+        ("stock:no", "mail:1"),
+    ],
+    ids=["done", "several", "transient", "raised by the sink", "bad record", "permanent"],
 )
 def test_however_many_records_a_batch_has_none_is_left_to_the_collector(does: tuple[str, ...]) -> None:
     assert garbage_of(40, *does) - garbage_of(2, *does) < 38
+
+
+def test_an_error_that_calls_side_by_side_raise_is_freed_with_them() -> None:
+    def fail() -> None:
+        raise KeyError("no")
+
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(KeyError) as raised:
+            Sequential().run([fail, fail])
+        del raised
+        assert gc.collect() < 10
+    finally:
+        gc.enable()
