@@ -107,8 +107,8 @@ check: ## Formatting, lint, types, the template and its security
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy $(CODE)
-	@$(PY) -m tests.lint_template
-	@$(PY) -m tests.security
+	@$(PY) -m tests.template.lint_template
+	@$(PY) -m tests.template.security
 
 format: ## Format, and fix what can be fixed
 	@$(NEED_DEV)

@@ -1,7 +1,7 @@
 """The sample events in `events/`: one case each, made from the builders of `tablestream.testing`.
 
 `python -m demo events` writes them; a test sees to it that the files are what is made here. What the worker answers to
-each, and what it does, is in `tests/events_table.py`. Products and stock are those of `warehouse.PRODUCTS`.
+each, and what it does, is in `tests/support/events_table.py`. Products and stock are those of `warehouse.PRODUCTS`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tablestream.run import DEFAULT_MARGIN_SECONDS
-from tests.cloudformation import translated
+from tests.support.cloudformation import translated
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -21,8 +21,8 @@ from urllib.error import URLError
 from samtranslator.yaml_helper import yaml_parse
 
 from tablestream.local.cloud.clients import REGION
-from tests.cloudformation import ROOT
 from tests.e2e.sam import free_port
+from tests.support.cloudformation import ROOT
 
 MINISTACK = ROOT / ".venv-ministack" / "bin" / "ministack"
 START_SECONDS = 60

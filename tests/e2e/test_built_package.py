@@ -13,9 +13,9 @@ from rich.console import Console
 from demo import day
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.runtime.runtime import Runtime
-from tests.cloudformation import TEMPLATE, translated
 from tests.e2e import sam
 from tests.e2e.package import package as zipped
+from tests.support.cloudformation import TEMPLATE, translated
 
 if TYPE_CHECKING:
     import pytest

@@ -17,9 +17,9 @@ from demo.warehouse import NewOrder, Shop
 from tablestream.local.cloud.clients import CloudClients
 from tablestream.local.trigger.destinations import Inbox
 from tablestream.testing import event, inserted
-from tests.cloudformation import ROOT
 from tests.e2e import sam
 from tests.e2e.emulator import MINISTACK, Emulator, deployable, emulator
+from tests.support.cloudformation import ROOT
 
 ENVIRONMENT = "dev"
 STACK = "tablestream-dev"  # as samconfig.toml says of it

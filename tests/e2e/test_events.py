@@ -1,4 +1,4 @@
-"""Every sample event by `sam local invoke` in a container: the answer and the effects of `tests/events_table.py`."""
+"""Every sample event by `sam local invoke` in a container: answer and effects of `tests/support/events_table.py`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tablestream.local.cloud.clients import CloudClients
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.trigger.destinations import Inbox
 from tests.e2e import sam
-from tests.events_table import EVENTS, TABLE, ledger_items
+from tests.support.events_table import EVENTS, TABLE, ledger_items
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tablestream.testing import event, inserted
-from tests.cloudformation import ROOT
 from tests.e2e import sam
+from tests.support.cloudformation import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,9 +22,9 @@ import pytest
 from demo.warehouse import Shop
 from tablestream.local.cloud.clients import CloudClients
 from tablestream.local.trigger.destinations import Inbox
-from tests.cloudformation import ROOT
 from tests.e2e import sam
-from tests.events_table import TABLE
+from tests.support.cloudformation import ROOT
+from tests.support.events_table import TABLE
 
 BUILD_IMAGE = os.environ.get("SAM_BUILD_IMAGE", "public.ecr.aws/sam/build-python3.13:latest-x86_64")
 START_SECONDS = 60

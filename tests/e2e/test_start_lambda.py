@@ -9,7 +9,7 @@ import boto3
 
 from demo.warehouse import Shop
 from tests.e2e import sam
-from tests.events_table import EVENTS, TABLE
+from tests.support.events_table import EVENTS, TABLE
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from benchmarks.toolchain import LAMBDA_PYTHON, Toolchain
-from tests.cloudformation import ROOT
+from tests.support.cloudformation import ROOT
 
 pytestmark = pytest.mark.slow
 

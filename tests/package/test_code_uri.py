@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cloudformation import ROOT
+from tests.support.cloudformation import ROOT
 
 PIN = re.compile(r"^([a-z0-9-]+(?:\[[a-z,]+\])?==\S+) \\\n((?:    --hash=\S+(?: \\)?\n)+)", re.MULTILINE)
 

@@ -13,7 +13,7 @@ import pytest
 from botocore.loaders import Loader
 from botocore.session import Session
 
-from tests.cloudformation import ROOT
+from tests.support.cloudformation import ROOT
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel, Shape

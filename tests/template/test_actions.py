@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.actions import actions_called, granted, operations_called, reachable, services_used
-from tests.cloudformation import ROOT, translated
+from tests.support.cloudformation import ROOT, translated
+from tests.template.actions import actions_called, granted, operations_called, reachable, services_used
 
 SOURCE = ROOT / "src"
 TREES = reachable(SOURCE, "shop.processor")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lint_template import problems
+from tests.template.lint_template import problems
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
 

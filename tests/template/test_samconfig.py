@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cloudformation import ROOT, translated
+from tests.support.cloudformation import ROOT, translated
 
 FILE = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
 ENVIRONMENTS = sorted(name for name, content in FILE.items() if isinstance(content, dict))

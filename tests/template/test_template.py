@@ -10,7 +10,7 @@ import pytest
 from tablestream.local.cloud.translate import translate
 from tablestream.local.delivery.filters import FilterSet
 from tablestream.testing import event, inserted, modified, removed
-from tests.actions import role_statements
+from tests.template.actions import role_statements
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
 ORDER = {"pk": "USER#1", "sk": "ORDER#1", "entityType": "Order"}

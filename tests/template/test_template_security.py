@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cloudformation import TEMPLATE, translated
-from tests.security import CHECKOV, findings
+from tests.support.cloudformation import TEMPLATE, translated
+from tests.template.security import CHECKOV, findings
 
 TEXT = TEMPLATE.read_text(encoding="utf-8")
 

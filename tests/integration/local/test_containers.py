@@ -17,7 +17,7 @@ from tablestream.local.cloud import cloud as clouds
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.cloud.server import PREFIX, Reception, Unseen, bridge_address
 from tablestream.local.trigger.stream import BotoStream, TrimHorizon
-from tests.cloudformation import TEMPLATE
+from tests.support.cloudformation import TEMPLATE
 
 BRIDGE = "127.0.0.2"  # an address of this machine, as Docker's bridge is, that needs no Docker
 

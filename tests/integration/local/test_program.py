@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tablestream.local.cli.session import command, program, start
-from tests.cloudformation import ROOT
+from tests.support.cloudformation import ROOT
 
 
 @pytest.mark.parametrize(("module", "name"), [("tablestream.local", "invoke"), ("demo", "order")])

@@ -1,4 +1,4 @@
-"""Every sample event through the handler: the answer and the effects of the table in `tests/events_table.py`."""
+"""Every sample event through the handler: answer and effects of `tests/support/events_table.py`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from demo.warehouse import PRODUCTS
 from shop.orders import OrderKey
 from tablestream import TablestreamError
-from tests.events_table import EVENTS, TABLE, customer_of, ledger_items
+from tests.support.events_table import EVENTS, TABLE, customer_of, ledger_items
 from tests.support.shop_app import App, shop_app
 from tests.support.shop_aws import INVENTORY, ORDERS
 

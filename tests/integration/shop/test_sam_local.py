@@ -17,8 +17,8 @@ from demo.watch import place_samples
 from tablestream.local.cloud.clients import CloudClients
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.trigger.destinations import Inbox
-from tests.cloudformation import TEMPLATE
-from tests.events_table import EVENTS
+from tests.support.cloudformation import TEMPLATE
+from tests.support.events_table import EVENTS
 
 UNRESOLVED = {
     "AWS_SAM_LOCAL": "true",

@@ -13,8 +13,8 @@ from tablestream import TablestreamError
 from tablestream.aws import Aws
 from tablestream.testing import FakeContext
 from tablestream.worker import LambdaHandler
-from tests.cloudformation import ROOT, translated
-from tests.events_table import EVENTS, TABLE
+from tests.support.cloudformation import ROOT, translated
+from tests.support.events_table import EVENTS, TABLE
 
 UNRESOLVED = {
     "AWS_SAM_LOCAL": "true",

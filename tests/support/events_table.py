@@ -13,7 +13,7 @@ from typing import Any
 
 from demo.warehouse import PRODUCTS
 
-EVENTS = Path(__file__).parents[1] / "events"
+EVENTS = Path(__file__).parents[2] / "events"
 SUCCESS: Mapping[str, Any] = {"batchItemFailures": []}
 
 

@@ -1,4 +1,4 @@
-"""Let checkov look at what CloudFormation will get: `python -m tests.security [TEMPLATE]`.
+"""Let checkov look at what CloudFormation will get: `python -m tests.template.security [TEMPLATE]`.
 
 checkov has a virtual environment of its own (.venv-checkov, requirements/checkov.txt), for it pins what others need
 newer. What it need not say again is in the template, with the reason beside it (`Metadata`, `checkov`, `skip`).
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.cloudformation import ROOT, TEMPLATE, translated
+from tests.support.cloudformation import ROOT, TEMPLATE, translated
 
 CHECKOV = ROOT / ".venv-checkov" / "bin" / "checkov"
 

@@ -1,4 +1,4 @@
-"""Lint what CloudFormation will get: `python -m tests.lint_template [TEMPLATE]`.
+"""Lint what CloudFormation will get: `python -m tests.template.lint_template [TEMPLATE]`.
 
 `sam validate --lint` and cfn-lint check the SAM resources as they are written, and let wrong properties of an event
 through. Here the template is translated first, as the service does it.
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cfnlint.api import lint_file
 
-from tests.cloudformation import TEMPLATE, NotTranslatableError, translated
+from tests.support.cloudformation import TEMPLATE, NotTranslatableError, translated
 
 
 def problems(template: Path) -> list[str]:
