@@ -11,8 +11,19 @@ from typing import Any
 import botocore.session
 from botocore import xform_name
 
-# Where IAM's action is not the operation's name: one action permits both ways to publish.
-RENAMED = {"sns:PublishBatch": {"sns:Publish"}}
+# Where IAM's action is not the operation's name: what permits one entry permits many, and S3 calls some by other names.
+RENAMED = {
+    "lambda:Invoke": {"lambda:InvokeFunction"},
+    "s3:DeleteObjects": {"s3:DeleteObject"},
+    "s3:HeadBucket": {"s3:ListBucket"},
+    "s3:HeadObject": {"s3:GetObject"},
+    "s3:ListObjects": {"s3:ListBucket"},
+    "s3:ListObjectsV2": {"s3:ListBucket"},
+    "sns:PublishBatch": {"sns:Publish"},
+    "sqs:ChangeMessageVisibilityBatch": {"sqs:ChangeMessageVisibility"},
+    "sqs:DeleteMessageBatch": {"sqs:DeleteMessage"},
+    "sqs:SendMessageBatch": {"sqs:SendMessage"},
+}
 # A transaction needs the permission of what it does to its items, and none of its own.
 IN_TRANSACTION = {
     "Put": "dynamodb:PutItem",
