@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from rich.console import Console
 from demo.warehouse import Letter, put_letter
 from demo.watch import messages_told
 from tablestream.local.cli.terminal import INDENT, put, readable
+from tablestream.local.cli.up import TopicWatcher
 from tablestream.local.cli.view import View
 from tablestream.local.delivery.mapping import MappingSettings
 from tablestream.local.delivery.protocol import (
@@ -292,3 +295,29 @@ def test_a_dead_letters_key_is_shown_where_a_line_holds_it() -> None:
     told = [" " * INDENT + "dead letter: items: wanted a list"]
     assert narrow.getvalue().splitlines() == told
     assert wide.getvalue().splitlines() == piped.getvalue().splitlines() == [*told, " " * INDENT + letter.key]
+
+
+def test_messages_of_a_stack_of_which_nothing_is_known_are_shown_by_topic_each_in_a_line() -> None:
+    published = {
+        "sales": ['{"lead": "1"}', "two\nlines"],
+        "many": [f"number {number}" for number in range(13)],
+        "long": ["x" * 300],
+    }
+    inboxes: Any = {name: SimpleNamespace(texts=partial(published.pop, name, [])) for name in published}
+    shown = io.StringIO()
+    watcher = TopicWatcher(inboxes, terminal(shown, 200, terminal=False))
+    watcher(Logged("Worker", "a line of a log is no news"))
+    watcher.look_after(0)
+    assert shown.getvalue() == ""
+
+    invoke = Invoke(1, 0, [], 0, CREATED, SHARD, "arn")
+    watcher(Ended("M", invoke, Invocation("id", Answered(None), None, 0.012, CREATED), CREATED))
+    for _ in range(2):
+        watcher.look_after(0)
+    assert [line.strip() for line in shown.getvalue().splitlines()] == [
+        'sales: {"lead": "1"}',
+        "sales: two lines",
+        *(f"many: number {number}" for number in range(10)),
+        "many: 3 more",
+        f"long: {'x' * 200} …",
+    ]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from threading import Event
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from tablestream.local.application import Options, Running
@@ -14,15 +16,16 @@ from tablestream.local.cli.control import Command, Control, exercises
 from tablestream.local.cli.session import Hint, State, announced, command, stop_signals
 from tablestream.local.cli.terminal import console, put
 from tablestream.local.cli.view import View, changes
+from tablestream.local.cloud.clients import CloudClients
 from tablestream.local.cloud.cloud import Cloud, parameter_overrides, stack_name
 from tablestream.local.cloud.server import LambdaApi
 from tablestream.local.errors import UsageError
+from tablestream.local.trigger.destinations import Inbox
 from tablestream.local.trigger.observations import Ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
-    from threading import Event
 
     from rich.console import Console
 
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
 
 
 LOOK_SECONDS = 0.5  # between two looks whether to stop
+GATHER_SECONDS = 0.2  # one look for several deliveries: the embedded AWS takes one request at a time
+MOST_TOLD = 10  # messages of a topic one by one; more are counted
+LONGEST_TOLD = 200  # letters of a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +88,14 @@ def up(options: UpOptions, watching: Watching | None = None) -> int:
         stop = stack.enter_context(stop_signals())
         cloud = stack.enter_context(_cloud(options))
         view = View(output, verbose=options.verbose)
-        watcher = stack.enter_context(watching(cloud, output)) if watching is not None else None
-        watchers: list[Observe] = [] if watcher is None else [watcher]
-        observe = _all([view, *watchers, *_recording(stack, options.record)])
+        known = stack.enter_context(watching(cloud, output)) if watching is not None else None
+        watcher = known or stack.enter_context(topics_watched(cloud, output))
+        observe = _all([view, watcher, *_recording(stack, options.record)])
         running = stack.enter_context(Running(cloud, observe, Options(reload=options.reload)))
         runtimes = [running.runtime(name) for name in cloud.functions]
         by_name = {runtime.function.name: runtime for runtime in runtimes}
         api = stack.enter_context(LambdaApi(by_name, options.host, ended=view.invoked))
-        for_containers = cloud.admit_containers(watcher.place_samples if watcher is not None else None)
+        for_containers = cloud.admit_containers(watcher.place_samples)
         told = about(cloud, running, api.endpoint, for_containers)
         commands = exercises(cloud.faults, running, view.say)
         commands["status"] = Command(lambda _asked: told.told() | {"status": view.status()})
@@ -100,26 +106,71 @@ def up(options: UpOptions, watching: Watching | None = None) -> int:
         if options.replay is not None:
             _replay(options.replay, cloud, running, output)
         while not stop.is_set():
-            _wait(stop, watcher)
+            watcher.look_after()
     output.print("stopped")
     return 0
 
 
-def _wait(stop: Event, watcher: Watcher | None) -> None:
-    if watcher is None:
-        stop.wait(LOOK_SECONDS)
-    else:
-        watcher.look_after()
-
-
-def _hints(told: About, watcher: Watcher | None) -> list[Hint]:
+def _hints(told: About, watcher: Watcher) -> list[Hint]:
     """Commands for another terminal: for a stack that nobody knows, one that writes to its tables."""
     writes = {one.table: Hint(put_item(one), f"write to {one.table}") for one in told.deliveries if one.example}
     return [
-        *(watcher.hints if watcher is not None else writes.values()),
+        *(watcher.hints or writes.values()),
         Hint(command("status"), "see names, addresses, variables for any AWS SDK"),
         Hint(command("fault", "--help"), "practise an outage"),
     ]
+
+
+@contextmanager
+def topics_watched(cloud: Cloud, output: Console) -> Iterator[TopicWatcher]:
+    """A watcher of the stack's topics while the with block runs. To FIFO topics it does not subscribe."""
+    client = CloudClients(cloud.endpoint).get
+    arns = [topic["TopicArn"] for topic in client("sns").list_topics()["Topics"]]
+    with ExitStack() as open_inboxes:
+        plain = [arn for arn in arns if not arn.endswith(".fifo")]
+        inboxes = {arn.rpartition(":")[2]: open_inboxes.enter_context(Inbox(client, arn)) for arn in plain}
+        yield TopicWatcher(inboxes, output)
+
+
+class TopicWatcher:
+    """Shows the messages of topics, by their names: for a stack of which nothing more is known."""
+
+    def __init__(self, inboxes: Mapping[str, Inbox], output: Console) -> None:
+        self._inboxes = inboxes
+        self._output = output
+        self._news = Event()
+
+    @property
+    def hints(self) -> Sequence[Hint]:
+        """No command: nothing is known of this stack but its tables."""
+        return ()
+
+    def __call__(self, observation: Observation) -> None:
+        """Remember that there may be messages."""
+        if isinstance(observation, Ended):
+            self._news.set()
+
+    def look_after(self, patience: float = LOOK_SECONDS) -> None:
+        """Wait at most `patience` seconds for the end of an invocation, then print what was published."""
+        if not self._news.wait(patience):
+            return
+        time.sleep(GATHER_SECONDS)
+        self._news.clear()
+        for name, inbox in self._inboxes.items():
+            texts = inbox.texts()
+            for text in texts[:MOST_TOLD]:
+                put(self._output, f"{name}: {shortened(text)}", style="cyan")
+            if len(texts) > MOST_TOLD:
+                put(self._output, f"{name}: {len(texts) - MOST_TOLD} more", style="cyan")
+
+    def place_samples(self) -> None:
+        """Put nothing in place: what sample events tell of is not known."""
+
+
+def shortened(text: str) -> str:
+    """The text in one line, its end left out where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_TOLD else f"{line[:LONGEST_TOLD]} …"
 
 
 def _cloud(options: UpOptions) -> Cloud:

@@ -78,14 +78,18 @@ class Inbox:
         self.client("sqs").delete_queue(QueueUrl=self._url)
 
     def take(self) -> list[dict[str, Any]]:
-        """The messages' bodies since the last call."""
+        """The messages' bodies since the last call, each a JSON object."""
+        return [json.loads(text) for text in self.texts()]
+
+    def texts(self) -> list[str]:
+        """The messages' texts since the last call."""
         sqs = self.client("sqs")
-        taken: list[dict[str, Any]] = []
+        taken: list[str] = []
         while True:
             received = sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=LARGEST_RECEIVE)
             messages = received.get("Messages", [])
             if not messages:
                 return taken
-            taken += [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
+            taken += [json.loads(message["Body"])["Message"] for message in messages]
             handles = [{"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(messages)]
             sqs.delete_message_batch(QueueUrl=self._url, Entries=handles)
