@@ -21,7 +21,6 @@ KINDS = {
     "docs": "unit",
     "examples": "unit",
     "examples/test_counter_exactly_once.py": "integration",
-    "examples/test_leads_app.py": "integration",
     "test_house.py": "unit",
     "integration": "integration",
     "contracts": "integration",

@@ -66,7 +66,8 @@ def test_a_block_of_python_stands_in_the_file_that_it_names(block: Block) -> Non
 
 def test_every_example_is_run_by_a_test() -> None:
     tests = "\n".join(test.read_text() for test in ROOT.glob("tests/examples/*.py"))
-    examples = [one for one in ROOT.glob("examples/**/*.py") if one.name != "__init__.py"]
+    programs = ROOT.glob("examples/**/*.py")
+    examples = [one for one in programs if one.name != "__init__.py" and not one.name.startswith("test_")]
     modules = [".".join(one.relative_to(ROOT).with_suffix("").parts) for one in examples]
     assert modules
     assert [module for module in modules if module not in tests] == []
