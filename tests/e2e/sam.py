@@ -178,11 +178,11 @@ def read_answer(output: str, log: str) -> Invoked:
     return Invoked(answer, None, log)
 
 
-def command(*arguments: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run the SAM CLI."""
+def command(*arguments: str, environment: Mapping[str, str], folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run the SAM CLI in a folder."""
     return subprocess.run(
         [str(SAM), *arguments],
-        cwd=ROOT,
+        cwd=folder,
         env=_environment(environment),
         stdin=subprocess.DEVNULL,
         capture_output=True,

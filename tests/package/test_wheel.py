@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.wheel import build_wheel
+
 pytestmark = pytest.mark.slow
 
 PROGRAM = '''
@@ -39,12 +40,9 @@ print("told")
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(made), str(ROOT)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    wheel = build_wheel(made)
     assert len(list(made.glob("*.tar.gz"))) == 1
-    (found,) = made.glob("*.whl")
-    return found
+    return wheel
 
 
 def test_it_holds_the_library_and_nothing_else(wheel: Path) -> None:
