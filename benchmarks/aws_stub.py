@@ -49,7 +49,7 @@ class State:
             return _failed({"state": {"S": "RESERVED"}, "lines": {"M": {}}}, key) if order in self.ledger else None
         if pk.startswith("PRODUCT#"):
             available = self.stock.get(pk, self.default_stock)
-            short = available < int(body["ExpressionAttributeValues"][":units"]["N"])
+            short = available < _units_taken(body)
             return _failed({"available": {"N": str(available)}}, key) if short else None
         return _failed({"status": {"S": "cancelled"}}, key) if order in self.closed else None
 
@@ -61,8 +61,7 @@ class State:
             self.ledger.add(order)
             self.counts[body["Item"]["state"]["S"].lower()] += 1
         elif pk.startswith("PRODUCT#"):
-            units = int(body["ExpressionAttributeValues"][":units"]["N"])
-            self.stock[pk] = self.stock.get(pk, self.default_stock) - units
+            self.stock[pk] = self.stock.get(pk, self.default_stock) - _units_taken(body)
         else:
             self.closed.add(order)
 
@@ -70,6 +69,12 @@ class State:
         """Return the write units of actions outside a transaction."""
         keys = [(body["Item"] if kind == "Put" else body["Key"])["pk"]["S"] for kind, body in actions]
         return sum(self.order_kb if key.startswith("USER#") else _SMALL for key in keys)
+
+
+def _units_taken(body: Action) -> int:
+    """Return what an update takes from a stock item: ours adds a negative amount, the peers subtract."""
+    values = body["ExpressionAttributeValues"]
+    return -int(values[":a0"]["N"]) if ":a0" in values else int(values[":units"]["N"])
 
 
 def _failed(item: Mapping[str, Any], key: Mapping[str, Any]) -> dict[str, Any]:

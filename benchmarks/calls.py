@@ -128,6 +128,7 @@ def prepare(case: Case) -> tuple[Path, dict[str, Any]]:
     products = [f"SKU-{next(numbers) % pool if pool else next(numbers):06d}" for _ in range(3 * case.orders)]
     names = iter(products)
     orders = [shop.order(product=lambda _line: next(names)) for _ in range(case.orders)]
+    FOLDER.mkdir(exist_ok=True)
     path = FOLDER / f"orders-{case.goods}-{case.orders}.json"
     path.write_text(json.dumps(event(*[inserted(order) for order in orders])), encoding="utf-8")
     state: dict[str, Any] = {"delay_ms": case.delay_ms, "order_kb": 1}
