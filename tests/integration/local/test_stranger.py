@@ -217,6 +217,10 @@ def test_changed_code_takes_effect_and_broken_code_is_told_at_once(project: Proj
     project.measure(3, value="1")
     wait_for(lambda: project.total() == "140")
 
+    (project.folder / "template.yaml").write_text(TEMPLATE.replace("BatchSize: 10", "BatchSize: 20"))
+    line = next(line for line in told if "template.yaml changed" in line)
+    assert "it is read at the start only, so end this and start again" in line
+
 
 def test_a_sample_event_is_invoked_in_a_project_that_is_no_shop(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

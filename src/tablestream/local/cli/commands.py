@@ -90,7 +90,11 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dynamodb-endpoint", metavar="URL", help="keep the tables on this DynamoDB")
     parser.add_argument("--config-env", metavar="NAME", help="environment of samconfig.toml (default: local)")
     parser.add_argument("--parameter", metavar="NAME=VALUE", type=_pair, action="append", default=[])
-    parser.add_argument("--reload", action="store_true", help="import the handler anew when its source changes")
+    parser.add_argument(
+        "--reload",
+        action="store_true",
+        help="import the handler anew when its source changes; a template that changes wants a new start",
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="show every line the functions write")
     parser.add_argument("--record", metavar="FILE", type=Path, help="write every delivery to FILE, images included")
     parser.add_argument("--replay", metavar="FILE", type=Path, help="play the deliveries of FILE first")

@@ -84,6 +84,7 @@ Watching = Callable[["Cloud", "Console"], AbstractContextManager[Watcher | None]
 def up(options: UpOptions, watching: Watching | None = None) -> int:
     """Run until SIGINT or SIGTERM, with the watcher that `watching` gives for this stack. Returns the exit status."""
     output = console()
+    written = _written(options.template)
     with ExitStack() as stack:
         stop = stack.enter_context(stop_signals())
         cloud = stack.enter_context(_cloud(options))
@@ -107,8 +108,19 @@ def up(options: UpOptions, watching: Watching | None = None) -> int:
             _replay(options.replay, cloud, running, output)
         while not stop.is_set():
             watcher.look_after()
+            if options.reload and (now := _written(options.template)) not in {0, written}:
+                written = now
+                view.say(f"{options.template.name} changed: it is read at the start only, so end this and start again")
     output.print("stopped")
     return 0
+
+
+def _written(template: Path) -> int:
+    """The time of the last change; 0 while an editor replaces the file."""
+    try:
+        return template.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _hints(told: About, watcher: Watcher) -> list[Hint]:
