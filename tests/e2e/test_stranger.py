@@ -193,6 +193,12 @@ def test_on_the_laptop_it_counts_and_tells(folder: Folder) -> None:
         wait_until(lambda: '{"lead":"1","email":"ann@example.com"}' in shown.read_text())
 
 
+def test_its_outputs_are_listed(deployed: Deployed, folder: Folder) -> None:
+    listed = folder.sam("list", "stack-outputs", *NAMED, "--output", "json", environment=deployed.emulator.environment)
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in json.loads(listed)}
+    assert outputs == {name: deployed.names[name] for name in ("Leads", "Counts", "Sales")}
+
+
 def test_deployed_it_counts_and_tells(deployed: Deployed) -> None:
     deployed.write(ANN, BOB)
     wait_until(lambda: deployed.counts() == {"new": 2})
