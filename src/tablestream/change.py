@@ -208,11 +208,6 @@ def event_id_of(record: RawRecord) -> str:
     return sequence_number
 
 
-def record_key_of(record: RawRecord, event_id: str) -> str:
-    """Return what tells a record from all others: its event id and its sequence number, as emulators repeat ids."""
-    return f"{event_id}.{record['dynamodb']['SequenceNumber']}"
-
-
 def is_sent_again(record: RawRecord) -> bool:
     """Tell whether an operator sent the record: no checkpoint of a stream remembers how far the sending came."""
     return record.get("redriven") is True or record.get("replayed") is True

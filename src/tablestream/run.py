@@ -120,11 +120,6 @@ class Backoff:
             clock.sleep(delay)
             yield
 
-    def attempts(self, clock: Clock, deadline: Deadline) -> Iterator[None]:
-        """Yield for the first attempt, and after each wait for another one."""
-        yield
-        yield from self.waits(clock, deadline)
-
 
 class Parallel(Protocol):
     """Runs independent calls side by side: on threads in production, in a chosen order in tests."""
@@ -183,10 +178,9 @@ def _results(ended: list[_Ended[T]]) -> list[T]:
         error = None
 
 
-def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Yield the items in order, at most `size` at a time: as many as an AWS call takes."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+def chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    """Return the items in order, at most `size` together: as many as an AWS call takes."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,16 +193,21 @@ class Run:
     parallel: Parallel = field(default_factory=Sequential)
     backoff: Backoff = field(default_factory=Backoff)
 
-    def until(self, deadline: Deadline) -> Run:
-        """Return the same with another deadline."""
-        return Run(deadline, self.clock, self.parallel, self.backoff)
+    def within(self, context: LambdaContext | None, margin_seconds: float) -> Run:
+        """Return the same for an invocation: with Lambda's own deadline less a margin in seconds."""
+        return Run(Deadline.of(context, margin_seconds), self.clock, self.parallel, self.backoff)
+
+    def less(self, share: float) -> Run:
+        """Return the same with a deadline that leaves a share of the time, see `Deadline.less`."""
+        return Run(self.deadline.less(share), self.clock, self.parallel, self.backoff)
 
     def attempts(self, tries: int | None = None) -> Iterator[None]:
         """Yield for the first attempt, and after each wait for another one.
 
         `tries` bounds the number of retries; None means as many as the backoff has.
         """
+        yield
         backoff = self.backoff
         if tries is not None:
             backoff = Backoff(backoff.base, backoff.cap, tries, backoff.uniform)
-        return backoff.attempts(self.clock, self.deadline)
+        yield from backoff.waits(self.clock, self.deadline)

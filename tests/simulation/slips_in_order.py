@@ -94,7 +94,7 @@ JOURNAL: tuple[Mutant, ...] = (
     mutant(
         "journal after the answer, when the process is frozen",
         "tablestream._engine.invocation:Invocations._remember",
-        "self._journal.record(done, run)",
+        "self._journal.record(done, self._run.within(context, margin * _JOURNAL_SHARE))",
         "None",
         test=f"{SCHEDULES}::test_a_neighbours_failure_repeats_nothing",
     ),
@@ -122,15 +122,15 @@ JOURNAL: tuple[Mutant, ...] = (
     mutant(
         "leave the consumer out of the journal's key",
         "tablestream._engine.waves:Task.__init__",
-        'f"{consumer.name}/{record_key_of(record, event_id)}"',
-        "record_key_of(record, event_id)",
+        "f\"{consumer.name}/{event_id}.{record['dynamodb']['SequenceNumber']}\"",
+        "f\"{event_id}.{record['dynamodb']['SequenceNumber']}\"",
         test=f"{UNIT}/test_worker.py::test_two_functions_on_one_stream_with_one_journal_do_not_silence_each_other",
     ),
     mutant(
         "take the event id alone for the key of a record",
-        "tablestream.change:record_key_of",
-        "",
-        "return event_id",
+        "tablestream._engine.waves:Task.__init__",
+        "f\"{consumer.name}/{event_id}.{record['dynamodb']['SequenceNumber']}\"",
+        'f"{consumer.name}/{event_id}"',
         test=f"{UNIT}/test_worker.py::test_records_to_which_an_emulator_gave_one_event_id_do_not_silence_each_other",
     ),
     mutant(
@@ -142,8 +142,8 @@ JOURNAL: tuple[Mutant, ...] = (
     ),
     mutant(
         "let a journal that hangs use up all the time",
-        "tablestream._engine.invocation:Invocations.process",
-        "run.until(run.deadline.less(_LEFT_BY_THE_JOURNAL))",
+        "tablestream._engine.invocation:Invocations._recall",
+        "run.less(_LEFT_BY_THE_JOURNAL)",
         "run",
         test=f"{SCHEDULES}::test_while_the_topic_or_the_journal_hangs_stock_is_reserved",
     ),

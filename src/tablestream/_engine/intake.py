@@ -15,7 +15,6 @@ from tablestream.change import (
     event_id_of,
     is_replicated,
     item_key_of,
-    record_key_of,
     table_arn_of,
 )
 from tablestream.errors import ConfigurationError, InvalidEvent, InvalidRecord, place_of
@@ -297,7 +296,7 @@ def _identity(task: Task, table: str) -> Hashable:
     except InvalidRecord as error:
         if task.poison is None:
             _poisoned(task, error, None)
-        return record_key_of(record, task.event_id)
+        return task.key
 
 
 def _in_order(lane: Sequence[Task]) -> list[Task]:

@@ -24,7 +24,7 @@ from tablestream.errors import (
 )
 from tablestream.journal import Journal
 from tablestream.report import RecordOutcome, RecordState, Report
-from tablestream.run import Deadline, LambdaContext, Run, margin_of
+from tablestream.run import LambdaContext, Run, margin_of
 from tablestream.sink import name_of
 
 logger = logging.getLogger("tablestream")
@@ -160,15 +160,15 @@ class Invocations:
         except TablestreamError as refused:
             return Report(records=_length_of(event), counts={}, error_class=type(refused).__name__), refused
         tasks = batch.tasks
-        run = self._run.until(Deadline.of(context, margin))
+        run = self._run.within(context, margin)
         self._drop_notifications(batch.sent_by_hand)
-        self._recall(tasks, run.until(run.deadline.less(_LEFT_BY_THE_JOURNAL)))
+        self._recall(tasks, run)
         self._waves.run(batch.heads, batch.queues, run)
         unsettled = [task for task in tasks if task.state is not RecordState.APPLIED]
         failed = [task for task in unsettled if task.state is not RecordState.POISONED]
         # Where nothing failed, only what is parked or was sent by hand can come again: spare the others the question.
         asked = tasks if failed else {*unsettled, *batch.sent_by_hand}
-        journalled = self._remember(asked, failed, run.until(Deadline.of(context, margin * _JOURNAL_SHARE)))
+        journalled = self._remember(asked, failed, context, margin)
         error = _miswired(failed) or _no_progress(records, failed)
         return _report(records, batch, tasks, unsettled, journalled, error), error
 
@@ -197,13 +197,15 @@ class Invocations:
         asked = {task.key: task for task in tasks if not journalled.isdisjoint(task.sinks)}
         if not asked:
             return
-        found = self._journal.read(list(asked), run)
+        found = self._journal.read(list(asked), run.less(_LEFT_BY_THE_JOURNAL))
         if len(found) == len(asked) and not any(found.values()):
             return
         for task in tasks:
             task.remembered = found.get(task.key)
 
-    def _remember(self, tasks: Iterable[Task], failed: Sequence[Task], run: Run) -> int:
+    def _remember(
+        self, tasks: Iterable[Task], failed: Sequence[Task], context: LambdaContext | None, margin: float
+    ) -> int:
         """Journal the done effects of records that may come again; return how many, -1 when the journal was down."""
         checkpoint = min((task.sequence for task in failed), default=None)
         done = {
@@ -214,7 +216,7 @@ class Invocations:
         if not done:
             return 0
         try:
-            self._journal.record(done, run)
+            self._journal.record(done, self._run.within(context, margin * _JOURNAL_SHARE))
         except JournalUnavailable as error:
             # The answer still has to be given: redelivery may then repeat these effects, which is better than losing
             # others.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, get_args
 
 from tablestream._version import __version__
-from tablestream.change import RawRecord, key_hash_of, record_key_of
+from tablestream.change import RawRecord, key_hash_of
 from tablestream.dead_letters import DeadLetter, DeadLetters
 from tablestream.errors import JournalUnavailable, error_class_of, note_place, place_of, without_frames
 from tablestream.report import RecordOutcome, RecordState
@@ -69,8 +69,8 @@ class Task:
         self.record = record
         self.event_id = event_id
         self.routes = routes
-        self.key = f"{consumer.name}/{record_key_of(record, event_id)}"
-        """The key of the record in the journal: which consumer, which record."""
+        self.key = f"{consumer.name}/{event_id}.{record['dynamodb']['SequenceNumber']}"
+        """The key of the record in the journal: which consumer, which record. Emulators repeat event ids."""
         self._consumer = consumer
         self.values: list[Any] = []
         """What the handlers returned. An `Effect` refers to its task, so it is made when a sink gets it: kept here, the
@@ -240,10 +240,10 @@ class Waves:
             for task in turn:
                 task.fail(TimeoutError(f"the sink {sink.name} has used up its time in this invocation"))
             return
-        lent = run if alone else run.until(run.deadline.less(_LEFT_FOR_OTHERS))
+        lent = run if alone else run.less(_LEFT_FOR_OTHERS)
         effects = [Effect(task.values[task.done], task, task.done) for task in turn]
         answers, all_done = _checked(lambda: sink.apply(effects, lent), len(effects))
-        if lent.deadline.expired:
+        if not alone and lent.deadline.expired:
             late.add(index)
         if all_done:
             for task in turn:

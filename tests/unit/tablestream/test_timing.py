@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tablestream import Backoff, Deadline, Parallel, Sequential, SystemClock, ThreadParallel
+from tablestream import Backoff, Deadline, Parallel, Run, Sequential, SystemClock, ThreadParallel
 from tablestream.run import chunks
 from tablestream.testing import CREATED, FakeClock, FakeContext
 
@@ -42,8 +42,8 @@ def test_it_sleeps_before_each_retry() -> None:
 
 def test_the_first_attempt_is_made_at_once_and_each_further_one_after_a_wait() -> None:
     clock = FakeClock()
-    slept = [list(clock.slept) for _ in Backoff(base=1, cap=8, tries=2, uniform=longest).attempts(clock, FOREVER)]
-    assert slept == [[], [1], [1, 2]]
+    run = Run(FOREVER, clock=clock, backoff=Backoff(base=1, cap=8, tries=2, uniform=longest))
+    assert [list(clock.slept) for _ in run.attempts()] == [[], [1], [1, 2]]
 
 
 @pytest.mark.parametrize(("timeout", "slept"), [(1.0, []), (1.001, [1]), (3.0, [1]), (3.001, [1, 2])])
@@ -148,7 +148,7 @@ def test_threads_run_calls_at_the_same_time_and_a_single_one_at_home() -> None:
 
 @given(st.lists(st.integers()), st.integers(1, 7))
 def test_chunks_keep_order_and_size(items: list[int], size: int) -> None:
-    parts = list(chunks(items, size))
+    parts = chunks(items, size)
     assert [item for part in parts for item in part] == items
     assert all(len(part) == size for part in parts[:-1])
     assert all(0 < len(part) <= size for part in parts[-1:])
