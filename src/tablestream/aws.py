@@ -52,13 +52,14 @@ class Aws:
         self.environ = environ
         self._problems: list[str] = []
         self._left = True
-        self._margin_seconds: float | None = None
+        self.margin_seconds: float | None = None
+        """The margin before the timeout; None as long as it is not known."""
         self._connections = DEFAULT_CONNECTIONS
         self._clients: dict[str, Any] = dict(clients or {})
 
     def prepare(self, margin_seconds: float | None, connections: int) -> None:
         """Take the margin, None when it is not set, and how many calls are made at once; no client is made by it."""
-        self._margin_seconds = margin_seconds
+        self.margin_seconds = margin_seconds
         self._connections = connections
 
     def read_again(self, environ: Mapping[str, str]) -> Aws:
@@ -155,13 +156,13 @@ class Aws:
     # --- clients -----------------------------------------------------------------------------------------------------
 
     def fit(self, context: LambdaContext | None) -> None:
-        """Learn the timeout at the first invocation, before any client is made."""
-        if self._margin_seconds is None and context is not None:
-            self._margin_seconds = margin_of(context, None)
+        """Learn the margin from the timeout at the first invocation, before any client is made."""
+        if context is not None:
+            self.margin_seconds = margin_of(context, None)
 
     def start(self) -> None:
         """Make the clients of every invocation now, where the margin is known: Lambda gives a start a whole core."""
-        if self._margin_seconds is not None:
+        if self.margin_seconds is not None:
             for service, client in self._clients.items():
                 if service != "s3" and isinstance(client, LazyClient):
                     client.start()
@@ -185,7 +186,7 @@ class Aws:
         return self._clients[service]
 
     def _settings(self) -> Any:
-        margin = self._margin_seconds
+        margin = self.margin_seconds
         return settings(DEFAULT_MARGIN_SECONDS if margin is None else margin, self._connections)
 
 

@@ -64,7 +64,7 @@ class Recorder:
         """Record an invocation."""
         self._count(Metric.RECORDS, report.records)
         for state, metric in _STATES.items():
-            self._count(metric, report.count(state))
+            self._count(metric, report.counts.get(state, 0))
         self._count(Metric.INVOCATION_ERRORS, int(report.error_class is not None))
         self._count(Metric.JOURNALLED, report.journalled)
         if report.oldest_creation is not None:

@@ -255,7 +255,8 @@ class Worker:
         show_fields(logging.getLogger("tablestream"), aws.environ)
 
         def handle(event: object, context: LambdaContext | None = None) -> Response:
-            aws.fit(context)
+            if aws.margin_seconds is None:
+                aws.fit(context)
             return self(event, context)
 
         return handle

@@ -64,17 +64,24 @@ class InventorySink:
         if self._client is None or self._tables is None:
             raise RuntimeError("the inventory is not connected: worker.handler() does that")
         counts = InventoryCounts()
-        releases = Releases(_of(Release, effects), self._tables, counts)
-        reservations = Reservations(_of(Reserve, effects), self._tables, counts)
-        for undecided in (releases, reservations):
-            settle(self._client, undecided, run)
-            counts.conflicts += undecided.decisions.conflicts
-            for key, error in undecided.decisions.broken.items():
-                item = {"table": key.table, "item_key": name_of(key), "error_class": type(error).__name__}
-                logger.error("stock item cannot be read", extra=item)
+        releases, reserves = _of(Release, effects), _of(Reserve, effects)
+        released = _settled(self._client, Releases(releases, self._tables, counts), run, counts) if releases else {}
+        reserved = _settled(self._client, Reservations(reserves, self._tables, counts), run, counts) if reserves else {}
         self._observe(counts)
-        released, reserved = releases.decisions.answers(), reservations.decisions.answers()
         return [(released if isinstance(effect.value, Release) else reserved)[effect.value.order] for effect in effects]
+
+
+def _settled(
+    client: DynamoDBClient, undecided: Releases | Reservations, run: Run, counts: InventoryCounts
+) -> Mapping[Hashable, Answer]:
+    """Decide what can be decided; return the answers by order."""
+    settle(client, undecided, run)
+    decisions = undecided.decisions
+    counts.conflicts += decisions.conflicts
+    for key, error in decisions.broken.items():
+        item = {"table": key.table, "item_key": name_of(key), "error_class": type(error).__name__}
+        logger.error("stock item cannot be read", extra=item)
+    return decisions.answers()
 
 
 def _of(kind: type[E], effects: Sequence[Effect[Any]]) -> list[Effect[E]]:
@@ -89,7 +96,7 @@ class Releases:
 
     def __init__(self, releases: Iterable[Effect[Release]], tables: Tables, counts: InventoryCounts) -> None:
         """Take the releases of one call, in stream order."""
-        self.decisions = OpenDecisions((release.value.order, release) for release in releases)
+        self.decisions = OpenDecisions([(release.value.order, release) for release in releases])
         self._tables = tables
         self._counts = counts
         self._ledger: dict[Hashable, LedgerEntry | None] = {}
@@ -190,7 +197,7 @@ class Reservations:
 
     def __init__(self, reserves: Iterable[Effect[Reserve]], tables: Tables, counts: InventoryCounts) -> None:
         """Take the reserves of one call, in stream order."""
-        self.decisions = OpenDecisions((reserve.value.order, reserve) for reserve in reserves)
+        self.decisions = OpenDecisions([(reserve.value.order, reserve) for reserve in reserves])
         self._tables = tables
         self._counts = counts
         self._withdrawn: set[Hashable] = set()
@@ -259,7 +266,7 @@ class Reservations:
         for decision in decisions:
             self._counts.count(self._kinds[decision.subject], decision)
             self.decisions.close(decision.subject)
-            for move in decision.moves:
+            for move in decision.moves if self._stock else ():
                 product = product_of(move.key)
                 known = self._stock.get(product)
                 if known is not None:

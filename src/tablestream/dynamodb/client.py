@@ -88,8 +88,10 @@ class LazyClient:
         return self._made
 
     def __getattr__(self, name: str) -> object:
-        """Return what the client has under this name."""
-        return getattr(self.start(), name)
+        """Return what the client has under this name, and keep it: asked again, nothing of this class is run."""
+        found = getattr(self.start(), name)
+        setattr(self, name, found)
+        return found
 
 
 # --- request bodies --------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ condition on the entry makes the decision happen once, whoever tries how often.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
@@ -157,7 +157,7 @@ def settle(client: DynamoDBClient, undecided: Undecided, run: Run) -> None:
     has been decided. Should the argument not hold, rounds that decide nothing wait after a few anyway.
     """
     transactor = Transactor(client, repeats=_REPEATS)
-    waits = run.backoff.waits(run.clock, run.deadline)
+    waits: Iterator[None] | None = None
     idle = 0
     while undecided.decisions.open and not run.deadline.expired:
         before = len(undecided.decisions.open)
@@ -166,7 +166,7 @@ def settle(client: DynamoDBClient, undecided: Undecided, run: Run) -> None:
         if progress is _Progress.STOP:
             return
         if progress is _Progress.WAIT or idle >= _EAGER:
-            if not idle:
+            if waits is None or not idle:
                 waits = run.backoff.waits(run.clock, run.deadline)
             if undecided.decisions.open and next(waits, _USED_UP) is _USED_UP:
                 return

@@ -173,7 +173,7 @@ class _Increments:
     """Increments that are undecided. All are possible, unless the ledger says that one has been carried out. Pure."""
 
     def __init__(self, effects: Iterable[Effect[Increment]], table: str, remember_days: int | None) -> None:
-        self.decisions: OpenDecisions[Increment] = OpenDecisions((effect.id, effect.value) for effect in effects)
+        self.decisions: OpenDecisions[Increment] = OpenDecisions([(effect.id, effect.value) for effect in effects])
         self._table = table
         self._remember_days = remember_days
 

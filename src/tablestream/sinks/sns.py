@@ -103,10 +103,9 @@ def write_form(client: SNSClient) -> SNSClient:
 
 
 def _send_form(params: dict[str, Any], context: Mapping[str, Any], **_: object) -> None:
-    head = {"Action": "PublishBatch", "Version": "2010-03-31", "TopicArn": payload_of(context)["TopicArn"]}
-    entries = [
-        _entry(number, entry) for number, entry in enumerate(payload_of(context)["PublishBatchRequestEntries"], 1)
-    ]
+    payload = payload_of(context)
+    head = {"Action": "PublishBatch", "Version": "2010-03-31", "TopicArn": payload["TopicArn"]}
+    entries = [_entry(number, entry) for number, entry in enumerate(payload["PublishBatchRequestEntries"], 1)]
     params["body"] = "&".join([urlencode(head), *entries]).encode()
 
 
