@@ -119,7 +119,7 @@ def announce_order(change: Change, kind: str, order: Order, before: OrderStatus 
 
 def _message(change: Change, kind: str, entity: str, status: str | None, fields: Mapping[str, Any]) -> Message:
     told = {"type": kind, "eventId": change.event_id, "sequenceNumber": change.sequence_number, **fields}
-    if change.redriven or change.replayed:
+    if change.sent_again:
         told["late"] = True  # newer announcements may be out already
     attributes = {"type": kind, "entity": entity}
     if status is not None:

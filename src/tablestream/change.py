@@ -170,6 +170,11 @@ class Change:
         return self.record.get("replayed") is True
 
     @property
+    def sent_again(self) -> bool:
+        """Whether an operator sent the record, redriven or replayed: what it tells may be told already, and late."""
+        return is_sent_again(self.record)
+
+    @property
     def approximate_creation(self) -> float | None:
         """The time of the change, in seconds since the epoch as the stream gives it; None when missing or absurd."""
         return creation_of(self.record)

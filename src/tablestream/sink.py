@@ -33,6 +33,7 @@ class Identifies(Protocol):
         ...
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Effect(Generic[E]):
     """A value that a handler returned, with an id that no other effect has.
 
@@ -41,13 +42,11 @@ class Effect(Generic[E]):
     text; otherwise a fingerprint of what the value holds. Among equal keys of one record it ends in a number.
     """
 
-    __slots__ = ("_place", "_record", "value")
-
-    def __init__(self, value: E, record: str | Identifies, place: int = 0) -> None:
-        """Take the value, and the id, or what works it out when somebody asks and the place of the effect there."""
-        self.value = value
-        self._record = record
-        self._place = place
+    value: E
+    _record: str | Identifies
+    """The id, or what works it out when somebody asks."""
+    _place: int = 0
+    """The place of the effect among those of the record."""
 
     @property
     def id(self) -> str:

@@ -114,7 +114,7 @@ ROUTES: tuple[Mutant, ...] = (
     mutant(
         "do not say that a message is late",
         "shop.handlers:_message",
-        "change.redriven or change.replayed",
+        "change.sent_again",
         "False",
         regime="chaos",
     ),

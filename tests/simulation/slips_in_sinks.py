@@ -141,9 +141,9 @@ STOCK: tuple[Mutant, ...] = (
     ),
     mutant(
         "retry with another token",
-        "tablestream.dynamodb.transactions:Transactor._carry_out",
-        "attempt(partial(self._send, request, targets))",
-        'attempt(partial(self._send, {**request, "ClientRequestToken": self._token()}, targets))',
+        "tablestream.dynamodb.transactions:_carry_out",
+        "attempt(partial(_send, client, request, targets))",
+        'attempt(partial(_send, client, {**request, "ClientRequestToken": _token()}, targets))',
         test="tests/simulation/test_simulation.py::test_a_repeated_transaction_carries_its_first_token",
     ),
     mutant(

@@ -64,15 +64,12 @@ class Lanes(NamedTuple):
     """The first change of each lane."""
     queues: Sequence[Sequence[Task]]
     """The lanes of several changes, with their heads."""
+    tasks: Sequence[Task]
+    """All of them, the heads first."""
     skipped: int
     duplicates: int
     sent_by_hand: Sequence[Task]
     """Those that an operator's tool sent, duplicates included."""
-
-    @property
-    def tasks(self) -> list[Task]:
-        """All of them, the heads first."""
-        return [*self.heads, *[task for lane in self.queues for task in lane[1:]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +132,15 @@ class Consumer:
         heads.update({identity: lane[0] for identity, lane in ordered.items()})
         duplicates = sum([len(queues[identity]) - len(lane) for identity, lane in ordered.items()])
         lanes = [lane for lane in ordered.values() if len(lane) > 1]
-        return Lanes(list(heads.values()), lanes, len(records) - len(tasks), duplicates, sent_by_hand)
+        first = list(heads.values())
+        return Lanes(
+            heads=first,
+            queues=lanes,
+            tasks=[*first, *[task for lane in lanes for task in lane[1:]]],
+            skipped=len(records) - len(tasks),
+            duplicates=duplicates,
+            sent_by_hand=sent_by_hand,
+        )
 
     def _is_skipped(self, record: RawRecord) -> bool:
         if self.local_changes_only and is_replicated(record):

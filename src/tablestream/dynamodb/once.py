@@ -21,7 +21,7 @@ from tablestream.dynamodb.transactions import (
     Refusal,
     Transaction,
     TransactionOutcome,
-    Transactor,
+    carry_out,
     pack,
 )
 from tablestream.run import Run, chunks
@@ -34,9 +34,6 @@ W = TypeVar("W")
 
 SUSPICIOUS = 10
 """Where all of so many subjects are found invalid, it is hardly the subjects."""
-
-_REPEATS = 3
-"""The most times that a call whose outcome is unknown is sent again before the round is given up."""
 
 _EAGER = 10
 """After so many rounds in a row that decided nothing the next one waits, whatever they learned."""
@@ -156,12 +153,11 @@ def settle(client: DynamoDBClient, undecided: Undecided, run: Run) -> None:
     of them. After every other round it waits, and the waits are bounded: their number starts anew only when a subject
     has been decided. Should the argument not hold, rounds that decide nothing wait after a few anyway.
     """
-    transactor = Transactor(client, repeats=_REPEATS)
     waits: Iterator[None] | None = None
     idle = 0
     while undecided.decisions.open and not run.deadline.expired:
         before = len(undecided.decisions.open)
-        progress = _round(client, transactor, undecided, run)
+        progress = _round(client, undecided, run)
         idle = 0 if len(undecided.decisions.open) < before else idle + 1
         if progress is _Progress.STOP:
             return
@@ -177,10 +173,10 @@ _USED_UP = object()
 _GRAVITY = (_Progress.ON, _Progress.WAIT, _Progress.STOP)
 
 
-def _round(client: DynamoDBClient, transactor: Transactor, undecided: Undecided, run: Run) -> _Progress:
+def _round(client: DynamoDBClient, undecided: Undecided, run: Run) -> _Progress:
     progress = _look_up(client, undecided, run)
     chains = pack(undecided.plan(run.clock.now()), undecided.decisions.alone)
-    tried = run.parallel.run([partial(transactor.run, chain, run) for chain in chains])
+    tried = run.parallel.run([partial(carry_out, client, chain, run) for chain in chains])
     news = [_learn(undecided, transaction, outcome) for chain in tried for transaction, outcome in chain]
     return max([progress, *news], key=_GRAVITY.index)
 

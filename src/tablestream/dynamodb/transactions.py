@@ -7,7 +7,7 @@ transaction may touch an item once, so the moves of several decisions on one ite
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from decimal import Context, Decimal
 from functools import partial
@@ -290,60 +290,53 @@ def _code(reason: Any) -> str:
 # --- carrying out ----------------------------------------------------------------------------------------------------
 
 
-class Transactor:
-    """Carries out transactions, one after the other within a chain."""
+_REPEATS = 3
+"""The most times that a call whose outcome is unknown is sent again before the round is given up."""
 
-    def __init__(
-        self,
-        client: DynamoDBClient,
-        *,
-        repeats: int,
-        # Of the operating system's randomness: environments restored from one snapshot share the state of `random`.
-        token: Callable[[], str] = lambda: uuid.uuid4().hex,
-    ) -> None:
-        """Take a boto3 DynamoDB client; `repeats` is how often a call whose outcome is unknown is sent again."""
-        self._client = client
-        self._repeats = repeats
-        self._token = token
 
-    def run(self, transactions: Chain, run: Run) -> list[tuple[Transaction, TransactionOutcome]]:
-        """Carry out a chain up to its first failure; return what became of each transaction that was tried.
+def carry_out(client: DynamoDBClient, transactions: Chain, run: Run) -> list[tuple[Transaction, TransactionOutcome]]:
+    """Carry out a chain up to its first failure; return what became of each transaction that was tried.
 
-        What comes after a failure must wait for it: it may want of a shared item what the failed one has the older
-        claim to.
-        """
-        outcomes: list[tuple[Transaction, TransactionOutcome]] = []
-        for transaction in transactions:
-            outcome = self._carry_out(transaction, run)
-            outcomes.append((transaction, outcome))
-            if not isinstance(outcome, Committed):
-                break
-        return outcomes
+    What comes after a failure must wait for it: it may want of a shared item what the failed one has the older claim
+    to.
+    """
+    outcomes: list[tuple[Transaction, TransactionOutcome]] = []
+    for transaction in transactions:
+        outcome = _carry_out(client, transaction, run)
+        outcomes.append((transaction, outcome))
+        if not isinstance(outcome, Committed):
+            break
+    return outcomes
 
-    def _carry_out(self, transaction: Transaction, run: Run) -> TransactionOutcome:
-        """Send a transaction; when nobody knows whether it took effect, send the identical one under the same token.
 
-        DynamoDB answers the repetition of a token (for ten minutes) like the first time, without doing it twice. Beyond
-        that the condition on the ledger entry guards each decision.
-        """
-        outcome: TransactionOutcome = Failed(
-            TimeoutError("the deadline came before this transaction"), ErrorKind.THROTTLE
-        )
-        if run.deadline.expired:
-            return outcome
-        actions, targets = build(transaction.decisions)
-        request = {"TransactItems": actions, "ClientRequestToken": self._token()}
-        for _ in run.attempts(self._repeats):
-            outcome = attempt(partial(self._send, request, targets))
-            if not isinstance(outcome, Failed) or outcome.kind is not ErrorKind.AMBIGUOUS:
-                break
+def _carry_out(client: DynamoDBClient, transaction: Transaction, run: Run) -> TransactionOutcome:
+    """Send a transaction; when nobody knows whether it took effect, send the identical one under the same token.
+
+    DynamoDB answers the repetition of a token (for ten minutes) like the first time, without doing it twice. Beyond
+    that the condition on the ledger entry guards each decision.
+    """
+    outcome: TransactionOutcome = Failed(TimeoutError("the deadline came before this transaction"), ErrorKind.THROTTLE)
+    if run.deadline.expired:
         return outcome
+    actions, targets = build(transaction.decisions)
+    request = {"TransactItems": actions, "ClientRequestToken": _token()}
+    for _ in run.attempts(_REPEATS):
+        outcome = attempt(partial(_send, client, request, targets))
+        if not isinstance(outcome, Failed) or outcome.kind is not ErrorKind.AMBIGUOUS:
+            break
+    return outcome
 
-    def _send(self, request: Any, targets: Sequence[Target]) -> Committed | Cancelled:
-        try:
-            self._client.transact_write_items(**request)
-        except ClientError as error:
-            if code_of(error) != _CANCELLED:
-                raise
-            return parse_cancellation(without_frames(error), targets)
-        return Committed()
+
+def _token() -> str:
+    # Of the operating system's randomness: environments restored from one snapshot share the state of `random`.
+    return uuid.uuid4().hex
+
+
+def _send(client: DynamoDBClient, request: Any, targets: Sequence[Target]) -> Committed | Cancelled:
+    try:
+        client.transact_write_items(**request)
+    except ClientError as error:
+        if code_of(error) != _CANCELLED:
+            raise
+        return parse_cancellation(without_frames(error), targets)
+    return Committed()
