@@ -22,6 +22,7 @@ KINDS = {
     "examples": "unit",
     "examples/test_counter_exactly_once.py": "integration",
     "test_house.py": "unit",
+    "test_way.py": "integration",
     "integration": "integration",
     "contracts": "integration",
     "package": "integration",

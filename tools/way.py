@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import runpy
 import sys
 import threading
 from collections import Counter
@@ -96,8 +97,7 @@ def poison(app: App) -> Trace:
 
 def plain_table(app: App) -> Trace:
     """Follow a record of a table of one's own to the topic."""
-    from examples.plain_table import worker  # it is connected once, here
-
+    worker = runpy.run_path(str(ROOT / "examples" / "plain_table.py"))["worker"]  # a new one: it is connected once
     names = {"SALES_TOPIC_ARN": app.aws.topic_arn, "JOURNAL_TABLE": "journal", "FAILURES_BUCKET": "order-failures"}
     leads = [{"id": number, "email": "a@example.com"} for number in ("1", "2")]
     return _second(worker.handler(names), *[inserted(lead, keys=("id",), table="leads") for lead in leads])
