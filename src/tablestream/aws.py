@@ -204,7 +204,7 @@ def quiet_collector(containers: int = YOUNG_CONTAINERS) -> None:
 
     `containers` is how many more must be made than freed before it looks. Python's own 2000 make it look some hundred
     times during a large batch and find nothing: a parsed event and its changes have no cycles and are freed by their
-    reference counts. Cycles are still collected, only later: boto3 leaves 80 objects with each batch of 100 orders, 5 to
-    9 kB, so what waits for the collector comes to some 75 MB. A function with little memory takes a smaller number.
+    reference counts. Cycles are still collected, only later: boto3 leaves 80 objects with each batch of 100 orders, 5
+    to 9 kB, so what waits for the collector comes to some 75 MB. A function with little memory takes a smaller number.
     """
     gc.set_threshold(containers, 20, 100)
