@@ -118,6 +118,11 @@ def test_a_redriven_record_says_so(mark: object, redriven: bool) -> None:
     assert not Change.from_record(inserted(NEW)).redriven
 
 
+@pytest.mark.parametrize("marks", [{"redriven": True}, {"replayed": True}, {"redriven": True, "replayed": True}, {}])
+def test_a_record_that_an_operator_sent_says_so(marks: dict[str, bool]) -> None:
+    assert Change.from_record({**inserted(NEW), **marks}).sent_again is bool(marks)
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [

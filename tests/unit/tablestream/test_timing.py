@@ -84,6 +84,15 @@ def test_of_a_short_time_a_deadline_leaves_enough_for_the_call_that_is_under_way
     assert lent.less(0.25).remaining() == pytest.approx(2.75)
 
 
+def test_an_invocation_lends_its_deadline_and_a_part_of_it() -> None:
+    run = Run(clock=FakeClock(), parallel=Sequential(), backoff=Backoff(tries=1))
+    lent = run.within(FakeContext(10.0), margin_seconds=2.0)
+    assert (lent.clock, lent.parallel, lent.backoff) == (run.clock, run.parallel, run.backoff)
+    assert lent.deadline.remaining() == pytest.approx(8.0)
+    assert lent.less(0.25).deadline.remaining() == pytest.approx(6.0)
+    assert run.deadline.remaining() == run.within(None, 2.0).deadline.remaining() == float("inf")
+
+
 def test_a_call_by_hand_has_no_deadline() -> None:
     assert Deadline.of(None, 3.0).remaining() == float("inf")
 
