@@ -5,9 +5,7 @@ from __future__ import annotations
 from tablestream import Change, Worker
 from tablestream.sinks import Message, Topic
 
-worker = Worker(
-    table="leads", sinks=[Topic("sales")]
-)  # LEADS_TABLE and SALES_TOPIC_ARN, where the environment has them
+worker = Worker(table="leads", sinks=[Topic("sales")])  # LEADS_TABLE, SALES_TOPIC_ARN in the environment
 
 
 @worker.on_insert()

@@ -1,15 +1,10 @@
 """The leads' handlers and the whole worker, without AWS: `python -m pytest`."""
 
-import os
-from unittest.mock import patch
+from leads import created, worker
 
 from tablestream import Change
 from tablestream.sinks import Increment, Message
 from tablestream.testing import inserted, modified
-
-NAMES = {"LEAD_COUNTS_TABLE": "counts", "SALES_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:sales"}
-with patch.dict(os.environ, {**NAMES, "JOURNAL_TABLE": "journal", "FAILURES_BUCKET": "failures"}):  # as Lambda has them
-    from leads import created, worker
 
 LEAD = {"id": "1", "email": "ann@example.com", "status": "new"}
 NEW = inserted(LEAD, keys=("id",), table="leads")

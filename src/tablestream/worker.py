@@ -215,6 +215,7 @@ class Worker:
         The environment has `JOURNAL_TABLE`, `FAILURES_BUCKET` and what the sinks need; it can have `JOURNAL_TTL_DAYS`.
         With `margin_seconds` set the clients are made at once. Register all sinks before. Raises `ConfigurationError`
         that names all variables that are missing or wrong; a given `Aws` also those that it was asked for before.
+        Outside of Lambda it is the handler that raises it, when it is called: a test can import the program as it is.
 
         In `sam local` references of the template are not resolved. There the names come from the stack that `make
         local` runs; where none answers, what is returned shows the effects instead of carrying them out, see `dry_run`.
@@ -222,7 +223,12 @@ class Worker:
         from tablestream.aws import Aws  # boto comes with it, which a test of handlers need not have
 
         aws = environ if isinstance(environ, Aws) else Aws(os.environ if environ is None else environ)
-        return self._connect(aws, ask=True)
+        try:
+            return self._connect(aws, ask=True)
+        except ConfigurationError as error:
+            if environ is not None or aws.function_name is not None:
+                raise
+            return _refusing(str(error))
 
     def _connect(self, aws: Aws, *, ask: bool) -> LambdaHandler:
         """Make the handler; with `ask` names that the SAM CLI has left are asked of the local stack."""
@@ -328,6 +334,15 @@ class Worker:
                 observe=self._observe,
             )
         return self._started
+
+
+def _refusing(problem: str) -> LambdaHandler:
+    """Return a handler that says why it cannot work."""
+
+    def handle(_event: object, _context: LambdaContext | None = None) -> Response:
+        raise ConfigurationError(problem)
+
+    return handle
 
 
 def _sink_of(sinks: Sequence[Sink]) -> Mapping[type, int]:
