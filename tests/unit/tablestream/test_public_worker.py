@@ -188,16 +188,16 @@ def test_all_that_the_environment_lacks_is_named_at_once() -> None:
 def test_outside_of_lambda_a_program_can_be_imported_and_its_handler_says_what_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("AWS_LAMBDA_FUNCTION_NAME", "AWS_SAM_LOCAL", "JOURNAL_TABLE", "FAILURES_BUCKET"):
+    for name in ("AWS_LAMBDA_FUNCTION_NAME", "AWS_SAM_LOCAL", "JOURNAL_TABLE", "FAILURES_BUCKET", "SALES_TOPIC_ARN"):
         monkeypatch.delenv(name, raising=False)
-    worker = leads()
+    worker = leads(sinks=[NeedsTopic()])
     handler = worker.handler()
     assert worker.tested().send(new_lead()).response == {"batchItemFailures": []}
     with pytest.raises(ConfigurationError, match="JOURNAL_TABLE: wanted a table's name, got nothing; FAILURES_BUCKET"):
         handler(event(new_lead()), FakeContext())
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "crm")
     with pytest.raises(ConfigurationError, match="JOURNAL_TABLE"):
-        leads().handler()
+        leads(sinks=[NeedsTopic()]).handler()
 
 
 def test_names_come_from_the_environment() -> None:
