@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tablestream.testing import FakeContext
+from benchmarks.contenders.context import Context
 
 Handler = Callable[[Any], None]
 
@@ -22,7 +22,7 @@ def ours() -> Handler:
     """Return the function as it is deployed; what it logs goes nowhere."""
     from shop.processor import handler  # reads the environment
 
-    context: Any = FakeContext()
+    context: Any = Context()
 
     def handle(event: Any) -> None:
         answer = handler(event, context)
