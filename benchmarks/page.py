@@ -26,12 +26,12 @@ count where effects would be.
 
 _LIMITS = """## Where the limits are
 
-**CPU per record.** What is left of a hundred records' 3.4 µs each is about half routing, handlers and the effects they make, a
-quarter validation, event ids and lanes, and a quarter waves, the journal's question, the report and giving the objects back. In
-larger batches the rest is memory: a parsed record is fourteen kilobytes of Python objects, and those that are looked at have left
-the processor's cache by then. Fewer looks would move it, or a parser of JSON that makes fewer objects; both the event and the
-parser are Lambda's. From 1000 records on, parsing takes three quarters of all CPU. Reading orders and composing messages comes on
-top, 12 to 16 µs a record: next to the AWS calls, 240 µs an order, it hardly shows. At 1000, where all of this is just too large for the cache, runs differ more than the rounds of one do: BatchProcessor took 9.1 to 11.2 times ours in six.
+**CPU per record.** What is left of a hundred records' 5 µs each is two fifths routing, handlers and the effects they make, a quarter
+validation, event ids and lanes, and the rest waves, the journal's question, the report and giving the objects back. In larger
+batches memory comes on top: a parsed record is fourteen kilobytes of Python objects, and those that are looked at have left the
+processor's cache by then. Fewer looks would move it, or a parser of JSON that makes fewer objects; both the event and the parser
+are Lambda's. From 1000 records on, parsing takes two thirds of all CPU. Reading orders and composing messages takes some 15 µs a
+record more: next to the AWS calls, 240 µs an order, it hardly shows.
 
 **A part of a core.** With 0.29 of a core the wall is CPU: 16 calls of about a millisecond, most of it botocore's signing, events, connections and
 reading of answers. Fewer calls are not to be had: PublishBatch takes ten messages, a transaction a hundred actions.
