@@ -1,4 +1,7 @@
-"""A cold start: imports a function, calls it once, and prints what that took above the start of Python itself."""
+"""A cold start: imports a function, calls it once, and prints what that took above the start of Python itself.
+
+`python -m benchmarks.contenders.cold MODULE EVENT DEPTH`: the import begins so many calls deep.
+"""
 
 from __future__ import annotations
 
@@ -29,5 +32,13 @@ def main() -> None:
     print("\n" + json.dumps({"init": init, "first": [a + b for a, b in zip(init, first, strict=True)]}))
 
 
+def begin(depth: int) -> None:
+    """Begin so many calls deep."""
+    if depth:
+        begin(depth - 1)
+    else:
+        main()
+
+
 if __name__ == "__main__":
-    main()
+    begin(int(sys.argv[3]))
