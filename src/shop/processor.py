@@ -1,6 +1,6 @@
 """The entry point, `shop.processor.handler`. All that can be made once is made when this is imported."""
 
-# ruff: noqa: E402 -- the collector is switched off before what it would look through is imported
+# ruff: noqa: E402, F401 -- the collector is switched off before what it would look through is imported
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ gc.disable()
 import os
 from typing import TYPE_CHECKING
 
+# First, near the top of the stack: regular expressions are compiled on the way, and that takes 20 ms more where it
+# crosses a border of Python's memory for frames over and over, as it may deep below other modules.
+import urllib3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 

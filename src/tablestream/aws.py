@@ -9,6 +9,7 @@ import gc
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from botocore.session import Session
@@ -19,6 +20,7 @@ from tablestream.run import DEFAULT_MARGIN_SECONDS, LambdaContext, margin_of
 from tablestream.sink import Sink
 
 if TYPE_CHECKING:
+    from botocore.config import Config
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
@@ -56,6 +58,8 @@ class Aws:
         """The margin before the timeout; None as long as it is not known."""
         self._connections = DEFAULT_CONNECTIONS
         self._clients: dict[str, Any] = dict(clients or {})
+        self._session: Session | None = None
+        self._lock = Lock()
 
     def prepare(self, margin_seconds: float | None, connections: int) -> None:
         """Take the margin, None when it is not set, and how many calls are made at once; no client is made by it."""
@@ -170,24 +174,31 @@ class Aws:
     @property
     def dynamodb(self) -> DynamoDBClient:
         """A client of DynamoDB, one for all who ask."""
-        made: DynamoDBClient = self.client("dynamodb", lambda config: dynamodb_client(session(), config))
+        made: DynamoDBClient = self.client("dynamodb", dynamodb_client)
         return made
 
     @property
     def s3(self) -> S3Client:
         """A client of S3, one for all who ask; made only when a dead letter has to be stored."""
-        made: S3Client = self.client("s3", lambda config: Session().create_client("s3", config=config))
+        made: S3Client = self.client("s3", lambda _, config: Session().create_client("s3", config=config))
         return made
 
-    def client(self, service: str, make: Callable[[Any], object]) -> Any:
-        """Return the client of a service, one for all who ask; `make` gets botocore's settings at the first use."""
+    def client(self, service: str, make: Callable[[Session, Config], object]) -> Any:
+        """Return the client of a service, one for all who ask.
+
+        `make` gets a session and botocore's settings at the first use. The session is one for all clients, so that
+        credentials are looked up once; it has no handlers for single services (`tablestream.dynamodb.client.session`).
+        """
         if service not in self._clients:
-            self._clients[service] = LazyClient(lambda: make(self._settings()))
+            self._clients[service] = LazyClient(lambda: self._made_by(make))
         return self._clients[service]
 
-    def _settings(self) -> Any:
-        margin = self.margin_seconds
-        return settings(DEFAULT_MARGIN_SECONDS if margin is None else margin, self._connections)
+    def _made_by(self, make: Callable[[Session, Config], object]) -> object:
+        margin = DEFAULT_MARGIN_SECONDS if self.margin_seconds is None else self.margin_seconds
+        with self._lock:  # several clients may be used for the first time side by side
+            if self._session is None:
+                self._session = session()
+            return make(self._session, settings(margin, self._connections))
 
 
 def variable_of(name: str, ending: str) -> str:

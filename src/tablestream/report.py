@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class RecordState(StrEnum):
@@ -26,8 +27,7 @@ class RecordState(StrEnum):
     """The same record stands earlier in the batch."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordOutcome:
+class RecordOutcome(NamedTuple):
     """The outcome of one record that was neither applied nor skipped."""
 
     event_id: str

@@ -6,7 +6,6 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -44,8 +43,7 @@ class LambdaContext(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(NamedTuple):
     """The moment at which work must stop, so that the answer is still given in time."""
 
     remaining: Callable[[], float]
@@ -94,8 +92,7 @@ def margin_of(context: LambdaContext, margin_seconds: float | None) -> float:
     return min(DEFAULT_MARGIN_SECONDS, context.get_remaining_time_in_millis() / 1000 * _MARGIN_SHARE)
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(NamedTuple):
     """Exponential backoff with full jitter: each delay is drawn between zero and a bound that doubles up to a cap.
 
     `base` and `cap` are seconds; `tries` bounds the number of delays. Full jitter is what AWS recommends for contended
@@ -183,15 +180,14 @@ def chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """One invocation, as far as a sink, the journal and the dead letters need it."""
 
-    deadline: Deadline = field(default_factory=lambda: Deadline.of(None, 0))
+    deadline: Deadline = Deadline.of(None, 0)
     """A sink stops in time, and answers `Transient` for what is left."""
-    clock: Clock = field(default_factory=SystemClock)
-    parallel: Parallel = field(default_factory=Sequential)
-    backoff: Backoff = field(default_factory=Backoff)
+    clock: Clock = SystemClock()
+    parallel: Parallel = Sequential()
+    backoff: Backoff = Backoff()
 
     def within(self, context: LambdaContext | None, margin_seconds: float) -> Run:
         """Return the same for an invocation: with Lambda's own deadline less a margin in seconds."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tablestream.aws import Aws, variable_of
-from tablestream.dynamodb.client import session
 from tablestream.errors import InvalidRecord
 from tablestream.run import Run
 from tablestream.sink import DONE, Answer, Effect
@@ -73,7 +72,9 @@ class EventBus:
         bus = self._given
         if not bus.startswith("arn:"):
             bus = aws.named(variable_of(self._given, "BUS"), _BUS, _WANTED)
-        client = self._client or aws.client("events", lambda config: session().create_client("events", config=config))
+        client = self._client or aws.client(
+            "events", lambda general, config: general.create_client("events", config=config)
+        )
         return EventBus(bus, client, sink_name=self.name, takes=self._takes)
 
     def apply(self, effects: Sequence[Effect[Event]], run: Run) -> Sequence[Answer]:

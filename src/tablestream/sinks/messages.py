@@ -14,7 +14,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from tablestream.dynamodb.client import attempt
 from tablestream.dynamodb.errors import ErrorKind, Failed, UnreadableAnswerError, kind_of_code
@@ -111,8 +111,7 @@ Answers = dict[int, Answer]
 """Answers by the places of the entries."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A part of a call."""
 
     content: Mapping[str, Any]
@@ -125,8 +124,7 @@ Batch = Mapping[int, Entry]
 """The entries of a call, by their places."""
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(NamedTuple):
     """A service that takes entries."""
 
     name: str

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus, urlencode
 
 from tablestream.aws import Aws, variable_of
-from tablestream.dynamodb.client import payload_of, session, set_aside
+from tablestream.dynamodb.client import payload_of, set_aside
 from tablestream.run import Run
 from tablestream.sink import Answer, Effect
 from tablestream.sinks.messages import MAX_MESSAGE_BYTES, Answers, Batch, Entry, Message, Service, read_by_id, send_all
 
 if TYPE_CHECKING:
     from botocore.config import Config as ClientConfig
+    from botocore.session import Session
     from mypy_boto3_sns import SNSClient
 
 TOPIC_ARN = re.compile(r"arn:[a-z0-9-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}")
@@ -78,9 +79,9 @@ def _content(message: Message) -> Mapping[str, Any]:
     return {"Message": message.text, "MessageAttributes": attributes}
 
 
-def sns_client(config: ClientConfig) -> SNSClient:
+def sns_client(general: Session, config: ClientConfig) -> SNSClient:
     """Return a client of SNS that sends what it publishes in the form that is written here."""
-    made: Any = session().create_client("sns", config=config)
+    made: Any = general.create_client("sns", config=config)
     return write_form(made)
 
 

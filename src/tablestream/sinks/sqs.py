@@ -57,7 +57,7 @@ class Queue:
         url = self._given
         if "://" not in url:
             url = aws.named(variable_of(self._given, "QUEUE_URL"), QUEUE_URL, _WANTED)
-        client = self._client or aws.client("sqs", lambda config: Session().create_client("sqs", config=config))
+        client = self._client or aws.client("sqs", lambda _, config: Session().create_client("sqs", config=config))
         return Queue(url, client, sink_name=self.name, takes=self._takes)
 
     def apply(self, effects: Sequence[Effect[Message]], run: Run) -> Sequence[Answer]:

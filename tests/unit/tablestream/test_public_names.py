@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import tablestream
+from tablestream import sinks
 
 ENGINE = """
 DONE Answer Backoff Change Clock ConfigurationError DeadLetter DeadLetters Deadline Done Effect Image
@@ -20,11 +21,23 @@ TESTING = """
 CREATED FakeClock FakeContext MemoryDeadLetters MemoryJournal Raw RecordingSink event expired image inserted modified
 record removed tagged
 """
+SINKS = "Counters Event EventBus Increment Message MessageTooLarge Queue S3DeadLetters Topic"
 
 
 def test_the_engines_names_are_these() -> None:
     assert sorted(tablestream.__all__) == sorted(ENGINE.split())
     assert all(hasattr(tablestream, name) for name in tablestream.__all__)
+
+
+def test_the_sinks_names_are_these_and_each_is_there() -> None:
+    assert sinks.__all__ == SINKS.split()
+    assert {getattr(sinks, name).__name__ for name in sinks.__all__} == {*sinks.__all__}
+
+
+def test_a_sink_that_nobody_asks_for_is_not_imported() -> None:
+    ask = "import sys; from tablestream.sinks import Topic; print('tablestream.sinks.sqs' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize("name", TESTING.split())

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tablestream import DONE, Answer, Change, ConfigurationError, Done, Effect, Run, Worker, each
+from tablestream import DONE, Answer, Change, ConfigurationError, Done, Effect, Run, Worker, each, sinks
 from tablestream.testing import MemoryDeadLetters, MemoryJournal, event, inserted
 
 
@@ -33,6 +33,11 @@ def send_mail(_mail: Mail) -> None: ...
 
 
 async def send_later(_mail: Mail) -> None: ...
+
+
+def test_a_sink_that_there_is_none_of() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Topics'"):
+        sinks.Topics("sales")  # type: ignore[attr-defined]
 
 
 def test_a_decorator_without_parentheses() -> None:
