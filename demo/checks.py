@@ -12,14 +12,17 @@ from rich.text import Text
 from demo.warehouse import DEAD_LETTERS, PRODUCTS, Letter, NewOrder, print_letters
 from tablestream.local.cli.terminal import put, table
 from tablestream.local.cli.view import changes, outcome_of
+from tablestream.local.delivery.protocol import Invoked
+from tablestream.local.trigger.observations import DeliveryStep, Ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import Console
 
-    from demo.day import Row
 
+Row = tuple[DeliveryStep, Invoked, Ended]
+"""A delivery that was answered: what came of it, how it began, how it ended."""
 
 ORDERS = {
     order.order_id: order

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from demo.checks import ORDERS, World, print_report
+from demo.checks import ORDERS, Row, World, print_report
 from demo.warehouse import PRODUCTS, Bucket, Shop
 from tablestream.local.application import Options, Running, hurried
 from tablestream.local.cli.terminal import console, put
@@ -183,9 +183,6 @@ def _journalled(cloud: Cloud) -> int:
     """Entries in the worker's journal."""
     found = cloud.client("dynamodb").scan(TableName=cloud.outputs["JournalTableName"], Select="COUNT")
     return int(found["Count"])
-
-
-Row = tuple[DeliveryStep, Invoked, Ended]
 
 
 class Watch:

@@ -23,7 +23,8 @@ from demo.warehouse import (
     restore,
     seed,
 )
-from tablestream.local.cli.session import Hint, command
+from tablestream.local.cli.banner import Hint
+from tablestream.local.cli.session import command
 from tablestream.local.cli.terminal import put, table
 from tablestream.local.cloud.clients import CloudClients
 from tablestream.local.cloud.cloud import Cloud

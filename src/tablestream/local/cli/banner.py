@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tablestream.local.application import Running
-    from tablestream.local.cli.session import Hint
     from tablestream.local.cloud.cloud import Cloud
     from tablestream.local.delivery.mapping import MappingSettings
 
@@ -35,6 +34,14 @@ class Delivery:
     example: Mapping[str, Any]
     function: str
     settings: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A command to try next, and what it does."""
+
+    command: str
+    does: str
 
 
 @dataclass(frozen=True, slots=True)

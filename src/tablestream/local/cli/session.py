@@ -117,14 +117,6 @@ def _filled(word: str, names: dict[str, str]) -> str:
     return word
 
 
-@dataclass(frozen=True, slots=True)
-class Hint:
-    """A command to try next, and what it does."""
-
-    command: str
-    does: str
-
-
 def python() -> str:
     """The Python that runs this, by a path that works in the current directory."""
     executable = Path(sys.executable)

@@ -11,9 +11,9 @@ from threading import Event
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from tablestream.local.application import Options, Running
-from tablestream.local.cli.banner import about, greet, put_item
+from tablestream.local.cli.banner import Hint, about, greet, put_item
 from tablestream.local.cli.control import Command, Control, exercises
-from tablestream.local.cli.session import Hint, State, announced, command, stop_signals
+from tablestream.local.cli.session import State, announced, command, stop_signals
 from tablestream.local.cli.terminal import console, put
 from tablestream.local.cli.view import View, changes
 from tablestream.local.cloud.clients import CloudClients
