@@ -149,26 +149,46 @@ class Terminal:
 
     @contextmanager
     def progress(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """Keep a progress line on a terminal's standard error while the with block runs; yields what moves it on."""
+        """Keep a progress line on a terminal's standard error while the with block runs; yields what moves it on.
+
+        What comes too soon after the last state is drawn a moment later, as nothing else may come for minutes.
+        """
         width = _width_of(self.err) if self.err.isatty() else None
         began, shown, done = self.clock(), float("-inf"), 0
+        later: threading.Timer | None = None
+        over = False
+
+        def draw() -> None:
+            nonlocal shown, later
+            with self._lock:
+                if over:
+                    return
+                shown, later = self.clock(), None
+                self._draw(_state(what, done, total, shown - began)[: width and width - 1])
 
         def advanced(count: int) -> None:
-            nonlocal done, shown
+            nonlocal done, later
             with self._lock:
                 done += count
-                now = self.clock()
-                if width is not None and now - shown >= _OFTEN:
-                    shown = now
-                    self._draw(_state(what, done, total, now - began)[: width - 1])
+                if width is None or later is not None:
+                    return
+                if self.clock() - shown >= _OFTEN:
+                    draw()
+                else:
+                    later = threading.Timer(_OFTEN, draw)
+                    later.daemon = True
+                    later.start()
 
         try:
             advanced(0)
             yield advanced
         finally:
             with self._lock:
+                if later is not None:
+                    later.cancel()
                 if width is not None:
-                    self._draw(_state(what, done, total, self.clock() - began)[: width - 1])
+                    draw()
+                    over = True
                     self.err.write("\n")
                     self.err.flush()
                     self._line = ""

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -129,6 +130,22 @@ def test_a_progress_line_says_how_long_it_takes_and_is_not_drawn_too_often() -> 
             advanced(0)
     assert err.getvalue().count("\r") == 102
     assert "redriving 100 of 300, 2 min, 4 min left" in err.getvalue()
+
+
+def test_what_comes_right_after_a_state_is_drawn_although_nothing_else_comes() -> None:
+    err, drawn = Screen(), threading.Event()
+    terminal = Terminal(io.StringIO(), err, clock=lambda: 0.0)
+    write = err.write
+
+    def watched(text: str) -> int:
+        if "1 of 300" in text:
+            drawn.set()
+        return write(text)
+
+    err.write = watched  # type: ignore[method-assign]
+    with terminal.progress("redriving", 300) as advanced:
+        advanced(1)
+        assert drawn.wait(30)
 
 
 def test_a_sentence_does_not_run_into_the_progress_line() -> None:
