@@ -1,4 +1,4 @@
-"""What changes of leads are worth telling."""
+"""Leads: each new one is announced."""
 
 from __future__ import annotations
 

@@ -6,11 +6,11 @@ from tablestream import Change, Worker
 from tablestream.sinks import Message, Queue, Topic
 
 
-class Cancelled(Message):
+class OrderCancelled(Message):
     """A message for the warehouse."""
 
 
-worker = Worker(table="orders", sinks=[Topic("customers"), Queue("warehouse", takes=Cancelled)])
+worker = Worker(table="orders", sinks=[Topic("customers"), Queue("warehouse", takes=OrderCancelled)])
 
 
 @worker.on_modify(changed=["status"])
@@ -18,4 +18,4 @@ def status_changed(change: Change) -> list[Message]:
     """Tell the customer of each new status, and the warehouse of a cancelled order."""
     order = change.new
     told = [Message({"order": order["id"], "status": order["status"]})]
-    return [*told, Cancelled({"order": order["id"]})] if order["status"] == "cancelled" else told
+    return [*told, OrderCancelled({"order": order["id"]})] if order["status"] == "cancelled" else told

@@ -9,7 +9,7 @@ import pytest
 
 from examples.per_record import tell_customers
 from examples.plain_table import worker as leads
-from examples.two_sinks import Cancelled
+from examples.two_sinks import OrderCancelled
 from examples.two_sinks import worker as two_sinks
 from examples.two_tables import sessions, users
 from examples.webhook import tell_partner
@@ -53,11 +53,11 @@ def test_two_sinks_take_messages_of_two_classes() -> None:
         Message({"order": "7", "status": "shipped"}),
         Message({"order": "7", "status": "cancelled"}),
     ]
-    assert tested.sinks["warehouse"].done == [Cancelled({"order": "7"})]
+    assert tested.sinks["warehouse"].done == [OrderCancelled({"order": "7"})]
     names = {"CUSTOMERS_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:x", "JOURNAL_TABLE": "journal"}
     queue = "https://sqs.us-east-1.amazonaws.com/123456789012/x"
     two_sinks.handler({**names, "WAREHOUSE_QUEUE_URL": queue, "FAILURES_BUCKET": "failures"})
-    assert [sink.takes for sink in two_sinks._sinks] == [(Message,), (Cancelled,)]  # noqa: SLF001 -- kept when connected
+    assert [sink.takes for sink in two_sinks._sinks] == [(Message,), (OrderCancelled,)]  # noqa: SLF001 -- kept when connected
 
 
 class Partner:

@@ -20,6 +20,7 @@ import pytest
 
 from benchmarks.toolchain import LAMBDA_PYTHON, Toolchain
 from tests.support.cloudformation import ROOT
+from tests.support.variables import VARIABLES
 
 pytestmark = pytest.mark.slow
 
@@ -43,14 +44,6 @@ print(json.dumps({
     "sources": [file for file in opened if file.startswith(folder) and file.endswith(".py")],
 }))
 """
-VARIABLES = {
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "TABLE_NAME": "orders",
-    "INVENTORY_TABLE": "inventory",
-    "JOURNAL_TABLE": "journal",
-    "TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:orders",
-    "FAILURES_BUCKET": "failures",
-}
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +100,7 @@ def start(python: str, package: Path) -> dict[str, Any]:
     """Import the handler; -B, because a start must not need to write what the next start needs."""
     answer = subprocess.run(
         [python, "-B", "-c", START, str(package)],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(package), **VARIABLES},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(package), "AWS_DEFAULT_REGION": "us-east-1", **VARIABLES},
         cwd="/",
         capture_output=True,
         text=True,

@@ -20,11 +20,13 @@ from tablestream.aws import Aws
 from tablestream.sinks.sns import sns_client
 from tests.simulation.aws import BUCKET, INVENTORY, JOURNAL, TOPIC
 from tests.simulation.stream import TABLE
+from tests.support import variables
 from tests.support.hostile_aws import CLOSED, DYNAMODBS, NOBODYS, Reply
 
 MARGIN_SECONDS = 3.0
 CONCURRENCY = 8
 VARIABLES = {
+    **variables.VARIABLES,
     "TABLE_NAME": TABLE,
     "INVENTORY_TABLE": INVENTORY,
     "JOURNAL_TABLE": JOURNAL,

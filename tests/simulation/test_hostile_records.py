@@ -25,6 +25,7 @@ from tablestream.testing import FakeContext, event, expired, inserted, modified,
 from tests.simulation.aws import BUCKET, INVENTORY, JOURNAL, TOPIC, Aws
 from tests.simulation.stream import TABLE
 from tests.support.orders import line, nth_order
+from tests.support.variables import VARIABLES
 
 ENOUGH = settings(
     max_examples=150,
@@ -143,6 +144,7 @@ class Function:
 @pytest.fixture(scope="module")
 def function() -> Iterator[Function]:
     environment = {
+        **VARIABLES,
         "TABLE_NAME": TABLE,
         "INVENTORY_TABLE": INVENTORY,
         "JOURNAL_TABLE": JOURNAL,

@@ -20,6 +20,7 @@ import pytest
 from shop.orders import OrderKey
 from tablestream.testing import FakeContext
 from tests.support.shop_aws import BUCKET, INVENTORY, JOURNAL, ORDERS, ShopAws, shop_aws
+from tests.support.variables import VARIABLES
 
 _written = io.StringIO()
 """Where the function's log goes: its logger keeps the stream that it finds when it is made."""
@@ -105,6 +106,7 @@ def shop_app(monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
 def _app(topic_arn: str) -> ModuleType:
     """Import the entry point once: its clients reach whichever embedded AWS is up when they are used."""
     environment = {
+        **VARIABLES,
         "TABLE_NAME": ORDERS,
         "INVENTORY_TABLE": INVENTORY,
         "JOURNAL_TABLE": JOURNAL,

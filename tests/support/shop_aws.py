@@ -16,6 +16,7 @@ from shop.orders import OrderKey
 from tablestream.local.trigger.moto_quirks import correct_moto
 from tablestream.testing import image
 from tests.support.dynamodb import create_table
+from tests.support.variables import VARIABLES
 
 if TYPE_CHECKING:
     import pytest
@@ -43,6 +44,7 @@ class ShopAws:
     def environment(self) -> dict[str, str]:
         """The variables of the function that name all this."""
         return {
+            **VARIABLES,
             "TABLE_NAME": ORDERS,
             "INVENTORY_TABLE": INVENTORY,
             "JOURNAL_TABLE": JOURNAL,

@@ -87,7 +87,7 @@ def test_a_planted_missing_permission_is_found(sid: str, action: str, resources:
         ("self._client.query(TableName='t')", "dynamodb:Query"),
         ("partial(client.delete_object, Bucket='b')", "s3:DeleteObject"),
         ("client.list_objects_v2(Bucket='b')", "s3:ListBucket"),
-        ("make('sqs').send_message_batch(Entries=[])", "sqs:SendMessage"),
+        ("make('ses').send_email(Source='a')", "ses:SendEmail"),
         ("request = {'TransactItems': [{'ConditionCheck': {}}]}", "dynamodb:ConditionCheckItem"),
     ],
 )

@@ -13,14 +13,8 @@ from tablestream.errors import ConfigurationError, InvalidEvent
 from tablestream.testing import CREATED, FakeClock, FakeContext, Record, event, inserted
 from tablestream.worker import LambdaHandler
 from tests.support.orders import nth_order
+from tests.support.variables import VARIABLES
 
-GOOD = {
-    "TABLE_NAME": "orders",
-    "INVENTORY_TABLE": "inventory",
-    "JOURNAL_TABLE": "journal",
-    "TOPIC_ARN": "arn:aws:sns:eu-central-1:123456789012:order-events",
-    "FAILURES_BUCKET": "order-failures",
-}
 ARN = "arn:aws:dynamodb:eu-central-1:123456789012:table/orders"
 
 
@@ -45,10 +39,10 @@ def test_one_error_names_everything_that_is_missing_or_wrong() -> None:
 
 def test_each_table_has_a_name_of_its_own() -> None:
     with pytest.raises(ConfigurationError) as raised:
-        function({**GOOD, "JOURNAL_TABLE": "orders"})
+        function({**VARIABLES, "JOURNAL_TABLE": "orders"})
     assert str(raised.value) == "TABLE_NAME, JOURNAL_TABLE: wanted different tables, got str 'orders' for all of them"
     with pytest.raises(ConfigurationError, match="TABLE_NAME, INVENTORY_TABLE, JOURNAL_TABLE: wanted different tables"):
-        function({**GOOD, "JOURNAL_TABLE": "orders", "INVENTORY_TABLE": "orders"})
+        function({**VARIABLES, "JOURNAL_TABLE": "orders", "INVENTORY_TABLE": "orders"})
 
 
 @pytest.mark.parametrize(
@@ -66,7 +60,7 @@ def test_each_table_has_a_name_of_its_own() -> None:
 )
 def test_what_cannot_be_right_is_refused(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
-        function({**GOOD, name: value})
+        function({**VARIABLES, name: value})
 
 
 @pytest.mark.parametrize(
@@ -80,7 +74,7 @@ def test_what_cannot_be_right_is_refused(name: str, value: str) -> None:
 )
 def test_what_is_optional_is_checked_where_it_is_set(name: str, value: str, told: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^{told}"):
-        function({**GOOD, name: value})
+        function({**VARIABLES, name: value})
 
 
 # --- what the settings do --------------------------------------------------------------------------------------------
@@ -96,20 +90,20 @@ def batch(**more: object) -> dict[str, list[Record]]:
 def test_records_of_another_table_are_refused(variable: dict[str, str]) -> None:
     foreign = f"{ARN.replace('eu-central-1', 'us-west-1').replace('orders', 'people')}/stream/2025-01-01T00:00:00.000"
     with pytest.raises(InvalidEvent, match="wanted records of the table"):
-        function(GOOD | variable)(batch(eventSourceARN=foreign), FakeContext())
+        function(VARIABLES | variable)(batch(eventSourceARN=foreign), FakeContext())
 
 
 def test_a_table_of_the_same_name_elsewhere_is_refused_where_the_arn_is_known() -> None:
     elsewhere = f"{ARN.replace('eu-central-1', 'us-west-1')}/stream/2025-01-01T00:00:00.000"
     with pytest.raises(NoProgress):
-        function(GOOD)(batch(eventSourceARN=elsewhere), FakeContext())
+        function(VARIABLES)(batch(eventSourceARN=elsewhere), FakeContext())
     with pytest.raises(InvalidEvent, match="wanted records of the table"):
-        function(GOOD | {"TABLE_ARN": ARN})(batch(eventSourceARN=elsewhere), FakeContext())
+        function(VARIABLES | {"TABLE_ARN": ARN})(batch(eventSourceARN=elsewhere), FakeContext())
 
 
 def test_changes_before_a_time_can_be_skipped() -> None:
     assert CREATED < 4_102_444_800  # 2100
     with pytest.raises(NoProgress):
-        function(GOOD | {"IGNORE_BEFORE": "1999-01-01T00:00:00Z"})(batch(), FakeContext())
-    answer = function(GOOD | {"IGNORE_BEFORE": "2100-01-01T00:00:00Z"})(batch(), FakeContext())
+        function(VARIABLES | {"IGNORE_BEFORE": "1999-01-01T00:00:00Z"})(batch(), FakeContext())
+    answer = function(VARIABLES | {"IGNORE_BEFORE": "2100-01-01T00:00:00Z"})(batch(), FakeContext())
     assert answer == {"batchItemFailures": []}
