@@ -31,7 +31,7 @@ from tablestream.ops.planning import (
     read_failure,
 )
 from tablestream.ops.sending import PendingRecord, Sender, SendOutcome, Tally, concluded, told
-from tablestream.ops.terminal import ExitStatus, Interrupt, Terminal, interruptible
+from tablestream.ops.terminal import ExitStatus, Interrupt, Terminal, counted, interruptible
 from tablestream.report import RecordState
 from tablestream.run import Clock, SystemClock, chunks
 
@@ -227,13 +227,13 @@ def _announce(plan: Plan, batch_size: int, function: str, terminal: Terminal) ->
     )
     if plan.objects:
         terminal.say(
-            f"{len(plan.records)} records of {items} items in {len(plan.objects)} objects: {count} batches to "
-            f"{function}"
+            f"{counted(len(plan.records), 'record')} of {counted(items, 'item')} in "
+            f"{counted(len(plan.objects), 'object')}: {counted(count, 'batch', 'batches')} to {function}"
         )
     if plan.waiting:
         terminal.say(
-            f"{plan.waiting} records wait, for an earlier change of their item is in the bucket and not selected: "
-            "select that as well, discard it, or say --out-of-order"
+            f"{counted(plan.waiting, 'record')} must wait: an earlier change of the item is here and not selected. "
+            "Select that as well, discard it, or say --out-of-order"
         )
 
 

@@ -19,7 +19,7 @@ from tablestream.ops.invoking import RateLimit, Ready, WatchfulClock, proven, ra
 from tablestream.ops.replay import Replay, ReplayState, default_path
 from tablestream.ops.sending import Sender, SendOutcome, Tally, concluded, told
 from tablestream.ops.sources import Export, ItemSource, Maker, Query, Scan, Table
-from tablestream.ops.terminal import CommandError, ExitStatus, StoppedError, Terminal, interruptible
+from tablestream.ops.terminal import CommandError, ExitStatus, StoppedError, Terminal, age, counted, interruptible
 from tablestream.run import Deadline, Run, SystemClock
 from tablestream.sink import Done
 from tablestream.sinks import S3DeadLetters
@@ -144,11 +144,11 @@ def _estimate(job: _Job, given: argparse.Namespace, terminal: Terminal) -> None:
     if job.items is None:
         terminal.say("a query: DynamoDB does not tell beforehand how many items it has")
         return
-    terminal.say(f"about {job.items} items: {invocations} invocations or more")
+    terminal.say(f"about {counted(job.items, 'item')}: {counted(invocations or 0, 'invocation')} or more")
     if given.rate:
-        terminal.say(f"at {given.rate:g} records a second: {job.items / given.rate / 60:.0f} min or more")
+        terminal.say(f"at {given.rate:g} records a second: {age(job.items / given.rate)} or more")
     if reads is not None:
-        terminal.say(f"about {job.table.size / 1e6:.0f} MB to be read: {reads:.0f} read units")
+        terminal.say(f"about {job.table.size / 1e6:.3g} MB to be read: {reads:.1f} read units")
 
 
 def store_failed(bucket: FailuresBucket, outcomes: Sequence[SendOutcome]) -> None:

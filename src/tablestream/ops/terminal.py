@@ -209,6 +209,11 @@ class Terminal:
                 self._draw(self._line)
 
 
+def counted(number: int, noun: str, several: str = "") -> str:
+    """Return a number with its noun: 1 record, 2 records."""
+    return f"{number} {noun if number == 1 else several or noun + 's'}"
+
+
 def printable(text: str) -> str:
     """Return a text whose control characters, which could move a terminal's cursor, are shown as their escapes."""
     return "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)

@@ -148,7 +148,7 @@ def test_filters_choose_and_a_dry_run_sends_nothing(fresh: Bench, ops: Ops, caps
     chosen = fresh.park(fresh.placed("a", 1), error="KeyError")
     other = fresh.park(fresh.placed("b", 2), error="TypeError")
     assert ops("run", "--reason", "KeyError", "--dry-run") == 0
-    assert "1 records of 1 items in 1 objects: 1 batches" in capsys.readouterr().out
+    assert "1 record of 1 item in 1 object: 1 batch to" in capsys.readouterr().out
     assert fresh.left() == sorted([chosen, other])
     assert ops("run", "--reason", "KeyError") == 0
     assert fresh.left() == [other]

@@ -253,5 +253,5 @@ def test_an_estimate_reads_no_item(fresh: Bench, replay: Ops, capsys: pytest.Cap
     for number in range(3):
         fresh.placed(f"o-{number}", number)
     assert replay(*SCAN, "--dry-run") == 0
-    assert "about 3 items: 1 invocations or more" in capsys.readouterr().out
+    assert "about 3 items: 1 invocation or more" in capsys.readouterr().out
     assert fresh.status("o-0") == "pending"
