@@ -136,7 +136,7 @@ def test_another_terminal_finds_everything_and_runs_programs_there(
     assert "AWS::CloudWatch::CompositeAlarm is not emulated: DeliveryAlarm" in shown
     assert main(["status", "--json"]) == 0
     about = json.loads(capfd.readouterr().out)
-    assert about["deliveries"][0]["example"] == {"pk": {"S": "1"}, "sk": {"S": "1"}}
+    assert about["deliveries"][0]["example"] == {"pk": {"S": "example"}, "sk": {"S": "example"}}
     monkeypatch.setenv("AWS_PROFILE", "a-real-account")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://s3.example")
     source = "import os, sys; print(sys.argv[1:], {n: v for n, v in os.environ.items() if n.startswith('AWS_')})"

@@ -14,8 +14,9 @@ from rich.console import Console
 from demo.warehouse import Letter, put_letter
 from demo.watch import messages_told
 from tablestream.local.cli.terminal import INDENT, put, readable
-from tablestream.local.cli.up import TopicWatcher
+from tablestream.local.cli.up import EffectWatcher
 from tablestream.local.cli.view import View
+from tablestream.local.cloud.witness import Sent, SetAside, Sight
 from tablestream.local.delivery.mapping import MappingSettings
 from tablestream.local.delivery.protocol import (
     Answered,
@@ -297,7 +298,7 @@ def test_a_dead_letters_key_is_shown_where_a_line_holds_it() -> None:
     assert wide.getvalue().splitlines() == piped.getvalue().splitlines() == [*told, " " * INDENT + letter.key]
 
 
-def test_messages_of_a_stack_of_which_nothing_is_known_are_shown_by_topic_each_in_a_line() -> None:
+def test_effects_in_a_stack_of_which_nothing_is_known_are_shown_each_in_a_line() -> None:
     published = {
         "sales": ['{"lead": "1"}', "two\nlines"],
         "many": [f"number {number}" for number in range(13)],
@@ -305,7 +306,10 @@ def test_messages_of_a_stack_of_which_nothing_is_known_are_shown_by_topic_each_i
     }
     inboxes: Any = {name: SimpleNamespace(texts=partial(published.pop, name, [])) for name in published}
     shown = io.StringIO()
-    watcher = TopicWatcher(inboxes, terminal(shown, 200, terminal=False))
+    letters = [SetAside(f"b/dead-letters/{n}.json", '{"id": {"S": "1"}}', "created", "status: none") for n in range(11)]
+    malformed = SetAside("b/k", "", None, "eventName: wanted text")
+    seen: list[list[Sight]] = [[], [malformed, Sent("work", "one"), *letters, Sent("work", "two")]]
+    watcher = EffectWatcher(inboxes, seen.pop, terminal(shown, 200, terminal=False))
     watcher(Logged("Worker", "a line of a log is no news"))
     watcher.look_after(0)
     assert shown.getvalue() == ""
@@ -320,4 +324,14 @@ def test_messages_of_a_stack_of_which_nothing_is_known_are_shown_by_topic_each_i
         *(f"many: number {number}" for number in range(10)),
         "many: 3 more",
         f"long: {'x' * 200} …",
+        "work: one",
+        "work: two",
+        "dead letter: eventName: wanted text",
+        "s3://b/k",
+        *(
+            line
+            for n in range(9)
+            for line in ('dead letter: {"id": {"S": "1"}}, in created: status: none', f"s3://b/dead-letters/{n}.json")
+        ),
+        "dead letters: 2 more",
     ]

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 
 LONGEST_COMMAND = 30  # columns beside which there is room to say what a command does
-_EXAMPLES: Mapping[str, Any] = {"S": "1", "N": "1", "B": "MQ=="}
+# Keys that no text of ours uses: what is written with them replaces no item of a tutorial.
+_EXAMPLES: Mapping[str, str] = {"S": "example", "N": "1001", "B": "ZXhhbXBsZQ=="}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ def _example(cloud: Cloud, table: str) -> dict[str, Any]:
     keys = [key["AttributeName"] for key in described["KeySchema"]]
     definitions = described["AttributeDefinitions"]  # moto checks those of the keys only
     types = {one["AttributeName"]: one["AttributeType"] for one in definitions if one.get("AttributeName") in keys}
-    return {name: {types[name]: _EXAMPLES.get(types[name], "1")} for name in keys}
+    return {name: {types[name]: _EXAMPLES[types[name]]} for name in keys}
 
 
 def _settings(settings: MappingSettings) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -98,7 +99,7 @@ def execute(words: Sequence[str]) -> int:
     """Run a program with the variables of the running `up` in place of all `AWS_…`, and return its exit status.
 
     In its arguments `{stack}` becomes the stack's name, and `{Name}` the output of that name. Raises NotRunningError,
-    and UsageError for a program that cannot be started.
+    and UsageError for a name that is no output and for a program that cannot be started.
     """
     state = running()
     names = {"stack": state.stack, **state.outputs}
@@ -111,10 +112,19 @@ def execute(words: Sequence[str]) -> int:
         raise UsageError(f"cannot run {filled[0]}: {error.strerror}") from error
 
 
-def _filled(word: str, names: dict[str, str]) -> str:
-    for name, value in names.items():
-        word = word.replace(f"{{{name}}}", value)
-    return word
+# Not in a variable of the shell, and not in text with blanks: there an unknown name is the program's own (Python, sh).
+_PLACEHOLDER = re.compile(r"(?<!\$)\{(\w+)\}")
+
+
+def _filled(word: str, names: Mapping[str, str]) -> str:
+    def value(found: re.Match[str]) -> str:
+        name = found[1]
+        if name not in names and not name.isdigit() and not re.search(r"\s", word):
+            outputs = ", ".join(sorted(names.keys() - {"stack"})) or "it has none"
+            raise UsageError(f"{{{name}}}: wanted an output of the stack ({outputs})")
+        return names.get(name, found[0])
+
+    return _PLACEHOLDER.sub(value, word)
 
 
 def python() -> str:

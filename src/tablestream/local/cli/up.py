@@ -19,6 +19,7 @@ from tablestream.local.cli.view import View, changes
 from tablestream.local.cloud.clients import CloudClients
 from tablestream.local.cloud.cloud import Cloud, parameter_overrides, stack_name
 from tablestream.local.cloud.server import LambdaApi
+from tablestream.local.cloud.witness import Sent, SetAside
 from tablestream.local.errors import UsageError
 from tablestream.local.trigger.destinations import Inbox
 from tablestream.local.trigger.observations import Ended
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tablestream.local.cli.banner import About
+    from tablestream.local.cloud.witness import Sight
     from tablestream.local.trigger.observations import Observation
 
     Observe = Callable[[Observation], None]
@@ -37,8 +39,9 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.5  # between two looks whether to stop
 GATHER_SECONDS = 0.2  # one look for several deliveries: the embedded AWS takes one request at a time
-MOST_TOLD = 10  # messages of a topic one by one; more are counted
+MOST_TOLD = 10  # messages of a topic or queue, or dead letters, one by one; more are counted
 LONGEST_TOLD = 200  # letters of a message
+BESIDE_THE_KEY = "with the attributes that your handlers read besides the key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ def up(options: UpOptions, watching: Watching | None = None) -> int:
         cloud = stack.enter_context(_cloud(options))
         view = View(output, verbose=options.verbose)
         known = stack.enter_context(watching(cloud, output)) if watching is not None else None
-        watcher = known or stack.enter_context(topics_watched(cloud, output))
+        watcher = known or stack.enter_context(effects_watched(cloud, output))
         observe = _all([view, watcher, *_recording(stack, options.record)])
         running = stack.enter_context(Running(cloud, observe, Options(reload=options.reload)))
         runtimes = [running.runtime(name) for name in cloud.functions]
@@ -125,7 +128,11 @@ def _written(template: Path) -> int:
 
 def _hints(told: About, watcher: Watcher) -> list[Hint]:
     """Commands for another terminal: for a stack that nobody knows, one that writes to its tables."""
-    writes = {one.table: Hint(put_item(one), f"write to {one.table}") for one in told.deliveries if one.example}
+    writes = {
+        one.table: Hint(put_item(one), f"write to {one.table}, {BESIDE_THE_KEY}")
+        for one in told.deliveries
+        if one.example
+    }
     return [
         *(watcher.hints or writes.values()),
         Hint(command("status"), "see names, addresses, variables for any AWS SDK"),
@@ -134,21 +141,22 @@ def _hints(told: About, watcher: Watcher) -> list[Hint]:
 
 
 @contextmanager
-def topics_watched(cloud: Cloud, output: Console) -> Iterator[TopicWatcher]:
-    """A watcher of the stack's topics while the with block runs. To FIFO topics it does not subscribe."""
+def effects_watched(cloud: Cloud, output: Console) -> Iterator[EffectWatcher]:
+    """A watcher of any stack while the with block runs. To FIFO topics it does not subscribe."""
     client = CloudClients(cloud.endpoint).get
     arns = [topic["TopicArn"] for topic in client("sns").list_topics()["Topics"]]
     with ExitStack() as open_inboxes:
         plain = [arn for arn in arns if not arn.endswith(".fifo")]
         inboxes = {arn.rpartition(":")[2]: open_inboxes.enter_context(Inbox(client, arn)) for arn in plain}
-        yield TopicWatcher(inboxes, output)
+        yield EffectWatcher(inboxes, cloud.witness.take, output)
 
 
-class TopicWatcher:
-    """Shows the messages of topics, by their names: for a stack of which nothing more is known."""
+class EffectWatcher:
+    """Shows messages by their topics and queues, and dead letters: for a stack of which nothing more is known."""
 
-    def __init__(self, inboxes: Mapping[str, Inbox], output: Console) -> None:
+    def __init__(self, inboxes: Mapping[str, Inbox], seen: Callable[[], Sequence[Sight]], output: Console) -> None:
         self._inboxes = inboxes
+        self._seen = seen
         self._output = output
         self._news = Event()
 
@@ -158,25 +166,44 @@ class TopicWatcher:
         return ()
 
     def __call__(self, observation: Observation) -> None:
-        """Remember that there may be messages."""
+        """Remember that there may be something to see."""
         if isinstance(observation, Ended):
             self._news.set()
 
     def look_after(self, patience: float = LOOK_SECONDS) -> None:
-        """Wait at most `patience` seconds for the end of an invocation, then print what was published."""
+        """Wait at most `patience` seconds for the end of an invocation, then print what was sent and set aside."""
         if not self._news.wait(patience):
             return
         time.sleep(GATHER_SECONDS)
         self._news.clear()
         for name, inbox in self._inboxes.items():
-            texts = inbox.texts()
-            for text in texts[:MOST_TOLD]:
-                put(self._output, f"{name}: {shortened(text)}", style="cyan")
-            if len(texts) > MOST_TOLD:
-                put(self._output, f"{name}: {len(texts) - MOST_TOLD} more", style="cyan")
+            self._tell(name, inbox.texts())
+        sights = self._seen()
+        queues: dict[str, list[str]] = {}
+        for sight in sights:
+            if isinstance(sight, Sent):
+                queues.setdefault(sight.queue, []).append(sight.text)
+        for name, texts in queues.items():
+            self._tell(name, texts)
+        self._tell_letters([sight for sight in sights if isinstance(sight, SetAside)])
 
     def place_samples(self) -> None:
         """Put nothing in place: what sample events tell of is not known."""
+
+    def _tell(self, name: str, texts: Sequence[str]) -> None:
+        for text in texts[:MOST_TOLD]:
+            put(self._output, f"{name}: {shortened(text)}", style="cyan")
+        if len(texts) > MOST_TOLD:
+            put(self._output, f"{name}: {len(texts) - MOST_TOLD} more", style="cyan")
+
+    def _tell_letters(self, letters: Sequence[SetAside]) -> None:
+        for letter in letters[:MOST_TOLD]:
+            about = [*([letter.item] if letter.item else []), *([f"in {letter.handler}"] if letter.handler else [])]
+            told = ": ".join([*([", ".join(about)] if about else []), shortened(letter.reason)])
+            put(self._output, f"dead letter: {told}", style="bold red")
+            put(self._output, f"s3://{letter.path}", style="dim")
+        if len(letters) > MOST_TOLD:
+            put(self._output, f"dead letters: {len(letters) - MOST_TOLD} more", style="bold red")
 
 
 def shortened(text: str) -> str:

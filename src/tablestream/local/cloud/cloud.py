@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from tablestream.local.cloud.faults import Faults
     from tablestream.local.cloud.functions import StreamMapping
+    from tablestream.local.cloud.witness import Witness
     from tablestream.local.runtime.function import FunctionSpec
 
 
@@ -88,6 +89,11 @@ class Cloud:
     def faults(self) -> Faults:
         """Errors to inject into the embedded AWS."""
         return self._server.faults
+
+    @property
+    def witness(self) -> Witness:
+        """The witness of what functions send to queues and set aside."""
+        return self._server.witness
 
     @property
     def stack_name(self) -> str:

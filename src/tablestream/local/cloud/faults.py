@@ -120,9 +120,9 @@ class Faults:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
-        if not self._injected or not (service := _service(environ)):
+        if not self._injected or not (service := service_of(environ)):
             return self._app(environ, start_response)
-        call = _call(service, environ)
+        call = call_of(service, environ)
         if (fault := self._take(call)) is None:
             return self._app(environ, start_response)
         return _answer(fault, call, start_response)
@@ -138,7 +138,7 @@ class Faults:
         return None
 
 
-def _service(environ: Environ) -> str:
+def service_of(environ: Environ) -> str:
     """By what the request is signed for; reading a stream is the trigger's call and never fails."""
     if environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDBStreams_"):
         return ""
@@ -146,7 +146,8 @@ def _service(environ: Environ) -> str:
     return scope["service"] if scope else ""
 
 
-def _call(service: str, environ: Environ) -> Call:
+def call_of(service: str, environ: Environ) -> Call:
+    """Read the request's body; it can be read again."""
     raw = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(raw)
     body = raw.decode("utf-8", "replace")

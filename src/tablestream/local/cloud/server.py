@@ -9,6 +9,7 @@ variables (`tablestream.dry_run`), before it calls anything.
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import re
 import socket
@@ -28,8 +29,10 @@ from werkzeug.wrappers import Request, Response
 
 from tablestream.local.cloud.clients import REGION
 from tablestream.local.cloud.faults import Faults
+from tablestream.local.cloud.witness import Witness
 from tablestream.local.delivery.protocol import Throttled
-from tablestream.local.http import App, Environ, Serving, StartResponse
+from tablestream.local.errors import UsageError
+from tablestream.local.http import App, Environ, Serving, StartResponse, probe
 from tablestream.local.trigger.moto_quirks import correct_moto
 
 if TYPE_CHECKING:
@@ -63,12 +66,20 @@ class _Handler(MotoRequestHandler):
 
 
 class Server:
-    """moto on `host`:`port` (0: a free port), empty at the start; its state is the process's, so one at a time."""
+    """moto on `host`:`port` (0: a free port), empty at the start; its state is the process's, so one at a time.
+
+    Raises UsageError where it cannot listen there.
+    """
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        try:
+            probe(host, port)
+        except OSError as error:
+            raise UsageError(_taken(host, port, error)) from error
         correct_moto()
         moto_api_backend.reset()
-        self.faults = Faults(_Tidy(DomainDispatcherApplication(create_backend_app)))
+        self.witness = Witness(_Tidy(DomainDispatcherApplication(create_backend_app)))
+        self.faults = Faults(self.witness)
         self.reception = Reception(self.faults)
         self._servings = [self._serve(host, port)]
 
@@ -84,9 +95,7 @@ class Server:
 
     def listen_also(self, host: str) -> None:
         """Serve the same at another address of this machine, on the same port. Raises OSError where that is taken."""
-        with socket.socket() as probe:  # werkzeug would end the process
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, self.port))
+        probe(host, self.port)
         self._servings.append(self._serve(host, self.port))
 
     def close(self) -> None:
@@ -98,6 +107,12 @@ class Server:
         serving = Serving(self.reception, "embedded-aws", host=host, port=port, threaded=False, handler=_Handler)
         serving.start()
         return serving
+
+
+def _taken(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} is taken, perhaps by another stack that runs: end that, or take another port with --port N"
+    return f"cannot listen on {host}, port {port}: {error.strerror}"
 
 
 HOST = "host.docker.internal"

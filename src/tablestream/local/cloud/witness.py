@@ -1,0 +1,111 @@
+"""A witness of calls: messages that functions send to queues, and dead letters that they store, as the calls say them.
+
+Nothing is received from a queue for it, so that its consumers miss nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tablestream.local.cloud.faults import Call, call_of, service_of
+from tablestream.local.http import App, Environ, StartResponse
+
+MOST_KEPT = 1000  # sights that nobody has asked for: the oldest are forgotten
+_SEEN = {("sqs", "SendMessage"), ("sqs", "SendMessageBatch"), ("s3", "PutObject")}
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that a function has sent to the queue of this name."""
+
+    queue: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A dead letter that a function has stored as `path`, bucket and key; `item` is the changed item's key, as JSON.
+
+    `handler` is None where the record did not come as far as a handler.
+    """
+
+    path: str
+    item: str
+    handler: str | None
+    reason: str
+
+
+Sight = Sent | SetAside
+
+
+class Witness:
+    """WSGI middleware that remembers what functions send to queues and set aside, from calls that were answered well.
+
+    Mutable: `take` gives what came since it was asked last. Safe to use from several threads.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._sights: deque[Sight] = deque(maxlen=MOST_KEPT)
+
+    def take(self) -> list[Sight]:
+        """The sights since the last call, in order."""
+        return [self._sights.popleft() for _ in range(len(self._sights))]
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
+        service = service_of(environ)
+        if service not in {"sqs", "s3"}:
+            return self._app(environ, start_response)
+        call = call_of(service, environ)
+        if not call.by_function or (call.service, call.operation) not in _SEEN:
+            return self._app(environ, start_response)
+        statuses: list[str] = []
+
+        def start(status: str, *rest: Any) -> Any:
+            statuses.append(status)
+            return start_response(status, *rest)
+
+        answer = self._app(environ, start)
+        try:
+            body = b"".join(answer)
+        finally:
+            getattr(answer, "close", lambda: None)()
+        if statuses and statuses[-1].startswith("2"):
+            self._sights.extend(_sights(call, environ["PATH_INFO"], body))
+        return [body]
+
+
+def _sights(call: Call, path: str, answer: bytes) -> Iterator[Sight]:
+    request = _object(call.body)
+    if call.service == "s3":
+        yield from _letter(path.lstrip("/"), request)
+        return
+    queue = str(request.get("QueueUrl", "")).rpartition("/")[2]
+    refused = {failed.get("Id") for failed in _object(answer).get("Failed", ())}
+    for entry in request.get("Entries", [request]):
+        if entry.get("Id") is None or entry["Id"] not in refused:
+            yield Sent(queue, str(entry.get("MessageBody", "")))
+
+
+def _letter(path: str, stored: dict[str, Any]) -> Iterator[SetAside]:
+    """The dead letter, if the object is one, by its fields: the bucket's name and the prefix are the program's own."""
+    if not {"record", "reason", "handler", "error_class"} <= stored.keys():
+        return
+    record = stored["record"]
+    change = record.get("dynamodb") if isinstance(record, dict) else None
+    keys = change.get("Keys") if isinstance(change, dict) else None
+    item = json.dumps(keys, ensure_ascii=False) if keys else ""
+    yield SetAside(path, item, stored["handler"], str(stored["reason"]))
+
+
+def _object(body: str | bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,108 @@
+"""The embedded AWS is a witness of what functions send to queues and set aside; it takes nothing from the queues."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tablestream.local.cloud.clients import REGION
+from tablestream.local.cloud.faults import FUNCTION_TOKEN, Fault
+from tablestream.local.cloud.server import Server
+from tablestream.local.cloud.witness import Sent, SetAside, Witness
+
+LETTER = {
+    "record": {"dynamodb": {"Keys": {"id": {"S": "é"}}}},
+    "reason": "status: wanted a value",
+    "handler": "leads.created",
+    "error_class": "MissingAttribute",
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with closing(Server()) as server:
+        yield server
+
+
+def client(server: Server, service: str, token: str | None = FUNCTION_TOKEN) -> Any:
+    """A client of a function, or of another program if it has no token."""
+    return boto3.client(  # type: ignore[call-overload]  # of any service
+        service,
+        region_name=REGION,
+        endpoint_url=server.endpoint,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+        aws_session_token=token,
+    )
+
+
+def test_messages_of_functions_are_seen_and_stay_for_the_queues_consumers(server: Server) -> None:
+    sqs = client(server, "sqs")
+    url = sqs.create_queue(QueueName="work")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="one")
+    sqs.send_message_batch(QueueUrl=url, Entries=[{"Id": str(n), "MessageBody": f"of a batch {n}"} for n in range(2)])
+    client(server, "sqs", token=None).send_message(QueueUrl=url, MessageBody="of another program")
+    assert server.witness.take() == [Sent("work", text) for text in ("one", "of a batch 0", "of a batch 1")]
+    assert server.witness.take() == []
+
+    count = "ApproximateNumberOfMessages"
+    waiting = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[count])["Attributes"][count]
+    assert waiting == "4"
+
+
+def test_of_a_batch_the_messages_that_the_queue_refused_are_left_out() -> None:
+    request = {"QueueUrl": "http://q/1/work", "Entries": [{"Id": id_, "MessageBody": id_} for id_ in "abc"]}
+    body = json.dumps(request).encode()
+
+    def app(_environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b'{"Successful": [{"Id": "a"}, {"Id": "c"}], ', b'"Failed": [{"Id": "b"}]}']
+
+    witness = Witness(app)
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/",
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body),
+        "HTTP_AUTHORIZATION": "AWS4-HMAC-SHA256 Credential=local/20261126/eu-west-1/sqs/aws4_request",
+        "HTTP_X_AMZ_SECURITY_TOKEN": FUNCTION_TOKEN,
+        "HTTP_X_AMZ_TARGET": "AmazonSQS.SendMessageBatch",
+    }
+    assert json.loads(b"".join(witness(environ, lambda *_: None)))["Failed"] == [{"Id": "b"}]
+    assert witness.take() == [Sent("work", "a"), Sent("work", "c")]
+
+
+def test_a_message_that_a_fault_kept_back_is_not_seen(server: Server) -> None:
+    sqs = client(server, "sqs")
+    url = sqs.create_queue(QueueName="faulty")["QueueUrl"]
+    with server.faults.during(Fault("SendMessage", "AccessDenied", service="sqs")), pytest.raises(ClientError):
+        sqs.send_message(QueueUrl=url, MessageBody="one")
+    with pytest.raises(ClientError):
+        sqs.send_message(QueueUrl=f"{url}-that-is-not-there", MessageBody="one")
+    assert server.witness.take() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "seen"),
+    [
+        ({}, ('{"id": {"S": "é"}}', "leads.created")),
+        ({"handler": None, "record": {"dynamodb": {}}}, ("", None)),
+        ({"handler": None, "record": "text"}, ("", None)),
+    ],
+)
+def test_a_dead_letter_is_seen_with_its_key_its_handler_and_its_reason(
+    server: Server, change: dict[str, Any], seen: tuple[str, str | None]
+) -> None:
+    s3 = client(server, "s3")
+    s3.create_bucket(Bucket="failures")
+    s3.put_object(Bucket="failures", Key="set-aside/1.json", Body=json.dumps(LETTER | change).encode())
+    for other in (b"\xff", b"[]", b'{"reason": "none"}'):
+        s3.put_object(Bucket="failures", Key="other", Body=other)
+    assert server.witness.take() == [SetAside("failures/set-aside/1.json", *seen, "status: wanted a value")]
