@@ -39,7 +39,11 @@ Json = dict[str, Any]
 
 def main() -> None:
     """Trim the package."""
-    data = Path(sys.argv[1]) / "botocore" / "data"
+    package = Path(sys.argv[1])
+    for folder in (package / "boto3" / "data").iterdir():  # boto3's own interfaces, over what botocore calls
+        if folder.name not in CALLED:
+            shutil.rmtree(folder)
+    data = package / "botocore" / "data"
     for folder in data.iterdir():
         if folder.is_dir():
             _trim_service(folder)

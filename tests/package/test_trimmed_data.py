@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import botocore
 import pytest
 from botocore.loaders import Loader
@@ -27,15 +28,26 @@ UNKNOWN = "glacier"
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    """A session that reads the trimmed data and no other."""
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trimmed data, as in a package."""
     package = tmp_path_factory.mktemp("package")
     data = package / "botocore" / "data"
+    shutil.copytree(Path(boto3.__file__).parent / "data", package / "boto3" / "data")
     shutil.copytree(WHOLE, data, ignore=lambda folder, names: set(names) - _wanted(Path(folder), names))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["trim_botocore.py", str(package)])
         runpy.run_path(str(SCRIPT), run_name="__main__")
-    return reading(data)
+    return package
+
+
+@pytest.fixture(scope="module")
+def session(package: Path) -> Session:
+    """A session that reads the trimmed data and no other."""
+    return reading(package / "botocore" / "data")
+
+
+def test_boto3_has_interfaces_only_over_what_can_be_called(package: Path) -> None:
+    assert {folder.name for folder in (package / "boto3" / "data").iterdir()} == {*CALLED}
 
 
 @pytest.fixture(scope="module")
