@@ -26,4 +26,4 @@ def test_a_lead_that_is_won_counts_as_won_and_one_without_a_status_is_set_aside(
         Increment({"pk": "new"}, leads=-1),
         Increment({"pk": "won"}, leads=1),
     ]
-    assert [letter.reason for letter in sent.dead_letters] == ["status: wanted a value, got none"]
+    assert [letter.reason for letter in sent.dead_letters] == ["status: wanted a value, got none; the item has id"]

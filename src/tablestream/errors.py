@@ -3,7 +3,7 @@
 TablestreamError
 ├── InvalidEvent          the invocation: this is not a DynamoDB stream event for this worker
 ├── InvalidRecord         one record: it can never be processed; it is poison and goes to the dead letters
-│   └── MissingAttribute  likewise: a handler read an attribute that the item does not have
+│   └── MissingAttribute  likewise: a handler read an attribute that the item does not have; for most records: a bug
 ├── SystemicFailure       the invocation: most handlers raised, so the code is at fault and not the records
 ├── NoProgress            the invocation: the first record of the batch failed, there is no checkpoint to answer with
 ├── JournalUnavailable    the journal could not be written
@@ -15,8 +15,10 @@ attribute values. The message of `InvalidRecord` may quote a value: it is stored
 
 from __future__ import annotations
 
+import os
 import re
 import reprlib
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 E = TypeVar("E", bound=BaseException)
@@ -35,11 +37,16 @@ class InvalidRecord(TablestreamError):
 
 
 class MissingAttribute(InvalidRecord, KeyError):
-    """An item lacks an attribute that a handler reads: its record is poison."""
+    """An item lacks an attribute that a handler reads: its record is poison.
 
-    def __init__(self, name: object) -> None:
-        """Take the attribute's name, or its path."""
-        super().__init__(f"{name}: wanted a value, got none")
+    Where most items lack it the handler has misspelled it, or reads what the writer of the table does not write: that
+    counts as a bug, see `SystemicFailure`.
+    """
+
+    def __init__(self, name: object, there: Iterable[object] | None = None, *, of: str = "item") -> None:
+        """Take the attribute's name, or its path, and the names of those that the item has, or what else it is of."""
+        told = "" if there is None else f"; the {of} has {_named(there)}"
+        super().__init__(f"{name}: wanted a value, got none{told}")
 
     __str__ = Exception.__str__  # a KeyError puts its message into quotes
 
@@ -72,6 +79,18 @@ def describe(value: object) -> str:
     return f"{type(value).__name__} {_bounded.repr(value)}"
 
 
+def _named(names: Iterable[object]) -> str:
+    """Name attributes: the first of them, none at any length."""
+    found = sorted(map(str, names))
+    shown = [name if len(name) <= _NAME_SHOWN else f"{name[:_NAME_SHOWN]}…" for name in found[:_NAMES_SHOWN]]
+    more = len(found) - len(shown)
+    return f"{', '.join(shown) or 'no attributes'}{f' and {more} more' if more else ''}"
+
+
+_NAMES_SHOWN = 20
+_NAME_SHOWN = 80
+
+
 def error_class_of(error: BaseException) -> str:
     """Return the name by which logs group an error: its class, or for an error of AWS its code.
 
@@ -92,18 +111,38 @@ def error_class_of(error: BaseException) -> str:
 
 
 def place_of(error: BaseException) -> str:
-    """Return the function and the line that raised an error, empty where nobody knows; it holds no value."""
+    """Return the file, the line and the function that raised an error, empty where nobody knows; it holds no value.
+
+    The last place in the user's own code, where the error came through it: what it called has but met the mistake.
+    """
     frame = error.__traceback__
     if frame is None:
         notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(_RAISED_IN)]
         return notes[0].removeprefix(_RAISED_IN) if notes else ""
-    while frame.tb_next is not None:
+    last = own = frame
+    while frame is not None:
+        last = frame
+        if _is_own(frame.tb_frame.f_code.co_filename):
+            own = frame
         frame = frame.tb_next
-    return f"{frame.tb_frame.f_code.co_qualname}, line {frame.tb_lineno}"
+    told = own if _is_own(own.tb_frame.f_code.co_filename) else last
+    code = told.tb_frame.f_code
+    return f"{_file_of(code.co_filename)}, line {told.tb_lineno}, in {code.co_qualname}"
+
+
+def _is_own(path: str) -> bool:
+    """Tell whether a file is the user's: not this library, no installed package, not Python's own."""
+    if path.startswith((_LIBRARY, "<")):
+        return False
+    return not path.startswith(_PYTHON) and "site-packages" not in path and "dist-packages" not in path
+
+
+def _file_of(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2]
 
 
 def note_place(error: BaseException) -> None:
-    """Note the function and the line that raised an error, so that they are known when its frames are gone."""
+    """Note the file, the line and the function that raised an error: they are known when its frames are gone."""
     place = place_of(error)
     if place and error.__traceback__ is not None:
         error.add_note(f"{_RAISED_IN}{place}")
@@ -127,6 +166,8 @@ def without_frames(error: E) -> E:
 
 
 _RAISED_IN = "raised in "
+_LIBRARY = __file__.removesuffix(_file_of(__file__))
+_PYTHON = os.__file__.removesuffix(_file_of(os.__file__))
 
 
 def _told(answer: Any, name: str, part: str) -> list[Any]:

@@ -30,7 +30,7 @@ class Attributes(dict[str, Value]):
     """A map within an item; reading an attribute that it does not have raises `MissingAttribute`."""
 
     def __missing__(self, name: str) -> Value:
-        raise MissingAttribute(name)
+        raise MissingAttribute(name, self, of="map")
 
 
 _MISSING = object()
@@ -65,7 +65,7 @@ class Image(Mapping[str, Value]):
     def __getitem__(self, name: str) -> Value:
         value = self.get(name, _MISSING)
         if value is _MISSING:
-            raise MissingAttribute(name)
+            raise MissingAttribute(name, self.raw)
         return value
 
     def get(self, name: str, default: Value = None) -> Value:
@@ -117,7 +117,7 @@ class Image(Mapping[str, Value]):
         }
         missing = [field.name for field in wanted if field.name not in known and not _has_default(field)]
         if missing:
-            raise MissingAttribute(missing[0])
+            raise MissingAttribute(missing[0], self.raw)
         return kind(**known)
 
     def __iter__(self) -> Iterator[str]:

@@ -65,7 +65,7 @@ def test_a_lead_without_a_status_is_set_aside_and_the_others_count(aws: Any) -> 
     assert handler(batch, FakeContext()) == {"batchItemFailures": []}
     assert counted(aws) == {"new": 1}
     letters = [json.loads(one.get()["Body"].read()) for one in boto3.resource("s3").Bucket("failures").objects.all()]
-    assert [letter["reason"] for letter in letters] == ["status: wanted a value, got none"]
+    assert [letter["reason"] for letter in letters] == ["status: wanted a value, got none; the item has id"]
 
 
 def test_its_own_test_passes_in_a_folder_of_its_own(tmp_path: Path) -> None:

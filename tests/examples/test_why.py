@@ -125,7 +125,7 @@ def test_poison_ours_sets_the_record_aside_at_once() -> None:
     shard = deliver(ours(post.send, MemoryJournal(), letters), with_a_bad_record(), **PARTIAL)
     assert sorted(post.sent) == [MAILS[0], MAILS[2]]
     assert len(shard.invocations) == 1
-    assert letters.reasons == ["email: wanted a value, got none"]
+    assert letters.reasons == ["email: wanted a value, got none; the item has pk, sk, status"]
 
 
 def test_payloads_what_lambda_tells_a_queue_does_not_hold_the_record() -> None:

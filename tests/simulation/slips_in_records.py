@@ -48,9 +48,9 @@ POISON: tuple[Mutant, ...] = (
     mutant(
         "take a missing attribute for a bug",
         "tablestream.image:Image.__getitem__",
-        "MissingAttribute(name)",
+        "MissingAttribute(name, self.raw)",
         "KeyError(name)",
-        test=f"{BATCHES}::test_a_missing_attribute_in_a_handler_makes_bad_records",
+        test=f"{UNIT}/engine/test_intake.py::test_the_second_handlers_refusal_takes_back_the_firsts_effects",
     ),
     mutant(
         "forget across batches that a handler is broken",

@@ -17,7 +17,7 @@ from tablestream.change import (
     item_key_of,
     table_arn_of,
 )
-from tablestream.errors import ConfigurationError, InvalidEvent, InvalidRecord, place_of
+from tablestream.errors import ConfigurationError, InvalidEvent, InvalidRecord, MissingAttribute, place_of
 from tablestream.router import Handler, Router
 from tablestream.sink import Sink, name_of, never_ran
 
@@ -217,12 +217,16 @@ def _poisoned(
 ) -> Task:
     name = None if handler is None else name_of(handler)
     task.keep(())
-    if isinstance(error, (InvalidRecord, *bad_record)) or _is_validation(error):
+    if isinstance(error, MissingAttribute) and name is not None and not isinstance(error, bad_record):
+        task.poison = Poison(str(error), type(error).__name__, name, suspicious=True, where=place_of(error))
+    elif isinstance(error, (InvalidRecord, *bad_record)) or _is_validation(error):
         task.poison = Poison(str(error), type(error).__name__, name)
     else:
         where = place_of(error)
         reason = f"{error} ({where})" if where else str(error)
-        task.poison = Poison(reason, type(error).__name__, name, unexpected=True, error=error, where=where)
+        task.poison = Poison(
+            reason, type(error).__name__, name, unexpected=True, suspicious=True, error=error, where=where
+        )
     return task
 
 

@@ -46,7 +46,7 @@ REPORT_MARKER = "tablestream"
 
 
 SYSTEMIC_FLOOR = 10
-"""The number of records of one handler from which on a majority of unexpected errors is taken for the code's fault."""
+"""The number of records of one handler from which on a majority of errors is taken for the code's fault."""
 _LAST = 20
 """Records that are remembered of a handler that has raised: more than twice the floor would park more of them."""
 _LAST_OF_SUSPECT = 1000
@@ -59,7 +59,8 @@ class SystemicCheck:
     It remembers for as long as the execution environment lives. Of a handler that raises for every record at most ten
     are stored as dead letters, whatever the size of the batches. A function error makes Lambda halve the batch, and a
     few records alone look like bad records again: so a handler stays under suspicion until most of the records that it
-    got meanwhile went well. A repaired deployment begins with a clean slate.
+    got meanwhile went well. A repaired deployment begins with a clean slate. What a handler refuses on purpose, as by
+    `InvalidRecord`, is no evidence either way; an attribute that is missing is, as it may be misspelled.
     """
 
     def __init__(self) -> None:
@@ -69,8 +70,8 @@ class SystemicCheck:
         self._suspects: set[str] = set()
 
     def judge(self, tasks: Sequence[Task]) -> None:
-        """Judge a batch; raises `SystemicFailure` when a handler raised unexpectedly, and did so for most records."""
-        raised = [task.poison for task in tasks if task.poison is not None and task.poison.unexpected]
+        """Judge a batch; raises `SystemicFailure` when a handler raised not on purpose, and did so for most records."""
+        raised = [task.poison for task in tasks if task.poison is not None and task.poison.suspicious]
         if not raised and not self._recent:
             return
         counts = {
@@ -110,7 +111,7 @@ def _by_handler(tasks: Sequence[Task], names: set[str]) -> Iterable[tuple[str, d
         for handler in [handler for route in task.routes for handler in route.handlers]:
             name = name_of(handler)
             failed = poison is not None and poison.handler == name
-            if name in found and (poison is None or poison.unexpected or not failed):
+            if name in found and (poison is None or poison.suspicious or not failed):
                 found[name][task.key] = failed
             if failed:
                 break  # those behind it were not called

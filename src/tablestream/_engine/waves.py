@@ -35,10 +35,12 @@ class Poison(NamedTuple):
     """The handler that raised, or the sink that gave up; None when no handler was called."""
     unexpected: bool = False
     """Whether a handler raised something that does not say that the record is bad."""
+    suspicious: bool = False
+    """Whether the code is at fault if it happens for most records: unexpected, or an attribute is not there."""
     error: BaseException | None = None
     """The exception of the handler, until the batch has been judged."""
     where: str = ""
-    """The function and the line that raised it."""
+    """The file, the line and the function that raised it."""
 
     def judged(self) -> Poison:
         """Return the reason without the exception, which refers to the whole event by way of its frames."""

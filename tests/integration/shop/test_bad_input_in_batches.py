@@ -317,11 +317,27 @@ def test_an_effect_that_no_sink_takes_is_a_mistake_in_the_configuration(size: in
 
 
 @in_batches
-def test_a_missing_attribute_in_a_handler_makes_bad_records(size: int) -> None:
+def test_an_attribute_that_single_items_lack_makes_bad_records(size: int) -> None:
     program = Program(lambda change: Text(change.image["email"]))
-    assert program.worker({"Records": leads(size)}) == SUCCESS
+    good = [{"pk": f"LEAD#{number}", "sk": "A", "email": "x"} for number in range(1000, 1010 + size)]
+    assert program.worker(event(*map(inserted, good))) == SUCCESS
+    assert program.worker({"Records": leads(min(size, 9))}) == SUCCESS
+    assert len(program.sent) == len(good)
+    assert program.letters.reasons == ["email: wanted a value, got none; the item has name, pk, sk"] * min(size, 9)
+
+
+@in_batches
+def test_an_attribute_that_no_item_has_makes_at_most_ten_bad_records(size: int) -> None:
+    program = Program(lambda change: Text(change.image["nmae"]))
+    refused = 0
+    for first in range(0, 100, size):
+        try:
+            program.worker({"Records": leads(size, first)})
+        except SystemicFailure:
+            refused += 1
+    assert refused > 0
+    assert len(program.letters.letters) <= 10
     assert program.sent == []
-    assert program.letters.reasons == ["email: wanted a value, got none"] * size
 
 
 @in_batches

@@ -38,7 +38,7 @@ class Mail:
 
 
 def thing(name: str, *does: str, **attributes: Any) -> dict[str, Any]:
-    """Return an item; `does` are stock:…, mail:…, invalid:… or raise:…, in the order in which they are done."""
+    """Return an item; `does` are stock:…, mail:…, invalid:…, raise:… or read:…, in this order."""
     return {"pk": f"THING#{name}", "sk": "A", "entityType": "Thing", "does": list(does), **attributes}
 
 
@@ -55,6 +55,8 @@ def act(change: Change) -> Iterator[object]:
         verb, _, what = step.partition(":")
         if verb == "invalid":
             raise InvalidRecord(what)
+        if verb == "read":
+            yield Stock(change.image[what])
         if verb == "raise":
             raise ZeroDivisionError(what)
         yield Stock(what) if verb == "stock" else Mail(what)

@@ -257,8 +257,8 @@ def test_a_planted_value_goes_in_as_it_is() -> None:
 
 def test_an_attribute_that_is_missing_makes_a_bad_record_also_within_a_map() -> None:
     image = Image({"address": {"M": {"city": {"S": "Rome"}}}})
-    for where in (image, image["address"]):
-        with pytest.raises(InvalidRecord, match=r"^email: wanted a value, got none$") as caught:
+    for where, there in ((image, "item has address"), (image["address"], "map has city")):
+        with pytest.raises(InvalidRecord, match=f"^email: wanted a value, got none; the {there}$") as caught:
             _ = where["email"]
         assert isinstance(caught.value, KeyError), "so that a handler may catch it as of any mapping"
     assert image.get("email") is None
@@ -292,7 +292,7 @@ def test_an_item_is_read_as_a_dataclass() -> None:
 @pytest.mark.parametrize(
     ("attributes", "told"),
     [
-        ({"product": "tea"}, "^quantity: wanted a value, got none$"),
+        ({"product": "tea"}, "^quantity: wanted a value, got none; the item has product$"),
         ({"product": "tea", "quantity": "2"}, "^quantity: wanted int, got str '2'$"),
         ({"product": "tea", "quantity": True}, "^quantity: wanted int, got bool True$"),
         ({"product": "tea", "quantity": 1, "note": 7}, "^note: wanted str or NoneType, got int 7$"),

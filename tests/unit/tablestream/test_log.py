@@ -12,8 +12,8 @@ import pytest
 from tablestream import Change, Permanent, TablestreamError, Transient
 from tablestream.report import show_fields
 from tablestream.sink import Answer
-from tablestream.testing import event
-from tests.unit.tablestream.kit import Bench, altered, failing, made
+from tablestream.testing import event, inserted
+from tests.unit.tablestream.kit import Bench, altered, failing, made, thing
 
 SECRETS = ("jane", "doe", "example.com", "main street")
 
@@ -61,8 +61,8 @@ def test_a_bug_is_found_by_the_function_and_the_line_that_raised_it(log: Kept) -
     bench.mail.answer = broken
     bench.run(made("a"), made("b", "mail:1"), made("c", "mail:2"), made("d", "raise:x"))
     found = {line[1]: line[2] for line in log.lines("where")}
-    assert re.fullmatch(r"act, line \d+", found["dead letter stored"])
-    assert re.fullmatch(r".*broken, line \d+", found["records failed"])
+    assert re.fullmatch(r"kit.py, line \d+, in act", found["dead letter stored"])
+    assert re.fullmatch(r"test_log.py, line \d+, in .*broken", found["records failed"])
 
 
 def test_each_dead_letter_has_a_line_that_finds_it(log: Kept) -> None:
@@ -124,9 +124,11 @@ def test_no_line_tells_a_key_an_image_or_a_reason(log: Kept) -> None:
         made("jane 1", "raise:" + secret),
         made("jane 2", "stock:jane"),
         made("jane 3", "mail:jane"),
+        inserted(thing("jane 4", "read:main street", **{"jane@example.com": 1})),
     ]
     bench.send({"Records": [*event(*records)["Records"], unkeyed, odd]})
-    assert bench.counts == {"applied": 1, "poisoned": 5, "failed": 1}
+    assert bench.counts == {"applied": 1, "poisoned": 6, "failed": 1}
+    assert any("jane@example.com" in reason for reason in bench.letters.reasons), "the dead letter tells what is there"
 
     for foreign in (
         {secret: 1},

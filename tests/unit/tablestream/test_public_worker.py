@@ -317,7 +317,7 @@ def test_a_bad_record_is_a_dead_letter_of_the_test() -> None:
     worker.sink(Text)(print)
     record = inserted({"id": "1"}, keys=KEYS, table="leads")
     result = worker.tested().send(record)
-    assert [letter.reason for letter in result.dead_letters] == ["email: wanted a value, got none"]
+    assert [letter.reason for letter in result.dead_letters] == ["email: wanted a value, got none; the item has id"]
 
 
 def test_a_handlers_own_exception_is_raised() -> None:

@@ -132,15 +132,19 @@ def test_the_second_handlers_refusal_takes_back_the_firsts_effects() -> None:
     task = only_task(batch_of(made("a"), routes=routes))
     assert task.effects == []
     assert task.poison is not None
-    assert (task.poison.error_class, task.poison.reason) == ("MissingAttribute", "missing: wanted a value, got none")
+    assert (task.poison.error_class, task.poison.reason) == (
+        "MissingAttribute",
+        "missing: wanted a value, got none; the item has does, entityType, pk, sk",
+    )
     assert not task.poison.unexpected, "the item is at fault, and not the code"
+    assert task.poison.suspicious, "unless most items lack it"
 
 
 def test_an_unexpected_error_is_poison_with_the_place_where_it_was_raised() -> None:
     task = only_task(batch_of(made("a", "raise:by zero")))
     assert task.poison is not None
     assert (task.poison.error_class, task.poison.unexpected) == ("ZeroDivisionError", True)
-    assert task.poison.reason.startswith("by zero (act, line ")
+    assert task.poison.reason.startswith("by zero (kit.py, line ")
 
 
 class Post(Mail):

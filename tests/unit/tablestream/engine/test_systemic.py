@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from tablestream import SystemicFailure, Worker
-from tablestream.testing import Record, event
+from tablestream import Change, MissingAttribute, SystemicFailure, Worker
+from tablestream.testing import FakeClock, MemoryDeadLetters, MemoryJournal, Record, event
 from tests.unit.tablestream.kit import Bench, made
+
+BUGS = ["raise:bug", "read:statsu"]
+"""What a broken handler does for each record: it raises, or it reads an attribute by a name that no item has."""
 
 
 def deliver(worker: Worker, records: Sequence[Record], size: int) -> int:
@@ -45,25 +48,28 @@ def under_suspicion(bench: Bench) -> Worker:
     return worker
 
 
+@pytest.mark.parametrize("does", BUGS)
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 9, 10, 11, 30, 90])
-def test_a_bug_parks_at_most_ten_records_whatever_the_size_of_the_batches(size: int) -> None:
+def test_a_bug_parks_at_most_ten_records_whatever_the_size_of_the_batches(size: int, does: str) -> None:
     bench = Bench()
-    assert deliver(bench.worker, of("raise:bug", 90), size) > 0
+    assert deliver(bench.worker, of(does, 90), size) > 0
     assert len(bench.letters.letters) < 10
 
 
+@pytest.mark.parametrize("does", BUGS)
 @pytest.mark.parametrize("size", [1, 9, 10])
-def test_a_bug_that_begins_after_many_good_records_parks_at_most_ten(size: int) -> None:
+def test_a_bug_that_begins_after_many_good_records_parks_at_most_ten(size: int, does: str) -> None:
     bench = Bench()
     worker = bench.worker
     assert deliver(worker, of("stock:1", 500), 50) == 0
-    assert deliver(worker, of("raise:bug", 90, first=500), size) > 0
+    assert deliver(worker, of(does, 90, first=500), size) > 0
     assert len(bench.letters.letters) <= 10
 
 
-def test_halving_the_batch_of_a_broken_deployment_parks_no_record() -> None:
+@pytest.mark.parametrize("does", BUGS)
+def test_halving_the_batch_of_a_broken_deployment_parks_no_record(does: str) -> None:
     bench = Bench()
-    assert halve(bench.worker, of("raise:bug", 100)) == 199
+    assert halve(bench.worker, of(does, 100)) == 199
     assert bench.letters.letters == {}
 
 
@@ -92,11 +98,12 @@ def test_a_batch_in_which_nothing_raises_passes_under_suspicion() -> None:
     assert bench.did == ["1"]
 
 
-def test_few_records_that_raise_among_many_are_poison() -> None:
+@pytest.mark.parametrize("does", BUGS)
+def test_few_records_that_raise_among_many_are_poison(does: str) -> None:
     bench = Bench()
     worker = bench.worker
     for start in range(0, 1000, 100):
-        worker({"Records": [*of("raise:bug", 5, first=start), *of("stock:1", 20, first=start)]})
+        worker({"Records": [*of(does, 5, first=start), *of("stock:1", 20, first=start)]})
     assert len(bench.letters.letters) == 50
 
 
@@ -104,3 +111,21 @@ def test_records_refused_on_purpose_are_no_evidence_however_many() -> None:
     bench = Bench()
     assert deliver(bench.worker, of("invalid:no lines", 100), 10) == 0
     assert len(bench.letters.letters) == 100
+
+
+@pytest.mark.parametrize("expected", [MissingAttribute, KeyError])
+def test_a_missing_attribute_that_is_named_as_a_bad_record_is_one_however_many(expected: type[Exception]) -> None:
+    letters = MemoryDeadLetters()
+    worker = Worker(journal=MemoryJournal(), dead_letters=letters, clock=FakeClock(), bad_record=[expected])
+
+    @worker.on_insert()
+    def read(change: Change) -> object:
+        return change.new["statsu"]
+
+    assert deliver(worker, of("stock:1", 100), 10) == 0
+    assert len(letters.letters) == 100
+
+
+def test_the_failure_names_the_handler_and_no_attribute() -> None:
+    with pytest.raises(SystemicFailure, match=r"nothing was stored: MissingAttribute in tests\..*\.act$"):
+        Bench().worker({"Records": of("read:statsu", 10)})
