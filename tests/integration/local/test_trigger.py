@@ -12,7 +12,7 @@ import pytest
 from tablestream.local.application import Options, Running, hurried
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.delivery.protocol import Answered, Throttled
-from tablestream.local.trigger.observations import Ended, GivenUp, Logged, Observation, Read, Trouble
+from tablestream.local.trigger.observations import Ended, GivenUp, KeptBack, Logged, Observation, Read, Trouble
 from tablestream.local.trigger.stream import BotoStream, TrimHorizon
 
 if TYPE_CHECKING:
@@ -168,6 +168,10 @@ def test_a_filter_keeps_records_from_invoking(start: Callable[..., World]) -> No
     world = start(WRITES_DOWN, template(FilterCriteria={"Filters": [{"Pattern": pattern}]}))
     world.write("a", "b", "c")
     assert world.batches() == [["b"]]
+    world.write("d")
+    assert world.batches() == [["b"]]
+    (first,) = [one for one in world.seen if isinstance(one, KeptBack)]
+    assert (first.mapping, first.filters) == ("TaskChanges", (pattern,))
 
 
 def test_a_partial_failure_is_delivered_again_from_the_failed_record_on(

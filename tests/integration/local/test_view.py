@@ -31,7 +31,8 @@ from tablestream.local.delivery.protocol import (
 from tablestream.local.delivery.shard import ShardDelivery
 from tablestream.local.runtime.child import BOOTSTRAP
 from tablestream.local.runtime.function import Invocation
-from tablestream.local.trigger.observations import DeliveryStep, Ended, GivenUp, Logged, Read
+from tablestream.local.runtime.runtime import NOT_IMPORTED
+from tablestream.local.trigger.observations import DeliveryStep, Ended, GivenUp, KeptBack, Logged, Read
 from tablestream.testing import CREATED, inserted
 
 SHARD = "shardId-00000001700000000000-abcdef01"
@@ -125,6 +126,34 @@ def test_an_answer_that_cannot_be_read_is_named() -> None:
     screen.offer(1)
     screen.deliver(Answered({"batchItemFailures": [{"itemIdentifier": "9"}]}))
     assert "-> failed, again in 0.5 s: InvalidItemIdentifier (12 ms" in screen.lines()[0]
+
+
+def test_an_answer_that_names_the_first_record_says_so() -> None:
+    screen = Screen(report_failures=True)
+    screen.offer(1)
+    screen.deliver(Answered({"batchItemFailures": [{"itemIdentifier": "1"}]}))
+    assert "again in 0.5 s: NoProgress: the function answered that the first record failed (12 ms" in screen.lines()[0]
+
+
+def test_an_import_that_fails_is_told_at_length_once() -> None:
+    screen = Screen()
+    screen.view(Logged("Task", f"{NOT_IMPORTED}KeyError: 'celsius' (main.py, line 10). What it imports must lie there"))
+    screen.offer(1)
+    screen.deliver(FunctionError("KeyError"), FunctionError("ValueError"))
+    _, known, other = screen.lines()
+    assert "failed, again in 0.5 s: the handler cannot be imported, as said above (12 ms" in known
+    assert "failed, again in 1.0 s: ValueError: 'celsius' (main.py, line 10) (12 ms" in other
+
+
+def test_records_that_filters_keep_back_are_told_with_the_filters() -> None:
+    screen = Screen()
+    screen.view(KeptBack("M", 1, ['{"eventName": ["INSERT"]}'], CREATED))
+    screen.view(KeptBack("N", 2, ["{1}", "{2}"], CREATED))
+    told = "nothing is invoked for that; from now on they are only counted"
+    assert screen.lines() == [
+        f'M: 1 record kept back, {told}: the filter {{"eventName": ["INSERT"]}}',
+        f"N: 2 records kept back, {told}: all filters: {{1}} or {{2}}",
+    ]
 
 
 def test_the_attempt_after_which_records_are_given_up_has_its_line_too() -> None:

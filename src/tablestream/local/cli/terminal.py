@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal, for tables
+LONGEST_TOLD = 200  # letters of a message, a reason or a filter
 INDENT = 9  # columns: the time of day and a blank
 
 
@@ -94,6 +95,12 @@ def clock(at: float) -> str:
 def counted(number: int, noun: str) -> str:
     """The number and its noun, in the plural where it has to be."""
     return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
+def shortened(text: str) -> str:
+    """The text in one line, its end left out where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_TOLD else f"{line[:LONGEST_TOLD]} …"
 
 
 QUIET = logging.WARNING

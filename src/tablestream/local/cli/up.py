@@ -14,7 +14,7 @@ from tablestream.local.application import Options, Running
 from tablestream.local.cli.banner import Hint, about, greet, put_item
 from tablestream.local.cli.control import Command, Control, exercises
 from tablestream.local.cli.session import State, announced, command, stop_signals
-from tablestream.local.cli.terminal import console, put
+from tablestream.local.cli.terminal import console, put, shortened
 from tablestream.local.cli.view import View, changes
 from tablestream.local.cloud.clients import CloudClients
 from tablestream.local.cloud.cloud import Cloud, parameter_overrides, stack_name
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.5  # between two looks whether to stop
 GATHER_SECONDS = 0.2  # one look for several deliveries: the embedded AWS takes one request at a time
 MOST_TOLD = 10  # messages of a topic or queue, or dead letters, one by one; more are counted
-LONGEST_TOLD = 200  # letters of a message
 BESIDE_THE_KEY = "with the attributes that your handlers read besides the key"
 
 
@@ -204,12 +203,6 @@ class EffectWatcher:
             put(self._output, f"s3://{letter.path}", style="dim")
         if len(letters) > MOST_TOLD:
             put(self._output, f"dead letters: {len(letters) - MOST_TOLD} more", style="bold red")
-
-
-def shortened(text: str) -> str:
-    """The text in one line, its end left out where it is long."""
-    line = " ".join(text.split())
-    return line if len(line) <= LONGEST_TOLD else f"{line[:LONGEST_TOLD]} …"
 
 
 def _cloud(options: UpOptions) -> Cloud:

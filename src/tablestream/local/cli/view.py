@@ -13,7 +13,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from tablestream.local.cli.terminal import counted, put, readable, wrapped
+from tablestream.local.cli.terminal import counted, put, readable, shortened, wrapped
 from tablestream.local.delivery.protocol import (
     Advanced,
     Checkpointed,
@@ -28,7 +28,17 @@ from tablestream.local.delivery.protocol import (
     Throttled,
 )
 from tablestream.local.runtime.child import words_of
-from tablestream.local.trigger.observations import DeliveryStep, Ended, GivenUp, Logged, Observation, Read, Trouble
+from tablestream.local.runtime.runtime import NOT_IMPORTED
+from tablestream.local.trigger.observations import (
+    DeliveryStep,
+    Ended,
+    GivenUp,
+    KeptBack,
+    Logged,
+    Observation,
+    Read,
+    Trouble,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,6 +66,7 @@ class View:
         self._lock = threading.Lock()
         self._invoked: dict[tuple[str, str, int], Invoked] = {}
         self._ended: dict[tuple[str, str, int], tuple[Ended, float | None]] = {}
+        self._not_imported: set[str] = set()
         self._status = Status()
         self._live: Live | None = None
 
@@ -109,9 +120,13 @@ class View:
             invoke = observation.invoke
             self._ended[observation.mapping, invoke.shard_id, invoke.id] = observation, latency
         elif isinstance(observation, Logged):
+            if observation.line.startswith(NOT_IMPORTED):
+                self._not_imported.add(observation.line)
             shown = observation.line if self._verbose else readable(observation.line)
             if shown is not None:
                 yield None, Text(f"{observation.function} | {shown}", _style(observation.line, shown))
+        elif isinstance(observation, KeptBack):
+            yield observation.at, Text(f"{observation.mapping}: {_kept_back(observation)}", "yellow")
         elif isinstance(observation, Trouble):
             yield observation.at, Text(f"{observation.mapping}: {observation.message}", "bold red")
         elif isinstance(observation, GivenUp):
@@ -135,11 +150,17 @@ class View:
         invoked, (ended, latency) = self._invoked.pop(key, None), self._ended.pop(key, (None, None))
         if invoked is None or ended is None:
             return
-        what, style = outcome_of(event, ended, words_of(ended.invocation.error))
+        what, style = outcome_of(event, ended, self._words(ended.invocation))
         text = Text(f"{self._place(key, invoked)}: {changes(ended.invoke.records)} -> ")
         text.append(what, style)
         text.append(f" ({ended.invocation.seconds * 1000:.0f} ms{_waited(invoked, latency)})", "dim")
         yield ended.at, text
+
+    def _words(self, invocation: Invocation) -> str:
+        """The function's words about its error; few of them where a line above has said that it cannot be imported."""
+        words = words_of(invocation.error)
+        said = any(words in line for line in self._not_imported)
+        return "the handler cannot be imported, as said above" if words and said else words
 
     def _place(self, key: tuple[str, str, int], invoked: Invoked) -> str:
         """The mapping and the number of the invocation; shard and slot where there are several."""
@@ -148,6 +169,9 @@ class View:
         slot = f" slot {invoked.slot}" if invoked.slot else ""
         attempt = f" attempt {invoked.attempt + 1}" if invoked.attempt else ""
         return f"{mapping}{shard}{slot} #{number}{attempt}"
+
+
+_REASONS = {"NoProgress": "NoProgress: the function answered that the first record failed"}
 
 
 def outcome_of(event: object, ended: Ended, words: str = "") -> tuple[str, str]:
@@ -159,6 +183,7 @@ def outcome_of(event: object, ended: Ended, words: str = "") -> tuple[str, str]:
     if isinstance(event, Retried) and isinstance(ended.invocation.outcome, Throttled):
         return f"throttled, again in {event.wait:.1f} s", "yellow"
     reason = getattr(event, "reason", "")
+    reason = _REASONS.get(reason, reason)
     why = f": {words or reason}" if words or reason else ""
     if isinstance(event, Split):
         return f"failed, halved into {event.first_half} + {event.second_half}{why}", "magenta"
@@ -186,6 +211,12 @@ def _fate(news: GivenUp) -> str:
     if news.discard.condition is Condition.RECORDS_TRIMMED:
         where = "lost: the stream keeps them no longer"
     return f"{lost} {after}, {where}"
+
+
+def _kept_back(news: KeptBack) -> str:
+    which = f"the filter {news.filters[0]}" if len(news.filters) == 1 else f"all filters: {' or '.join(news.filters)}"
+    records = counted(news.count, "record")
+    return f"{records} kept back, nothing is invoked for that; from now on they are only counted: {shortened(which)}"
 
 
 def _waited(invoked: Invoked, latency: float | None) -> str:

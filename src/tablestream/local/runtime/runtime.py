@@ -129,6 +129,8 @@ def _invocation(request: Request, answer: Mapping[str, Json], seconds: float) ->
 
 
 WATCH_SECONDS = 0.5  # between two looks at the source files
+NOT_IMPORTED = "[ERROR] the handler cannot be imported: "
+"""The beginning of the line that tells why, once, before anything is delivered."""
 NOT_STARTED = (InitError, HandlerTimeoutError, ProcessEndedError, OSError)
 _NO_SOURCES = {"__pycache__", "node_modules"}
 
@@ -166,9 +168,7 @@ class Environments:
             child = self.take()
         except NOT_STARTED as error:
             if not self._closed.is_set():
-                self._on_log(
-                    f"[ERROR] the handler cannot be imported: {_told(error)}{_way_out(error, self._function.runtime)}"
-                )
+                self._on_log(f"{NOT_IMPORTED}{_told(error)}{_way_out(error, self._function.runtime)}")
             return
         self.give_back(child)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tablestream.local.delivery.protocol import DeliveryEvent, DiscardRecords, Invoke
     from tablestream.local.runtime.function import Invocation
@@ -54,6 +54,16 @@ class GivenUp:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptBack:
+    """For the first time the mapping's filters kept back records, so many at once: no invocation tells of them."""
+
+    mapping: str
+    count: int
+    filters: Sequence[str]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """The trigger could not read the stream or reach a destination; it goes on. `message` is for a person."""
 
@@ -70,4 +80,4 @@ class Logged:
     line: str
 
 
-Observation = DeliveryStep | Read | Ended | GivenUp | Trouble | Logged
+Observation = DeliveryStep | Read | Ended | GivenUp | KeptBack | Trouble | Logged

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tablestream.local.delivery.on_failure import OnFailureContext
-from tablestream.local.delivery.protocol import Condition, Invoke
-from tablestream.local.trigger.observations import DeliveryStep, Ended, GivenUp, Observation, Read, Trouble
+from tablestream.local.delivery.protocol import Condition, Filtered, Invoke
+from tablestream.local.trigger.observations import DeliveryStep, Ended, GivenUp, KeptBack, Observation, Read, Trouble
 from tablestream.local.trigger.stream import ERROR_SECONDS, StreamReader
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ class Trigger:
         self._stopping = False
         self._held = False
         self._warned = False
+        self._kept_back = False
         self._pool = ThreadPoolExecutor(MOST_INVOCATIONS, thread_name_prefix=f"{wiring.name}-invoke")
         self._thread = threading.Thread(target=self._run, name=f"{wiring.name}-trigger", daemon=True)
 
@@ -207,6 +208,10 @@ class Trigger:
     def _tell(self) -> None:
         for shard_id, reading in self._reader.readings.items():
             for event in reading.delivery.events():
+                if isinstance(event, Filtered) and not self._kept_back:
+                    self._kept_back = True
+                    filters = self._wiring.settings.filters
+                    self._wiring.observe(KeptBack(self._wiring.name, event.count, filters, event.at))
                 self._wiring.observe(DeliveryStep(self._wiring.name, shard_id, event))
 
     def _invoke(self, invoke: Invoke) -> None:
