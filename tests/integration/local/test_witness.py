@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from http.client import HTTPConnection
 from typing import Any
 
 import boto3
@@ -55,6 +56,18 @@ def test_messages_of_functions_are_seen_and_stay_for_the_queues_consumers(server
     count = "ApproximateNumberOfMessages"
     waiting = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[count])["Attributes"][count]
     assert waiting == "4"
+
+
+def test_what_a_function_stores_in_chunks_arrives_whole(server: Server) -> None:
+    s3 = client(server, "s3")
+    s3.create_bucket(Bucket="chunks")
+    scope = "AWS4-HMAC-SHA256 Credential=local/20261126/us-east-1/s3/aws4_request"
+    headers = {"Authorization": scope, "X-Amz-Security-Token": FUNCTION_TOKEN, "Transfer-Encoding": "chunked"}
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=20)
+    with closing(connection):
+        connection.request("PUT", "/chunks/key", iter([b"one ", b"two"]), headers, encode_chunked=True)
+        assert connection.getresponse().status == 200
+    assert s3.get_object(Bucket="chunks", Key="key")["Body"].read() == b"one two"
 
 
 def test_of_a_batch_the_messages_that_the_queue_refused_are_left_out() -> None:

@@ -148,7 +148,9 @@ def service_of(environ: Environ) -> str:
 
 def call_of(service: str, environ: Environ) -> Call:
     """Read the request's body; it can be read again."""
-    raw = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    # What comes in chunks has no length, and an end of its own.
+    length = -1 if environ.get("wsgi.input_terminated") else int(environ.get("CONTENT_LENGTH") or 0)
+    raw = environ["wsgi.input"].read(length)
     environ["wsgi.input"] = io.BytesIO(raw)
     body = raw.decode("utf-8", "replace")
     return Call(
