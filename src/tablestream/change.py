@@ -88,7 +88,7 @@ class Change:
     def new(self) -> Image:
         """The item after the change; raises `AttributeError` when it has been removed."""
         if self.kind is Kind.REMOVE:
-            raise AttributeError("a REMOVE has no new image; the item as it was last is change.old")
+            raise _no_image("new", "a REMOVE has no new image; the item as it was last is change.old")
         return self.image
 
     @property
@@ -97,7 +97,7 @@ class Change:
         if self.kind is Kind.REMOVE:
             return self.image
         if self.kind is Kind.INSERT:
-            raise AttributeError("an INSERT has no old image; the item as it is now is change.new")
+            raise _no_image("old", "an INSERT has no old image; the item as it is now is change.new")
         if self._old is None:
             self._old = Image(self.record["dynamodb"]["OldImage"])
         return self._old
@@ -189,6 +189,11 @@ class Change:
     def __repr__(self) -> str:
         """Leave out keys and images: they may be personal data."""
         return f"Change({self.kind.value}, event_id={self.event_id!r}, sequence_number={self.sequence_number!r})"
+
+
+def _no_image(name: str, told: str) -> AttributeError:
+    """Return the error for an image that is not there; without an object Python suggests no other name for it."""
+    return AttributeError(told, name=name, obj=None)
 
 
 def kind_of(record: RawRecord) -> Kind:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from tablestream.change import Change, Kind, RawImage, RawRecord, is_replication_only
 from tablestream.errors import ConfigurationError, InvalidRecord, describe
 from tablestream.image import same_value
-from tablestream.sink import is_lazy, name_of
+from tablestream.sink import check_parameters, is_lazy, name_of
 
 Handler = Callable[[Change], Any]
 """A pure function of a change that returns None, one effect, or an iterable of effects."""
@@ -97,8 +97,13 @@ class Router:
     def include(self, other: Router) -> None:
         """Add the handlers of another router behind those that are registered here.
 
-        Raises `ConfigurationError` when the two look for the entity type in different attributes.
+        Raises `ConfigurationError` when the two look for the entity type in different attributes, or are one.
         """
+        given: Any = other  # as somebody may write it who uses no type checker
+        if not isinstance(given, Router):
+            raise ConfigurationError(f"include wanted a Router, got a {type(given).__name__}")
+        if other is self:
+            raise ConfigurationError("include wanted another Router, got the same: its handlers would run twice")
         if other._attribute != self._attribute:
             raise ConfigurationError(
                 f"wanted a router with the entity attribute {self._attribute}, got one with {other._attribute}"
@@ -116,8 +121,7 @@ class Router:
         name = f"on_{kind.value.lower()}"
         if entity is not None and not isinstance(entity, str):
             raise ConfigurationError(
-                f"{name} wanted the entity's type as text, or nothing, got {type(entity).__name__}: "
-                f"write @worker.{name}() with parentheses"
+                f"{name} wanted the entity's type as text, or nothing, got {_instead(entity, name)}"
             )
 
         def decorate(handler: Handler) -> Handler:
@@ -127,6 +131,7 @@ class Router:
                 raise ConfigurationError(
                     f"{name} wanted a plain function, got an async one: {name_of(handler)} would never run"
                 )
+            check_parameters(name, handler, "the change")
             self._registered.append(_Registered(kind, entity, changed, handler))
             self._found.clear()
             return handler
@@ -220,6 +225,14 @@ class Router:
             if type(value) is str and value.startswith(prefix):
                 return entity
         return None
+
+
+def _instead(came: object, name: str) -> str:
+    """Say what came in place of an entity's type, and what to write."""
+    kind = type(came).__name__
+    if isinstance(came, type):
+        return f'the class {came.__name__}: write @worker.{name}("{came.__name__}")'
+    return f"{kind}: write @worker.{name}()" + (" with parentheses" if callable(came) else ", or with a name in it")
 
 
 _KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}

@@ -190,13 +190,50 @@ def each(
     `PermanentFailure` sends the record to the dead letters, any other exception to redelivery. Leave `idempotent` False
     unless calling the function twice does no harm.
 
-    Raises `ConfigurationError` for an async function or a generator function: calling one runs nothing.
+    Raises `ConfigurationError` for an async function or a generator function, as calling one runs nothing, and for one
+    that wants more than an effect.
     """
-    if is_lazy(function):
-        raise ConfigurationError(f"sink {name}: {not_plain(function)}")
+    check_function(f"sink {name}:", function, "the effect")
     if not isinstance(effect, type):
         raise ConfigurationError(f"sink {name}: wanted the class of its effects, got {type(effect).__name__}")
     return _FunctionSink(name, (effect,), function, idempotent=idempotent, parallel=parallel)
+
+
+def check_function(what: str, function: Callable[..., object], value: str) -> None:
+    """Raise `ConfigurationError` for a function that does not run when it is called, or not with one value."""
+    if is_lazy(function):
+        raise ConfigurationError(f"{what} {not_plain(function)}")
+    check_parameters(what, function, value)
+
+
+def check_parameters(what: str, function: Callable[..., object], value: str) -> None:
+    """Raise `ConfigurationError` for a function that cannot be called with one value, as far as its signature tells."""
+    try:
+        signature = inspect.signature(function, follow_wrapped=False)
+    except (TypeError, ValueError):
+        return  # some of Python's own do not tell
+    try:
+        signature.bind(None)
+    except TypeError:
+        names = ", ".join(signature.parameters)
+        raise ConfigurationError(
+            f"{what} wanted a function of one parameter, {value}, got {name_of(function)}({names})"
+        ) from None
+
+
+def sinks_of(given: object) -> list[Sink]:
+    """Return sinks as a list; raises `ConfigurationError` for what is none, or not several."""
+    if not isinstance(given, Iterable):
+        raise ConfigurationError(f"sinks wanted a list, got a {type(given).__name__}: write sinks=[…]")
+    sinks: list[Any] = list(given)
+    for sink in sinks:
+        if isinstance(sink, type):
+            raise ConfigurationError(f"wanted a sink, got the class {sink.__name__}: make one, {sink.__name__}(…)")
+        runs = hasattr(sink, "apply") or hasattr(sink, "connect")  # those of AWS are connected first
+        if not (runs and hasattr(sink, "name") and hasattr(sink, "takes")):
+            told = f"{name_of(sink)}: a function is one with @worker.sink(…)" if inspect.isroutine(sink) else ""
+            raise ConfigurationError(f'wanted a sink, such as Topic("sales"), got {told or f"a {type(sink).__name__}"}')
+    return sinks
 
 
 def is_lazy(function: Callable[..., object]) -> bool:

@@ -30,7 +30,7 @@ from tablestream.journal import Journal
 from tablestream.report import Report, show_fields
 from tablestream.router import Decorator, Router
 from tablestream.run import Backoff, Clock, LambdaContext, Parallel, Run, SystemClock, ThreadParallel
-from tablestream.sink import Sink, each
+from tablestream.sink import Sink, check_function, each, name_of, sinks_of
 
 if TYPE_CHECKING:
     from tablestream.aws import Aws
@@ -114,8 +114,9 @@ class Worker:
 
         Raises `ConfigurationError`.
         """
-        self._table = table
-        self._sinks = list(sinks)
+        self._named = self._table = table
+        self._unset = ""
+        self._sinks = sinks_of(sinks)
         self._name = name
         self._router = Router(entity_attribute, key_prefixes)
         self._bad_record = tuple(bad_record)
@@ -170,6 +171,7 @@ class Worker:
         def register(wanted: Callable[[Any], object]) -> Callable[[Any], object]:
             made = record_class or (lambda record: record)
             name = getattr(wanted, "__name__", "per_record")
+            check_function("per_record", wanted, "the record")
 
             def whole(change: Change) -> WholeRecord:
                 return WholeRecord(change.record)
@@ -186,9 +188,11 @@ class Worker:
     def add_sink(self, sink: Sink) -> None:
         """Add a sink behind those that the worker has. Raises `ConfigurationError`."""
         if self._connected or self._started is not None:
-            raise ConfigurationError(f"sink {sink.name} comes too late: register it before worker.handler()")
-        _sink_of([*self._sinks, sink])
-        self._sinks.append(sink)
+            [late] = sinks_of([sink])
+            raise ConfigurationError(f"sink {late.name} comes too late: register it before worker.handler()")
+        sinks = sinks_of([*self._sinks, sink])
+        _sink_of(sinks)
+        self._sinks = sinks
 
     def sink(
         self, effect: type[E], *, name: str | None = None, idempotent: bool = False, parallel: bool = True
@@ -197,6 +201,11 @@ class Worker:
 
         `name` is in the journal and must not change between deployments; by default it is the function's.
         """
+        given: Any = effect  # as a decorator gets it that stands without parentheses
+        if callable(given) and not isinstance(given, type):
+            raise ConfigurationError(
+                f"sink wanted the class of its effects, got {name_of(given)}: write @worker.sink(Mail), with the class"
+            )
 
         def decorate(function: Callable[[E], object]) -> Callable[[E], object]:
             called = name or getattr(function, "__name__", None)
@@ -251,8 +260,11 @@ class Worker:
         aws.start()
         if aws.is_sam_local:
             self._table = None  # the event in a file names a table of its own
-        elif self._table is not None:
-            self._table = aws.optional(variable_of(self._table, "TABLE")) or self._table
+        elif self._named is not None:
+            variable = variable_of(self._named, "TABLE")
+            found = aws.optional(variable)
+            self._unset = "" if found or ":" in self._named else variable
+            self._table = found or self._named
         self._journal, self._dead_letters = journal, dead_letters
         self._name = self._name or aws.function_name
         self._sinks = sinks
@@ -314,6 +326,7 @@ class Worker:
             sinks=tuple(sinks),
             sink_of=_sink_of(sinks),
             table=self._table,
+            unset=self._unset,
             bad_record=self._bad_record,
             ignore_before=self._ignore_before,
             local_changes_only=self._local_changes_only,

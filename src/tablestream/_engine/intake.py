@@ -84,6 +84,8 @@ class Consumer:
     """For each class of effects the place of its sink."""
     table: str | None = None
     """The name or the ARN of the only table whose records are taken; None for any."""
+    unset: str = ""
+    """The variable that could have named the table, where it is not set."""
     bad_record: tuple[type[Exception], ...] = ()
     """The exceptions of handlers that mean a bad record."""
     ignore_before: float | None = None
@@ -108,7 +110,7 @@ class Consumer:
         for position, record in enumerate(records):
             if not _is_plain(record, source):
                 _check_record(record, position)
-                source, table = record.get("eventSourceARN"), _check_table(record, self.table)
+                source, table = record.get("eventSourceARN"), _check_table(record, self.table, self.unset)
             if not with_images:
                 with_images = "NewImage" in record["dynamodb"] or "OldImage" in record["dynamodb"]
             task = None if skips and self._is_skipped(record) else self._task(record)
@@ -281,11 +283,12 @@ def _shown(value: object, wanted: re.Pattern[str]) -> str:
     return value if isinstance(value, str) and wanted.fullmatch(value) else f"a {type(value).__name__} that names none"
 
 
-def _check_table(record: Mapping[str, Any], wanted: str | None) -> str:
+def _check_table(record: Mapping[str, Any], wanted: str | None, unset: str) -> str:
     """Return the ARN of a record's table; raises `InvalidEvent` when another one is wanted, by its name or its ARN."""
     arn = table_arn_of(record)
     if wanted is not None and wanted not in (arn, arn.rpartition(":table/")[2]):
-        raise InvalidEvent(f"wanted records of the table {wanted}, got {_shown(arn, _TABLE_ARN)}")
+        why = f"; {unset} is not set, so the table's name is taken to be {wanted}" if unset else ""
+        raise InvalidEvent(f"wanted records of the table {wanted}, got {_shown(arn, _TABLE_ARN)}{why}")
     return arn
 
 

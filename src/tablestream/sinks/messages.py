@@ -35,8 +35,8 @@ class MessageTooLarge(InvalidRecord):
 class Message:
     """Publish a text, or fields as JSON, with attributes that subscribers filter by, each of them a String.
 
-    Fields are told as `plain` describes. Raises `MessageTooLarge`, and `TypeError` for a value that no item holds: in a
-    handler either makes its record poison, before anything has happened.
+    Fields are told as `plain` describes. Raises `MessageTooLarge`, and `TypeError` that names the field for a value
+    that no item holds: in a handler either makes its record poison, before anything has happened.
     """
 
     body: str | Mapping[str, Any]
@@ -68,7 +68,26 @@ def as_json(value: object) -> str:
 
     ASCII only: escapes keep hostile text, lone surrogates included, from breaking the message.
     """
-    return _encode(plain(value))
+    try:
+        return _encode(plain(value))
+    except TypeError as error:
+        place = _unfit(value, "")
+        raise TypeError(f"{place}: {error}" if place else str(error)) from None
+
+
+def _unfit(value: object, place: str) -> str | None:
+    """Return the place of the first value that has no JSON form, None where all have."""
+    inner: Iterable[tuple[str, object]] = ()
+    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
+        inner = [(f"{place}.{name}" if place else name, member) for name, member in value.items()]
+    elif isinstance(value, list | tuple):
+        inner = [(f"{place}[{position}]", member) for position, member in enumerate(value)]
+    else:
+        try:
+            plain(value)
+        except TypeError:
+            return place
+    return next((found for at, member in inner if (found := _unfit(member, at)) is not None), None)
 
 
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
@@ -91,7 +110,8 @@ def plain(value: object) -> Any:
         return [plain(member) for member in (sorted(value) if isinstance(value, AbstractSet) else value)]
     if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
         return {name: plain(member) for name, member in value.items()}
-    raise TypeError(f"a message cannot carry a {type(value).__name__}")
+    wanted = "names of text in a map" if isinstance(value, Mapping) else "a Decimal or text"
+    raise TypeError(f"a message cannot carry a {type(value).__name__}, wanted {wanted}")
 
 
 def _bytes(text: str) -> int:

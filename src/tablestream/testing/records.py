@@ -123,12 +123,25 @@ def event(*records: Record) -> dict[str, list[Record]]:
     """Return a Lambda event of the records.
 
     Records without a sequence number of their own get consecutive ones. The same record object given twice stays the
-    same record: a duplicate.
+    same record: a duplicate. Raises `ValueError` or `TypeError` for what is no record.
     """
+    for made in records:
+        _check_record(made)
     numbered: dict[int, Record] = {}
     for position, made in enumerate(records):
         numbered.setdefault(id(made), _numbered(made, position))
     return {"Records": [copy.deepcopy(numbered[id(made)]) for made in records]}
+
+
+def _check_record(made: Any) -> None:
+    if not isinstance(made, dict):
+        several = ": write *records" if isinstance(made, list | tuple) else ", as inserted({…}) makes them"
+        raise TypeError(f"wanted records, got a {type(made).__name__}{several}")
+    if "Records" in made:
+        raise ValueError('wanted records, got a whole event: write *event["Records"]')
+    if "dynamodb" not in made:
+        names = ", ".join(map(str, made)) or "nothing"
+        raise ValueError(f"wanted records, got an item or the like with {names}: make a record of it, inserted({{…}})")
 
 
 def _numbered(made: Record, position: int) -> Record:

@@ -70,14 +70,15 @@ class TestedWorker:
     def send(self, *records: Record, timeout_seconds: float = 60.0) -> Tested:
         """Send records as one batch; return what became of them.
 
-        Raises what a handler raises, and what a record of another table or an effect without a sink leads to.
+        Raises what a handler raises, `ValueError` for what is no record, and what a record of another table or an
+        effect without a sink leads to.
 
         Their sequence numbers go on from the last call; a record that was sent before is delivered again.
         """
         self._effects, stored = [], set(self.dead_letters.letters)
-        before = len(self._sent)
-        self._sent += records
-        whole = {"Records": event(*self._sent)["Records"][before:]}
+        sent = [*self._sent, *records]
+        whole = {"Records": event(*sent)["Records"][len(self._sent) :]}
+        self._sent = sent
         response: Response | None = None
         error: TablestreamError | None = None
         try:

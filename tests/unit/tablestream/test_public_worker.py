@@ -15,6 +15,7 @@ from tablestream import (
     Change,
     ConfigurationError,
     Effect,
+    InvalidEvent,
     InvalidRecord,
     Router,
     Run,
@@ -278,6 +279,27 @@ def test_a_sink_that_comes_after_the_handler_is_refused() -> None:
     worker.handler(NAMES)
     with pytest.raises(ConfigurationError, match=r"sink print comes too late: register it before worker\.handler\(\)"):
         worker.sink(Text)(print)
+
+
+def test_a_variable_of_the_table_that_is_not_set_is_named_when_records_of_another_one_come() -> None:
+    came = event(inserted(LEAD, keys=KEYS, table="stack-leads-1"))
+    told = (
+        r"^wanted records of the table leads, got arn:.*/stack-leads-1; LEADS_TABLE is not set, so the table's name is "
+    )
+    worker = leads(**in_memory())
+    worker.sink(Text)(print)
+    with pytest.raises(InvalidEvent, match=told + r"taken to be leads$"):
+        worker.handler({**NAMES, "LEAD_TABLE": "stack-leads-1"})(came, FakeContext())
+
+
+@pytest.mark.parametrize(
+    ("table", "environ"), [("leads", {"LEADS_TABLE": "other"}), ("arn:aws:dynamodb:eu-west-1:1:table/leads", {})]
+)
+def test_one_that_is_set_or_is_not_looked_for_is_not(table: str, environ: dict[str, str]) -> None:
+    worker = Worker(table=table, **in_memory())
+    worker.on_insert()(lambda _change: None)
+    with pytest.raises(InvalidEvent, match=r"^wanted records of the table .*, got arn:[^;]*$"):
+        worker.handler({**NAMES, **environ})(event(new_lead()), FakeContext())
 
 
 @pytest.mark.parametrize(

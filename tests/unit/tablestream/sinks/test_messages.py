@@ -40,6 +40,22 @@ def test_what_no_item_holds_is_refused(value: Any) -> None:
         Message({"value": value})
 
 
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"a": "b", "x": 1.5}, "^x: a message cannot carry a float, wanted a Decimal or text$"),
+        ({"lines": [{"n": 1}, {"price": 1.5}]}, r"^lines\[1\]\.price: a message cannot carry a float, wanted"),
+        ({"at": {"x": {1: 2}}}, r"^at\.x: a message cannot carry a dict, wanted names of text in a map$"),
+        ({"tags": {"a", 1}}, "^tags: "),
+        ({"tags": {1.5}}, "^tags: a message cannot carry a float"),
+    ],
+)
+def test_the_field_that_cannot_be_told_is_named(fields: dict[str, Any], told: str) -> None:
+    for make in (Message, lambda fields: Event("said", fields)):
+        with pytest.raises(TypeError, match=told):
+            make(fields)
+
+
 def test_a_text_is_sent_as_it_is() -> None:
     assert Message("hello").text == "hello"
 
