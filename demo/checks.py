@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from demo.warehouse import DEAD_LETTERS, PRODUCTS, Letter, NewOrder, print_letters
+from demo.warehouse import PRODUCTS, Letter, NewOrder, print_letters
+from tablestream import dead_letters
 from tablestream.local.cli.terminal import put, table
 from tablestream.local.cli.view import changes, outcome_of
 from tablestream.local.delivery.protocol import Invoked
@@ -155,8 +156,8 @@ def _notifications(world: World) -> Iterator[str]:
 
 
 def _dead_letters(world: World) -> Iterator[str]:
-    if len(world.letters) != 1 or not world.letters[0].key.startswith(DEAD_LETTERS):
-        yield f"wanted one object below {DEAD_LETTERS}, found {[letter.key for letter in world.letters]}"
+    if len(world.letters) != 1 or not world.letters[0].key.startswith(dead_letters.PREFIX):
+        yield f"wanted one object below {dead_letters.PREFIX}, found {[letter.key for letter in world.letters]}"
         return
     record = world.letters[0].body.get("record", {})
     if record.get("dynamodb", {}).get("NewImage") != ORDERS["poison"].item() | _times(record):

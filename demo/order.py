@@ -9,7 +9,8 @@ from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING
 
-from demo.warehouse import DEAD_LETTERS, MODULE, SHOP_OUTPUTS, Bucket, NewOrder, News, Shop, put_letter
+from demo.warehouse import MODULE, SHOP_OUTPUTS, Bucket, NewOrder, News, Shop, put_letter
+from tablestream import dead_letters
 from tablestream.local.cli.session import running
 from tablestream.local.cli.terminal import console, put
 from tablestream.local.cloud.clients import CloudClients
@@ -52,7 +53,7 @@ def order(wish: Wish) -> int:
         raise UsageError(f"the stack {state.stack} is no shop: wanted the outputs {', '.join(sorted(SHOP_OUTPUTS))}")
     clients = CloudClients(state.endpoint, state.dynamodb_endpoint)
     shop = Shop(clients.get("dynamodb"), state.outputs)
-    bucket = Bucket(clients.get("s3"), state.outputs["FailuresBucketName"], DEAD_LETTERS)
+    bucket = Bucket(clients.get("s3"), state.outputs["FailuresBucketName"], dead_letters.PREFIX)
     output = console()
     say: Say = partial(put, output, indent=0, hang=2)
     with Inbox(clients.get, state.outputs["TopicArn"]) as inbox:

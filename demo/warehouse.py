@@ -250,9 +250,6 @@ def _texts(value: Any) -> Iterable[str]:
     return [entry for entry in value if isinstance(entry, str)] if isinstance(value, list) else []
 
 
-DEAD_LETTERS = "dead-letters/"
-
-
 @dataclass(frozen=True, slots=True)
 class Letter:
     """One object of the bucket."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from demo.samples import samples
 from demo.warehouse import (
-    DEAD_LETTERS,
     MODULE,
     SHOP_OUTPUTS,
     Bucket,
@@ -23,6 +22,7 @@ from demo.warehouse import (
     restore,
     seed,
 )
+from tablestream import dead_letters
 from tablestream.local.cli.banner import Hint
 from tablestream.local.cli.session import command
 from tablestream.local.cli.terminal import put, table
@@ -68,7 +68,7 @@ class ShopWatcher:
         self._output = output
         self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stock = shop.available()
-        self._bucket = Bucket(cloud.client("s3"), cloud.outputs["FailuresBucketName"], DEAD_LETTERS)
+        self._bucket = Bucket(cloud.client("s3"), cloud.outputs["FailuresBucketName"], dead_letters.PREFIX)
         self._letters = News(self._bucket)
 
     @property

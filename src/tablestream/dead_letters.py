@@ -31,6 +31,8 @@ class DeadLetter:
     worker_version: str
 
 
+PREFIX = "dead-letters/"
+"""Where they lie in the bucket, beside what Lambda stores there."""
 FIRST_TIME = "firstTime"
 """The mark of a redriven record that tells when it was set aside for the first time, in ISO 8601."""
 

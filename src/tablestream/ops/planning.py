@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from tablestream import dead_letters
 from tablestream.change import RawRecord, creation_of, event_id_of, item_key_of
 from tablestream.dead_letters import FIRST_TIME, iso, seconds
 from tablestream.errors import InvalidRecord
 from tablestream.ops.bucket import FailuresBucket, Stored
 
-DEAD_LETTERS = "dead-letters/"
 ON_FAILURE_RECORDS = "aws/lambda/"
-PREFIXES = (DEAD_LETTERS, ON_FAILURE_RECORDS)
+PREFIXES = (dead_letters.PREFIX, ON_FAILURE_RECORDS)
 
 NONE = "-"
 _NAME = re.compile(r"[A-Za-z0-9_.<>-]{1,200}", re.ASCII)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tablestream.change import creation_of
-from tablestream.dead_letters import DeadLetter, body_of
+from tablestream.dead_letters import PREFIX, DeadLetter, body_of
 from tablestream.dynamodb.errors import UnreadableAnswerError
 from tablestream.errors import without_frames
 from tablestream.run import Run
@@ -25,7 +25,7 @@ class S3DeadLetters:
     does not tell it, the day of storing.
     """
 
-    def __init__(self, client: S3Client, bucket: str, *, prefix: str = "dead-letters/") -> None:
+    def __init__(self, client: S3Client, bucket: str, *, prefix: str = PREFIX) -> None:
         """Take a boto3 S3 client and the bucket's name."""
         self._client = client
         self._bucket = bucket
