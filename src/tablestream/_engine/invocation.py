@@ -80,7 +80,7 @@ class SystemicCheck:
         }
         guilty = {name: count for name, count in counts.items() if count is not None}
         if guilty:
-            classes = Counter([f"{poison.error_class} in {poison.handler}" for poison in raised])
+            classes = {f"{poison.error_class} in {poison.handler} ({poison.where})" for poison in raised}
             errors, seen = max(guilty.values())
             raise SystemicFailure(
                 f"handlers raised for {errors} of {seen} records, nothing was stored: "

@@ -126,6 +126,7 @@ def test_a_missing_attribute_that_is_named_as_a_bad_record_is_one_however_many(e
     assert len(letters.letters) == 100
 
 
-def test_the_failure_names_the_handler_and_no_attribute() -> None:
-    with pytest.raises(SystemicFailure, match=r"nothing was stored: MissingAttribute in tests\..*\.act$"):
+def test_the_failure_names_the_handler_and_the_line_and_no_attribute() -> None:
+    told = r"nothing was stored: MissingAttribute in tests\..*\.act \(kit\.py, line \d+, in act\)$"
+    with pytest.raises(SystemicFailure, match=told):
         Bench().worker({"Records": of("read:statsu", 10)})
