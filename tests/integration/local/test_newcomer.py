@@ -72,7 +72,7 @@ def test_the_suggested_write_says_what_it_lacks_and_ends_as_a_dead_letter_that_t
     assert json.dumps(item["id"]) not in (ROOT / "docs" / "start.md").read_text()
 
     CloudClients(up.state["endpoint"]).get("dynamodb").put_item(TableName=suggested[1], Item=item)
-    up.wait_for(f"dead letter: {json.dumps(item)}, in leads.created: status: wanted a value, got none\n")
+    up.wait_for(f"dead letter: {json.dumps(item)}, in leads.created: status: wanted a value, got none")
     up.wait_for(".json\n")
     stored = re.search(r"s3://([^/\s]+)/(dead-letters/\S+)\n", up.shown)
     assert stored is not None
