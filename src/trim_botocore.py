@@ -40,7 +40,7 @@ Json = dict[str, Any]
 def main() -> None:
     """Trim the package."""
     package = Path(sys.argv[1])
-    for folder in (package / "boto3" / "data").iterdir():  # boto3's own interfaces, over what botocore calls
+    for folder in (package / "boto3" / "data").glob("*"):  # boto3's own interfaces, over what botocore calls
         if folder.name not in CALLED:
             shutil.rmtree(folder)
     data = package / "botocore" / "data"
