@@ -125,8 +125,8 @@ def _of(count: int, report: Report) -> str:
     return f"{count} of {report.records} record{'' if report.records == 1 else 's'}"
 
 
-LONGEST_WAIT_SECONDS = 1.0
-"""The longest wait for a stack that is not there: a firewall can swallow the question."""
+LONGEST_WAIT_SECONDS = 5.0
+"""The longest wait for an answer: the machine can be busy, or a firewall swallow the question where no stack is."""
 
 _OK = 200
 _MOST_BYTES = 1 << 20
