@@ -12,7 +12,8 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
@@ -31,8 +32,9 @@ def probe(host: str, port: int) -> None:
 
 
 class Serving:
-    """Serves `app` on `host`:`port` (0: a free port) from `start` to `close`; the port is taken at once.
+    """Serves `app` on `host`:`port` (0: a free port) from `start` to `close`, or while a with block runs.
 
+    The port is taken at once.
     `refusal` says why a request is answered with 403, or None for one that is answered by the application.
     """
 
@@ -71,6 +73,15 @@ class Serving:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 def from_elsewhere(environ: Environ) -> str | None:

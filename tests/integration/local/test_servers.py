@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tablestream.local.cli.control import Control, exercises
+from tablestream.local.cli.control import control_server, exercises
 from tablestream.local.cloud.faults import Faults
-from tablestream.local.cloud.server import LambdaApi, Server
+from tablestream.local.cloud.server import Server, lambda_server
 from tablestream.local.runtime.function import FunctionSpec
 from tablestream.local.runtime.runtime import Runtime
 
@@ -67,7 +67,7 @@ def application() -> Application:
 @pytest.fixture
 def control(faults: Faults, application: Application) -> Iterator[Caller]:
     running: Running = application  # type: ignore[assignment]  # as much of it as the commands use
-    with Control(exercises(faults, running, lambda _told: None)) as control:
+    with control_server(exercises(faults, running, lambda _told: None)) as control:
         yield Caller(control.endpoint)
 
 
@@ -199,7 +199,7 @@ def test_the_emulator_answers_no_foreign_page(emulator: Caller, method: str, hea
 def lambda_api(tmp_path: Path) -> Iterator[Caller]:
     (tmp_path / "task.py").write_text("def handler(event, context): return event")
     runtime = Runtime(FunctionSpec("Task", "task", "arn:task", "task.handler", tmp_path, {}, timeout=20))
-    with LambdaApi({"task": runtime}) as api:
+    with lambda_server({"task": runtime}) as api:
         yield Caller(api.endpoint)
     runtime.close()
 

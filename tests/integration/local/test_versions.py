@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from tablestream.local.application import Options, Running, hurried
 from tablestream.local.cloud.cloud import Cloud
-from tablestream.local.cloud.server import LambdaApi
+from tablestream.local.cloud.server import lambda_server
 from tablestream.local.errors import TemplateError
 from tablestream.local.trigger.observations import Ended, Observation
 
@@ -165,7 +165,7 @@ def test_a_call_names_a_version_or_alias_behind_the_function_or_as_qualifier(
     with (
         Cloud(template(tmp_path, **TWO_VERSIONS)) as cloud,
         Running(cloud, lambda _seen: None) as running,
-        LambdaApi({cloud.functions["Task"].name: running.runtime("Task")}) as api,
+        lambda_server({cloud.functions["Task"].name: running.runtime("Task")}) as api,
     ):
         function = cloud.functions["Task"]
         client = boto3.client("lambda", endpoint_url=api.endpoint, region_name="us-east-1", **CREDENTIALS)

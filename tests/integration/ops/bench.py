@@ -19,7 +19,7 @@ from demo.warehouse import Bucket, Letter, NewOrder, Shop, decode, encode
 from tablestream.dead_letters import DeadLetter
 from tablestream.local.cloud.clients import CloudClients
 from tablestream.local.cloud.cloud import Cloud
-from tablestream.local.cloud.server import LambdaApi
+from tablestream.local.cloud.server import lambda_server
 from tablestream.local.delivery.on_failure import OnFailureContext, object_key, on_failure_object
 from tablestream.local.delivery.protocol import Condition, DiscardRecords
 from tablestream.local.runtime.runtime import Runtime
@@ -169,7 +169,7 @@ def bench() -> Iterator[Bench]:
         function = cloud.functions["Worker"]
         runtime = Runtime(function, logs.append)
         try:
-            with LambdaApi({function.name: runtime}) as api:
+            with lambda_server({function.name: runtime}) as api:
                 shop = Shop(cloud.client("dynamodb"), cloud.outputs)
                 yield Bench(cloud, shop, inbox, api.endpoint, logs)
         finally:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import Request as HttpRequest
 from urllib.request import urlopen
@@ -26,7 +27,6 @@ from tablestream.local.http import Serving, from_another_origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
     from tablestream.local.application import Running
 
@@ -72,45 +72,26 @@ class Command:
         return self.run({name: given.get(name) for name in self.takes})
 
 
-class Control:
-    """Serves `commands` on this machine only, on a free port, while the with block runs."""
+def control_server(commands: Mapping[str, Command]) -> Serving:
+    """Return a server of `commands`, on a free port and for this machine only; it serves while its with block runs."""
+    return Serving(Request.application(partial(_respond, commands)), "control", refusal=from_another_origin)
 
-    def __init__(self, commands: Mapping[str, Command]) -> None:
-        self._commands = commands
-        app = Request.application(self._respond)
-        self._serving = Serving(app, "control", refusal=from_another_origin)
 
-    @property
-    def endpoint(self) -> str:
-        """The address that takes the commands."""
-        return self._serving.endpoint
-
-    def __enter__(self) -> Self:
-        """Begin to serve."""
-        self._serving.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop serving and free the port."""
-        self._serving.close()
-
-    def _respond(self, request: Request) -> Response:
-        name = request.path.removeprefix("/")
-        command = self._commands.get(name)
-        if command is None:
-            return _answer(404, {"error": f"no command {_short(name)}: wanted one of {_names(self._commands)}"})
-        if request.method != "POST":
-            return _answer(405, {"error": f"got {request.method}: wanted POST"})
-        if request.mimetype != JSON_TYPE:
-            return _answer(415, {"error": f"got the Content-Type {_short(request.mimetype)}: wanted {JSON_TYPE}"})
-        try:
-            return _answer(200, command.carry_out(request.get_json()))
-        except BadRequest:
-            return _answer(400, {"error": f"the body is no JSON: wanted an object with {_names(command.takes)}"})
-        except UsageError as error:
-            return _answer(400, {"error": str(error)})
+def _respond(commands: Mapping[str, Command], request: Request) -> Response:
+    name = request.path.removeprefix("/")
+    command = commands.get(name)
+    if command is None:
+        return _answer(404, {"error": f"no command {_short(name)}: wanted one of {_names(commands)}"})
+    if request.method != "POST":
+        return _answer(405, {"error": f"got {request.method}: wanted POST"})
+    if request.mimetype != JSON_TYPE:
+        return _answer(415, {"error": f"got the Content-Type {_short(request.mimetype)}: wanted {JSON_TYPE}"})
+    try:
+        return _answer(200, command.carry_out(request.get_json()))
+    except BadRequest:
+        return _answer(400, {"error": f"the body is no JSON: wanted an object with {_names(command.takes)}"})
+    except UsageError as error:
+        return _answer(400, {"error": str(error)})
 
 
 def ask(endpoint: str, command: str, arguments: Mapping[str, Json]) -> Json:

@@ -12,13 +12,13 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from tablestream.local.application import Options, Running
 from tablestream.local.cli.banner import Hint, about, greet, put_item
-from tablestream.local.cli.control import Command, Control, exercises
+from tablestream.local.cli.control import Command, control_server, exercises
 from tablestream.local.cli.session import State, announced, command, stop_signals
 from tablestream.local.cli.terminal import console, put, shortened
 from tablestream.local.cli.view import View, changes
 from tablestream.local.cloud.clients import CloudClients
 from tablestream.local.cloud.cloud import Cloud, parameter_overrides, stack_name
-from tablestream.local.cloud.server import LambdaApi
+from tablestream.local.cloud.server import lambda_server
 from tablestream.local.cloud.witness import Sent, SetAside
 from tablestream.local.errors import UsageError
 from tablestream.local.trigger.destinations import Inbox
@@ -97,12 +97,12 @@ def up(options: UpOptions, watching: Watching | None = None) -> int:
         running = stack.enter_context(Running(cloud, observe, Options(reload=options.reload)))
         runtimes = [running.runtime(name) for name in cloud.functions]
         by_name = {runtime.function.name: runtime for runtime in runtimes}
-        api = stack.enter_context(LambdaApi(by_name, options.host, ended=view.invoked))
+        api = stack.enter_context(lambda_server(by_name, options.host, ended=view.invoked))
         for_containers = cloud.admit_containers(watcher.place_samples)
         told = about(cloud, running, api.endpoint, for_containers)
         commands = exercises(cloud.faults, running, view.say)
         commands["status"] = Command(lambda _asked: told.told() | {"status": view.status()})
-        control = stack.enter_context(Control(commands))
+        control = stack.enter_context(control_server(commands))
         greet(output, told, _hints(told, watcher), verbose=options.verbose)
         stack.enter_context(announced(State.of_this_process(told, control.endpoint)))
         stack.enter_context(view)

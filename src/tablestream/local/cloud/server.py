@@ -16,9 +16,10 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from itertools import islice
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
@@ -36,8 +37,6 @@ from tablestream.local.http import App, Environ, Serving, StartResponse, probe
 from tablestream.local.trigger.moto_quirks import correct_moto
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from tablestream.local.runtime.function import Invocation
     from tablestream.local.runtime.runtime import Runtime
 
@@ -211,57 +210,40 @@ _PATH = re.compile(
 )
 
 
-class LambdaApi:
-    """Lambda's Invoke API for `runtimes` (by function name) on `host`:`port`, while the with block runs.
+def lambda_server(
+    runtimes: Mapping[str, Runtime],
+    host: str = "127.0.0.1",
+    port: int = 0,
+    ended: Callable[[str, Invocation], None] = lambda _function, _invocation: None,
+) -> Serving:
+    """Return a server of Lambda's Invoke API for `runtimes` (by function name); it serves while its with block runs.
 
     Port 0 takes a free one. moto takes one request at a time, and a function calls it while it is invoked: so this is
     another server, with a thread for each request. Point boto3's Lambda client at it with AWS_ENDPOINT_URL_LAMBDA.
 
     `ended` gets the logical id of each function that was invoked here, and what came of it.
     """
+    app = Request.application(partial(_respond, runtimes, ended))
+    return Serving(app, "lambda-api", host=host, port=port)
 
-    def __init__(
-        self,
-        runtimes: Mapping[str, Runtime],
-        host: str = "127.0.0.1",
-        port: int = 0,
-        ended: Callable[[str, Invocation], None] = lambda _function, _invocation: None,
-    ) -> None:
-        self._runtimes = runtimes
-        self._ended = ended
-        self._serving = Serving(Request.application(self._respond), "lambda-api", host=host, port=port)
 
-    @property
-    def endpoint(self) -> str:
-        """The URL for programs on this machine."""
-        return self._serving.endpoint
-
-    def __enter__(self) -> Self:
-        self._serving.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._serving.close()
-
-    def _respond(self, request: Request) -> Response:
-        match = _PATH.fullmatch(request.path)
-        runtime = self._runtimes.get(match["name"]) if match else None
-        qualifier = (match["qualifier"] or request.args.get("Qualifier")) if match else None
-        if match is None or runtime is None or (qualifier is not None and qualifier not in runtime.function.qualifiers):
-            return _refused(404, "ResourceNotFoundException", "Function not found")
-        version = runtime.function.version(qualifier)
-        if request.path.endswith("/configuration"):
-            about = {"FunctionName": runtime.function.name, "FunctionArn": runtime.function.qualified(qualifier)}
-            return _json({**about, "Version": version, "Timeout": int(runtime.function.timeout)})
-        try:
-            event = json.loads(request.get_data() or b"null")
-        except ValueError:
-            return _refused(400, "InvalidRequestContentException", "Could not parse request body into json")
-        invocation = runtime.invoke(event, qualifier)
-        self._ended(runtime.function.logical_id, invocation)
-        return _answer(invocation, version)
+def _respond(runtimes: Mapping[str, Runtime], ended: Callable[[str, Invocation], None], request: Request) -> Response:
+    match = _PATH.fullmatch(request.path)
+    runtime = runtimes.get(match["name"]) if match else None
+    qualifier = (match["qualifier"] or request.args.get("Qualifier")) if match else None
+    if match is None or runtime is None or (qualifier is not None and qualifier not in runtime.function.qualifiers):
+        return _refused(404, "ResourceNotFoundException", "Function not found")
+    version = runtime.function.version(qualifier)
+    if request.path.endswith("/configuration"):
+        about = {"FunctionName": runtime.function.name, "FunctionArn": runtime.function.qualified(qualifier)}
+        return _json({**about, "Version": version, "Timeout": int(runtime.function.timeout)})
+    try:
+        event = json.loads(request.get_data() or b"null")
+    except ValueError:
+        return _refused(400, "InvalidRequestContentException", "Could not parse request body into json")
+    invocation = runtime.invoke(event, qualifier)
+    ended(runtime.function.logical_id, invocation)
+    return _answer(invocation, version)
 
 
 def _answer(invocation: Invocation, version: str) -> Response:
