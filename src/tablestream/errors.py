@@ -143,9 +143,11 @@ def _file_of(path: str) -> str:
 
 def note_place(error: BaseException) -> None:
     """Note the file, the line and the function that raised an error: they are known when its frames are gone."""
-    place = place_of(error)
-    if place and error.__traceback__ is not None:
-        error.add_note(f"{_RAISED_IN}{place}")
+    note = f"{_RAISED_IN}{place_of(error)}"
+    if error.__traceback__ is not None and note not in getattr(
+        error, "__notes__", ()
+    ):  # one object may be raised again
+        error.add_note(note)
 
 
 def without_frames(error: E) -> E:

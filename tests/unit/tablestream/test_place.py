@@ -62,6 +62,16 @@ def test_the_place_is_known_when_the_frames_are_gone() -> None:
     assert place_of(ValueError()) == ""
 
 
+def test_an_error_that_is_raised_again_and_again_is_noted_once_a_place() -> None:
+    error = ValueError("kept by a sink")
+    for _ in range(3):
+        with pytest.raises(ValueError, match="kept"):
+            raise error
+        note_place(error)
+        without_frames(error)
+    assert len(error.__notes__) == 1
+
+
 # --- what an item has instead ----------------------------------------------------------------------------------------
 
 
