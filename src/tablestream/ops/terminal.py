@@ -153,24 +153,24 @@ class Terminal:
 
         What comes too soon after the last state is drawn a moment later, as nothing else may come for minutes.
         """
-        width = _width_of(self.err) if self.err.isatty() else None
+        width = _width_of(self.err)
+        room = None if width is None else width - 1
         began, shown, done = self.clock(), float("-inf"), 0
         later: threading.Timer | None = None
-        over = False
+        over = width is None
 
         def draw() -> None:
             nonlocal shown, later
             with self._lock:
-                if over:
-                    return
-                shown, later = self.clock(), None
-                self._draw(_state(what, done, total, shown - began)[: width and width - 1])
+                if not over:
+                    shown, later = self.clock(), None
+                    self._draw(_state(what, done, total, shown - began)[:room])
 
         def advanced(count: int) -> None:
             nonlocal done, later
             with self._lock:
                 done += count
-                if width is None or later is not None:
+                if over or later is not None:
                     return
                 if self.clock() - shown >= _OFTEN:
                     draw()
@@ -186,7 +186,7 @@ class Terminal:
             with self._lock:
                 if later is not None:
                     later.cancel()
-                if width is not None:
+                if not over:
                     draw()
                     over = True
                     self.err.write("\n")
