@@ -187,10 +187,9 @@ class Worker:
 
     def add_sink(self, sink: Sink) -> None:
         """Add a sink behind those that the worker has. Raises `ConfigurationError`."""
-        if self._connected or self._started is not None:
-            [late] = sinks_of([sink])
-            raise ConfigurationError(f"sink {late.name} comes too late: register it before worker.handler()")
         sinks = sinks_of([*self._sinks, sink])
+        if self._connected or self._started is not None:
+            raise ConfigurationError(f"sink {sink.name} comes too late: register it before worker.handler()")
         _sink_of(sinks)
         self._sinks = sinks
 

@@ -24,7 +24,8 @@ ORDER_AND_ANSWERS: tuple[Mutant, ...] = (
             Edit(
                 "tablestream._engine.waves:Waves._run_sink",
                 "[Effect(task.values[task.done], task, task.done) for task in turn]",
-                "[task.effects[task.done + turn[:at].count(task)] for at, task in enumerate(turn)]",
+                "[Effect(task.values[place], task, place) for at, task in enumerate(turn) "
+                "for place in [task.done + turn[:at].count(task)]]",
             ),
         ),
         test=f"{UNIT}/test_order.py"

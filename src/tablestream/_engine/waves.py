@@ -127,11 +127,6 @@ class Task:
         """A hash of the identity of the item."""
         return key_hash_of(self.record)
 
-    @property
-    def effects(self) -> list[Effect[Any]]:
-        """The effects, as sinks get them."""
-        return [Effect(value, self, place) for place, value in enumerate(self.values)]
-
     def id_of(self, place: int) -> str:
         """Return the id of one of the effects."""
         return f"{self.key}/{self.name_of(place)}"

@@ -13,6 +13,7 @@ from tablestream import Change, ConfigurationError, InvalidRecord, Kind, Router,
 from tablestream._engine.intake import Consumer, Lanes
 from tablestream._engine.invocation import SystemicCheck
 from tablestream._engine.waves import Task
+from tablestream.sink import Effect
 from tablestream.testing import CREATED, Record, RecordingSink, event, inserted, modified
 from tests.unit.tablestream.kit import Mail, Stock, altered, made, router
 
@@ -33,7 +34,7 @@ def batch_of(*records: Record, routes: Router | None = None, **settings: Any) ->
 
 
 def wanted(task: Task) -> list[object]:
-    return [effect.value for effect in task.effects]
+    return list(task.values)
 
 
 def lanes_of(batch: Lanes) -> list[list[Task]]:
@@ -120,7 +121,7 @@ def test_effects_stand_in_the_order_of_their_sinks_and_those_of_one_sink_as_hand
 
 def test_a_record_that_a_handler_refuses_is_poison_with_its_reason_and_without_effects() -> None:
     task = only_task(batch_of(made("a", "stock:1", "invalid:no lines")))
-    assert task.effects == []
+    assert task.values == []
     assert task.poison is not None
     assert (task.poison.reason, task.poison.error_class, task.poison.unexpected) == ("no lines", "InvalidRecord", False)
     assert task.poison.handler == "tests.unit.tablestream.kit.act"
@@ -130,7 +131,7 @@ def test_the_second_handlers_refusal_takes_back_the_firsts_effects() -> None:
     routes = routed_to(lambda _change: Mail("1"))
     routes.on_insert("Thing")(lambda change: [Stock("2"), Stock(change.image["missing"])])
     task = only_task(batch_of(made("a"), routes=routes))
-    assert task.effects == []
+    assert task.values == []
     assert task.poison is not None
     assert (task.poison.error_class, task.poison.reason) == (
         "MissingAttribute",
@@ -272,7 +273,8 @@ def test_an_effect_has_an_id_that_does_not_depend_on_neighbours_or_handlers() ->
             routes.on_insert("Thing")(handler)
         sinks = (RecordingSink((Stock,), "stock", idempotent=True), RecordingSink((Mail,), "mail"))
         batch = Consumer(name, routes, sinks, SINK_OF).take([record], SystemicCheck())
-        return {effect.value: effect.id for effect in only_task(batch).effects}
+        task = only_task(batch)
+        return {value: Effect(value, task, place).id for place, value in enumerate(task.values)}
 
     def mail(_change: Change) -> Mail:
         return Mail("1")
@@ -289,7 +291,7 @@ def test_an_effect_has_an_id_that_does_not_depend_on_neighbours_or_handlers() ->
 
 def test_equal_effects_of_one_record_are_numbered() -> None:
     task = only_task(batch_of(made("a", "mail:1", "mail:1", "mail:2")))
-    first, second, third = [effect.id for effect in task.effects]
+    first, second, third = [Effect(value, task, place).id for place, value in enumerate(task.values)]
     assert second == f"{first}~2"
     assert "~" not in third
 
