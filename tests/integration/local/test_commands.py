@@ -189,15 +189,20 @@ def test_recorded_deliveries_are_played_again(up: Up) -> None:
     (recorded,) = [json.loads(line) for line in (up.folder / "deliveries.jsonl").read_text().splitlines()]
     assert (recorded["mapping"], recorded["payload"]) == ("WorkerStream", {"batchItemFailures": []})
     foreign = recorded | {"payload": "something else"}
-    (up.folder / "replay.jsonl").write_text(json.dumps(foreign) + "\n")
+    (up.folder / "replay.jsonl").write_text(f"{json.dumps(foreign)}\n{json.dumps(recorded)}\n")
     again = start(up.folder, "up", *TEMPLATE, "--port", "0", "--replay", "replay.jsonl")
     assert again.stdout is not None
     line = next(line for line in again.stdout if line.startswith("replay 1: 1 INSERT"))
-    assert "not as recorded" in line
+    assert line.rstrip().endswith('-> {"batchItemFailures": []} (not as recorded)')
+    line = next(line for line in again.stdout if line.startswith("replay 2: 1 INSERT"))
+    assert line.rstrip().endswith('-> {"batchItemFailures": []} (as recorded)')
     finish(again, signal.SIGTERM)
 
 
 def test_an_operator_practises_with_a_running_up(up: Up, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fault", "function-throttle", "--calls", "1"]) == 0
+    assert main(["fault", "list"]) == 0
+    assert capsys.readouterr().out.endswith("\nfunction-throttle: the next 1 invocations of Worker\n")
     assert main(["fault", "function-throttle", "--calls", "1"]) == 0
     assert main(["fault", "conflict", "--calls", "2"]) == 0
     assert main(["fault", "throttle", "--mentioning", "no such table"]) == 0

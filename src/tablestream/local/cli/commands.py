@@ -127,7 +127,9 @@ def _add_exec(parser: argparse.ArgumentParser) -> None:
 def _add_fault(parser: argparse.ArgumentParser) -> None:
     kinds = ("throttle", "conflict", "outage", "function-throttle", "list", "clear")
     parser.add_argument("kind", choices=kinds, help="what the functions' calls get; your own calls go through")
-    parser.add_argument("--calls", type=int, metavar="N", help="the next N calls (default: until `clear`)")
+    parser.add_argument(
+        "--calls", type=int, metavar="N", help="the next N calls (default: until `clear`; function-throttle wants it)"
+    )
     parser.add_argument("--seconds", type=float, help="no longer than this")
     parser.add_argument("--service", choices=("dynamodb", "s3", "sns", "sqs"), help="of an outage (default: dynamodb)")
     parser.add_argument("--operation", help="this one only, e.g. TransactWriteItems")

@@ -166,6 +166,13 @@ def exercises(faults: Faults, running: Running, say: Callable[[str], None]) -> d
         say(f"fault: {told}")
         return told
 
+    def listed(_asked: Mapping[str, Json]) -> Json:
+        throttled = {name: runtime.throttled for name, runtime in running.runtimes.items()}
+        return [
+            *[_describe(one) for one in faults.active()],
+            *[_throttling(name, calls) for name, calls in throttled.items() if calls],
+        ]
+
     def clear(_asked: Mapping[str, Json]) -> Json:
         faults.clear()
         for runtime in running.runtimes.values():
@@ -182,7 +189,7 @@ def exercises(faults: Faults, running: Running, say: Callable[[str], None]) -> d
 
     return {
         "fault": Command(fault, FAULT),
-        "faults": Command(lambda _asked: [_describe(one) for one in faults.active()]),
+        "faults": Command(listed),
         "clear": Command(clear),
         "mapping": Command(mapping, MAPPING),
     }
@@ -208,6 +215,10 @@ def _throttle(running: Running, asked: Mapping[str, Json]) -> str:
     if not calls:
         raise UsageError(f"{FUNCTION} wants --calls: how many invocations are throttled")
     running.runtimes[name].throttle(calls)
+    return _throttling(name, calls)
+
+
+def _throttling(name: str, calls: int) -> str:
     return f"{FUNCTION}: the next {calls} invocations of {name}"
 
 

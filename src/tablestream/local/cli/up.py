@@ -235,7 +235,10 @@ def _replay(path: Path, cloud: Cloud, running: Running, output: Console) -> None
         if recorded.mapping not in mappings:
             raise UsageError(f"{path} line {number}: the template has no event source mapping {recorded.mapping}")
         mapping = mappings[recorded.mapping]
-        invocation = running.runtime(mapping.function).invoke(recorded.event, mapping.qualifier)
+        # The stream of the new stack: of another one the function takes nothing.
+        records = [{**record, "eventSourceARN": mapping.stream_arn} for record in recorded.event["Records"]]
+        event = {**recorded.event, "Records": records}
+        invocation = running.runtime(mapping.function).invoke(event, mapping.qualifier)
         same = (invocation.payload, invocation.error is None) == (recorded.payload, recorded.error is None)
         what = changes(recorded.event["Records"])
         answer = invocation.error["errorType"] if invocation.error else json.dumps(invocation.payload)

@@ -48,6 +48,11 @@ class Runtime:
         warm = self._environments[self.function.version(qualifier)].warm
         threading.Thread(target=warm, name=f"{self.function.logical_id}-warm", daemon=True).start()
 
+    @property
+    def throttled(self) -> int:
+        """The number of invocations that are still to be throttled."""
+        return self._throttled
+
     def throttle(self, calls: int) -> None:
         """Throttle the next `calls` invocations; 0 ends it."""
         with self._lock:
