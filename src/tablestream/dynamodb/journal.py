@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tablestream.dynamodb.client import READ_LIMIT, WRITE_LIMIT, get_batch, write_batch
+from tablestream.dynamodb.errors import ErrorKind, kind_of
 from tablestream.errors import JournalUnavailable, error_class_of, without_frames
 from tablestream.run import Run, chunks
 
@@ -54,11 +55,9 @@ class DynamoDBJournal:
             if not wanted:
                 break
         if wanted and cause is not None:
-            told = {
-                "table": self._table,
-                "error_class": error_class_of(cause),
-                "wanted": "a table whose key is pk, text",
-            }
+            told = {"table": self._table, "error_class": error_class_of(cause)}
+            if kind_of(cause) in {ErrorKind.INVALID, ErrorKind.CONFIGURATION}:
+                told["wanted"] = "a table whose key is pk, text"
             logger.warning("journal cannot be read", extra=told)
         unread = {*wanted}
         read = {key: _done_in(entries.get(key)) for key in asked if key not in unread}

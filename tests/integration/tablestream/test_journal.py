@@ -194,3 +194,20 @@ def test_it_does_not_wait_past_the_deadline(aws: ShopAws) -> None:
     with pytest.raises(JournalUnavailable):
         journal(client).record({"a": DONE}, lent(clock=clock, deadline=deadline))
     assert clock.slept == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("code", "wanted"),
+    [
+        ("ThrottlingException", None),
+        ("ResourceNotFoundException", "a table whose key is pk, text"),
+        ("ValidationException", "a table whose key is pk, text"),
+    ],
+)
+def test_the_log_says_what_table_is_wanted_where_the_table_may_be_at_fault(
+    code: str, wanted: str | None, aws: ShopAws, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert journal(Stingy(aws.dynamodb, down=99, error=client_error(code))).read(["a"], lent(tries=1)) == {}
+    (line,) = caplog.records
+    assert (line.getMessage(), getattr(line, "error_class", None)) == ("journal cannot be read", code)
+    assert getattr(line, "wanted", None) == wanted
