@@ -196,7 +196,9 @@ def test_on_the_laptop_it_counts_and_tells(folder: Folder) -> None:
 def test_its_outputs_are_listed(deployed: Deployed, folder: Folder) -> None:
     listed = folder.sam("list", "stack-outputs", *NAMED, "--output", "json", environment=deployed.emulator.environment)
     outputs = {each["OutputKey"]: each["OutputValue"] for each in json.loads(listed)}
-    assert outputs == {name: deployed.names[name] for name in ("Leads", "Counts", "Sales")}
+    for_redrive_and_replay = {"TableName": "Leads", "WorkerName": "Worker", "FailuresBucketName": "Failures"}
+    wanted = {"Leads": "Leads", "Counts": "Counts", "Sales": "Sales"} | for_redrive_and_replay
+    assert outputs == {name: deployed.names[resource] for name, resource in wanted.items()}
 
 
 def test_deployed_it_counts_and_tells(deployed: Deployed) -> None:
