@@ -5,7 +5,7 @@ These are counts, the same in every run: docs/tuning.md quotes them.
 
 from __future__ import annotations
 
-from benchmarks.calls import GOODS, Case, control, prepare, start, stub
+from benchmarks.calls import FULL, GOODS, Case, control, prepare, start, stub
 from benchmarks.toolchain import Toolchain
 
 SIZES = (1, 10, 100, 1000)
@@ -17,7 +17,7 @@ def main() -> None:
     tools = Toolchain.find()
     print("| orders in a batch | products | calls | write units | read units | publishes |")
     print("| --: | --- | --: | --: | --: | --: |")
-    with stub(tools) as port, start(tools, port, "ours") as child:
+    with stub(tools) as port, start(tools, port, "ours", FULL) as child:
         for goods in ("distinct", "hot"):
             for size in SIZES:
                 path, state = prepare(Case(goods, orders=size, delay_ms=0))

@@ -25,6 +25,7 @@ CONTENDERS = {OURS: "ours", ONE_BY_ONE: "one_by_one", THREADS: "threads"}
 FULL = 1.0
 MB_512 = 0.29
 """The share of a core that Lambda gives a function of 512 MB."""
+MEMORY_MB = {FULL: 1769, MB_512: 512}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,15 @@ def measure(tools: Toolchain, rounds: int, cases: tuple[Case, ...] = CASES) -> F
     """Measure all contenders in turn."""
     with ExitStack() as stack:
         port = stack.enter_context(stub(tools))
-        children = {name: stack.enter_context(start(tools, port, contender)) for name, contender in CONTENDERS.items()}
+        children = {
+            core: {
+                name: stack.enter_context(start(tools, port, contender, core)) for name, contender in CONTENDERS.items()
+            }
+            for core in {case.core for case in cases}
+        }
         return {
             case: in_turn(
-                {name: _question(child, port, case) for name, child in children.items()},
+                {name: _question(child, port, case) for name, child in children[case.core].items()},
                 rounds if case.orders < 1000 else 1,
             )
             for case in cases
@@ -86,17 +92,18 @@ def stub(tools: Toolchain) -> Iterator[int]:
             process.kill()
 
 
-def start(tools: Toolchain, port: int, contender: str) -> Child:
-    """Start a contender whose AWS is the stub."""
+def start(tools: Toolchain, port: int, contender: str, core: float) -> Child:
+    """Start a contender whose AWS is the stub, as a function that Lambda gives so much of a core."""
     libraries = tools.package if contender == "ours" else tools.peers
     command = [tools.python, "-m", "benchmarks.contenders.new_orders", contender]
     sources = (libraries,) if contender == "ours" else (libraries, ROOT / "src")
-    return Child(command, {**tools.path(*sources), **environment(port)})
+    return Child(command, {**tools.path(*sources), **environment(port, core)})
 
 
-def environment(port: int) -> dict[str, str]:
+def environment(port: int, core: float = FULL) -> dict[str, str]:
     """Return the variables of the deployed function, with AWS on a local port."""
     return {
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(MEMORY_MB[core]),
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "bench",

@@ -34,7 +34,9 @@ are Lambda's. From 1000 records on, parsing takes two thirds of all CPU. Reading
 record more: next to the AWS calls, 240 µs an order, it hardly shows.
 
 **A part of a core.** With 0.29 of a core the wall is CPU: 16 calls of about a millisecond, most of it botocore's signing, events, connections and
-reading of answers. Fewer calls are not to be had: PublishBatch takes ten messages, a transaction a hundred actions.
+reading of answers. Fewer calls are not to be had: PublishBatch takes ten messages, a transaction a hundred actions. The worker
+stays on one of the two cores that Lambda shows (`stay_on_one_core`): its threads, of which Python runs one at a time, otherwise
+hand on between the cores, which takes a fourth more CPU.
 
 **Cold start.** Two thirds of it is importing botocore, urllib3, Powertools and what they import, for the peer as well; nothing is
 imported that these do not import themselves. What brought most: the collector off while the function starts, botocore's data

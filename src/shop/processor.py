@@ -19,7 +19,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 
 from shop.worker import make_worker
-from tablestream.aws import Aws, quiet_collector
+from tablestream.aws import Aws, quiet_collector, stay_on_one_core
 from tablestream.metrics import Recorder
 from tablestream.run import SystemClock
 
@@ -50,6 +50,7 @@ if os.environ.get("POWERTOOLS_TRACE_DISABLED", "true").lower() not in {"true", "
     Tracer(patch_modules=("botocore",))
 
 quiet_collector()
+stay_on_one_core(os.environ)
 gc.enable()
 
 

@@ -200,6 +200,16 @@ print(collections() - before, gc.isenabled(), gc.get_threshold()[0] == YOUNG_CON
     assert (enabled, for_batches) == ("True", "True")
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system binds no process to a core")
+def test_with_a_part_of_a_core_it_stays_on_one(environment: dict[str, str]) -> None:
+    asked = "import os, shop.processor; print(len(os.sched_getaffinity(0)))"
+    cores = {
+        memory: answered(asked, {**environment, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": memory})
+        for memory in ("512", "2048")
+    }
+    assert cores == {"512": "1", "2048": str(len(os.sched_getaffinity(0)))}
+
+
 def answered(program: str, environment: dict[str, str]) -> str:
     """Run a program in a fresh process; return what it prints."""
     done = subprocess.run(
