@@ -81,4 +81,4 @@ def _question(child: Child, size: int) -> Callable[[], Mapping[str, float]]:
 
 
 def _rounds(rounds: int, size: int) -> int:
-    return max(3, rounds // 3) if size > 1000 else rounds
+    return rounds // 2 + 1 if size > 1000 else rounds
