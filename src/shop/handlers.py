@@ -82,7 +82,7 @@ def _item_bytes(change: Change) -> int:
 # --- announcements ---------------------------------------------------------------------------------------------------
 
 # ASCII escapes keep hostile text, lone surrogates included, from breaking the message; one byte is one character.
-_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), check_circular=False).encode
 
 
 def announce(change: Change, kind: str, entity: str, said: Mapping[str, Any], status: str | None = None) -> Message:

@@ -167,18 +167,22 @@ def _plain_row(entry: Any, kinds: Mapping[str, type]) -> tuple[Any, ...] | None:
         attributes = entry["M"]
         for name, kind in kinds.items():
             tagged = attributes[name]
-            value = tagged["S"] if kind is str else tagged["N"]
-            if type(value) is not str or len(tagged) > 1:
-                return None
-            if kind is not str:
-                if kind is not int or not value.isdigit() or not value.isascii() or len(value) > MAX_DIGITS:
+            if kind is str:
+                value = tagged["S"]
+                if type(value) is not str or len(tagged) > 1:
+                    return None
+            else:
+                value = tagged["N"]
+                if kind is not int or len(tagged) > 1 or len(value) > MAX_DIGITS:
+                    return None
+                if not value.isdigit() or not value.isascii():
                     return None
                 value = int(value)
             row.append(value)
         if len(attributes) > len(row):
-            others = [tagged for name, tagged in attributes.items() if name not in kinds]
-            if not all(map(_is_plain, others)):
-                return None
+            for name, tagged in attributes.items():
+                if name not in kinds and not _is_plain(tagged):
+                    return None
     except (AttributeError, KeyError, TypeError):
         return None
     return tuple(row) if len(entry) == 1 else None

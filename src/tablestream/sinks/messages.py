@@ -90,7 +90,8 @@ def _unfit(value: object, place: str) -> str | None:
     return next((found for at, member in inner if (found := _unfit(member, at)) is not None), None)
 
 
-_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+# `plain` has made it anew, without cycles: looking for some takes a tenth of the time.
+_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), check_circular=False).encode
 
 
 def plain(value: object) -> Any:
