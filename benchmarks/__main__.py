@@ -38,7 +38,7 @@ def _measure(section: str, tools: Toolchain, *, quick: bool) -> None:
         page.save("calls", page.calls_section(called, said))
         page.save("costs", page.costs_section(called, said))
     elif section == "cold":
-        started = cold.measure(tools, rounds)
+        started = cold.measure(tools, 2 * rounds)
         byte_code = cold.has_byte_code(tools.package)
         page.save("cold", page.cold_section(started, cold.size_mb(tools.package), said, byte_code=byte_code))
     elif section == "growth":
