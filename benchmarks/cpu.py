@@ -26,6 +26,8 @@ PEERS = {
 
 _RECORDS_A_ROUND = 10_000
 """In a row: what another contender has left in the processor's caches is not to be measured."""
+_EVENTS_A_ROUND = 3
+"""Also of the largest, for the same reason."""
 _COPIES_TO = 100
 """Events that are smaller are timed several at once."""
 
@@ -69,7 +71,7 @@ def body_of(size: int) -> Path:
 def question(child: Child, body: Path, size: int) -> dict[str, float]:
     """Have a child process an event some times; return microseconds a record."""
     copies = max(1, _COPIES_TO // size)
-    groups = max(1, _RECORDS_A_ROUND // (copies * size))
+    groups = max(_EVENTS_A_ROUND, _RECORDS_A_ROUND // (copies * size))
     answer = child.ask(body=str(body), copies=copies, groups=groups)
     parse, process = answer["parse"] / size / 1000, answer["process"] / size / 1000
     return {"parse": parse, "process": process, "both": parse + process}
