@@ -130,8 +130,9 @@ e2e: ## The package in containers and deployed; needs Docker
 
 requirements: ## Compile requirements/*.in to hashed files
 	@$(NEED_COMPILE)
-	@set -e; compiled() { if [ $$1 = runtime ]; then echo src/requirements.txt; else echo requirements/$$1.txt; fi; }; \
-	for step in runtime local:runtime dev:local sam checkov ministack compile; do \
+	@set -e; compiled() { case $$1 in runtime) echo src/requirements.txt;; api) echo src/requirements-api.txt;; \
+	  *) echo requirements/$$1.txt;; esac; }; \
+	for step in runtime api:runtime local:api dev:local sam checkov ministack compile; do \
 	  layer=$${step%%:*}; below=$${step#$$layer}; below=$${below#:}; \
 	  .venv-compile/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-emit-index-url --no-emit-find-links $${below:+-c $$(compiled $$below)} $(ARGS) \

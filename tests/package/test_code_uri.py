@@ -36,9 +36,10 @@ def test_the_makefile_names_nothing_outside_its_folder() -> None:
     assert ".." not in (ROOT / "src" / "Makefile").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("package", ["requirements.txt", "requirements-api.txt"])
 @pytest.mark.parametrize("layer", ["local", "dev"])
-def test_the_versions_in_the_package_are_those_that_are_tested(layer: str) -> None:
-    packaged, tested = pins(ROOT / "src" / "requirements.txt"), pins(ROOT / "requirements" / f"{layer}.txt")
+def test_the_versions_in_the_packages_are_those_that_are_tested(layer: str, package: str) -> None:
+    packaged, tested = pins(ROOT / "src" / package), pins(ROOT / "requirements" / f"{layer}.txt")
 
     assert len(packaged) > 5
     assert packaged.items() <= tested.items()
