@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from shop.handlers import router
 from tablestream.local.cloud.translate import translate
 from tablestream.local.delivery.filters import FilterSet
 from tablestream.testing import event, inserted, modified, removed
@@ -17,6 +18,19 @@ ORDER = {"pk": "USER#1", "sk": "ORDER#1", "entityType": "Order"}
 UNTYPED = {"pk": "USER#1", "sk": "ORDER#1"}
 PRODUCT = {"pk": "PRODUCT#1", "sk": "META", "entityType": "Product"}
 DAY = 24 * 60 * 60
+TABLE_SIDE: dict[str, dict[str, Any]] = {
+    "User": {"pk": "USER#1", "sk": "PROFILE#1"},
+    "EmailClaim": {"pk": "EMAIL#a@example.com", "sk": "EMAIL#a@example.com"},
+    "Order": {"pk": "USER#1", "sk": "ORDER#1"},
+    "Session": {"pk": "SESSION#1", "sk": "SESSION#1"},
+    "Account": {"pk": "ACCOUNT#1", "sk": "BALANCE"},
+    "Entry": {"pk": "ACCOUNT#1", "sk": "TXN#1"},
+    "Lead": {"pk": "LEAD#1", "sk": "LEAD#1"},
+    "Review": {"pk": "USER#1", "sk": "REVIEW#1"},
+    "Lock": {"pk": "USER#1", "sk": "ORDER#1#LOCK"},
+    "Idempotency": {"pk": "IDEM#orders#1", "sk": "IDEM#orders#1"},
+}
+"""An item's key, by the entities that the HTTP API writes."""
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +113,36 @@ def test_orders_get_through_the_filters_also_when_their_type_is_missing(
 )
 def test_other_entities_cost_no_invocation(record: dict[str, Any], filters: FilterSet) -> None:
     assert not filters.matches(event(record)["Records"][0])
+
+
+@pytest.mark.parametrize("entity", TABLE_SIDE)
+def test_the_filters_let_in_the_entities_that_the_worker_has_handlers_for(entity: str, filters: FilterSet) -> None:
+    item = {**TABLE_SIDE[entity], "entityType": entity, "status": "new", "createdAt": "2025-11-20T12:00:00Z"}
+    changes = event(inserted(item), modified(item, {**item, "status": "old"}), removed(item))["Records"]
+    for change in changes:
+        assert filters.matches(change) == bool(router.routes(change)), change["eventName"]
+
+
+def test_only_orders_invoke_the_worker(filters: FilterSet) -> None:
+    records = {name: event(inserted({**key, "entityType": name}))["Records"][0] for name, key in TABLE_SIDE.items()}
+    assert [name for name, record in records.items() if filters.matches(record)] == ["Order"]
+
+
+def test_indexes_are_on_attributes_that_mean_something_and_hold_what_their_pages_show(stack: dict[str, Any]) -> None:
+    table = stack["Resources"]["Table"]["Properties"]
+    found = {
+        index["IndexName"]: (
+            [each["AttributeName"] for each in index["KeySchema"]],
+            index["Projection"]["ProjectionType"],
+        )
+        for index in table["GlobalSecondaryIndexes"] + table["LocalSecondaryIndexes"]
+    }
+    assert found == {
+        "GSI1": (["GSI1PK", "GSI1SK"], "KEYS_ONLY"),
+        "byStatus": (["status", "createdAt"], "ALL"),
+        "byEmail": (["email", "createdAt"], "ALL"),
+        "byCreation": (["pk", "createdAt"], "KEYS_ONLY"),
+    }
 
 
 def test_a_view_without_images_is_noticed_rather_than_filtered_out(filters: FilterSet) -> None:

@@ -51,6 +51,29 @@ def test_the_outputs_name_what_is_there(cloud: Cloud) -> None:
     assert table["LatestStreamArn"] == cloud.outputs["TableStreamArn"]
 
 
+@pytest.mark.parametrize(
+    ("index", "condition"),
+    [("byStatus", "#s = :status"), ("byEmail", "email = :email"), ("byCreation", "pk = :pk")],
+)
+def test_the_indexes_of_the_table_can_be_queried(cloud: Cloud, index: str, condition: str) -> None:
+    table = cloud.outputs["TableName"]
+    values = {":status": {"S": "new"}, ":email": {"S": "ada@example.com"}, ":pk": {"S": "LEAD#indexed"}}
+    keys = {"pk": {"S": "LEAD#indexed"}, "sk": {"S": "LEAD#indexed"}, "createdAt": {"S": "2025-11-20T12:00:00Z"}}
+    lead = {**keys, "status": values[":status"], "email": values[":email"]}
+    cloud.client("dynamodb").put_item(TableName=table, Item=lead)
+    name = condition.rpartition(" ")[2]
+    names = {"ExpressionAttributeNames": {"#s": "status"}} if "#" in condition else {}
+    found = cloud.client("dynamodb").query(
+        TableName=table,
+        IndexName=index,
+        KeyConditionExpression=condition,
+        ExpressionAttributeValues={name: values[name]},
+        **names,
+    )
+    cloud.client("dynamodb").delete_item(TableName=table, Key={name: lead[name] for name in ("pk", "sk")})
+    assert found["Items"] == [keys if index == "byCreation" else lead]
+
+
 def test_the_workers_environment_is_resolved(cloud: Cloud) -> None:
     worker = cloud.functions["Worker"]
     expected = {
