@@ -1,16 +1,17 @@
-"""A template running on this machine: its stack, a runtime per function, a trigger per event source mapping."""
+"""A template running on this machine: its stack, a runtime per function, a trigger per mapping, its HTTP APIs."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tablestream.local.cloud.functions import mention_of_failures
 from tablestream.local.delivery.filters import InvalidFilterPattern
 from tablestream.local.delivery.mapping import InvalidSettings, MappingSettings, read_mapping
 from tablestream.local.errors import reading
+from tablestream.local.gateway.gateway import Address, served, within
 from tablestream.local.runtime.runtime import Runtime
 from tablestream.local.trigger.destinations import OnFailureDestination
 from tablestream.local.trigger.moto_quirks import Corrections
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
     from tablestream.local.cloud.cloud import Cloud
     from tablestream.local.cloud.functions import StreamMapping
-    from tablestream.local.runtime.function import FunctionSpec
+    from tablestream.local.gateway.routes import HttpRoute
+    from tablestream.local.runtime.function import FunctionSpec, Invocation
 
     Observe = Callable[[Observation], None]
 
@@ -90,6 +92,20 @@ class Running:
             spec = self.options.function(self.cloud.functions[function])
             self.runtimes[function] = Runtime(spec, self._log(function), reload=self.options.reload)
         return self.runtimes[function]
+
+    @contextmanager
+    def apis(self, host: str = "127.0.0.1", port: int | None = None) -> Iterator[list[Address]]:
+        """Serve the HTTP APIs within the with block, at the ports that `gateway.served` says. Raises UsageError."""
+        routes = [route for api in self.cloud.apis for route in api.routes]
+        for function, qualifier in {(route.function, route.qualifier) for route in routes}:
+            self.runtime(function).warm(qualifier)
+
+        def invoke(route: HttpRoute, event: Any) -> Invocation:
+            runtime = self.runtimes[route.function]
+            return within(route.seconds, runtime.function.timeout, partial(runtime.invoke, event, route.qualifier))
+
+        with served(self.cloud.apis, invoke, self.observe, self.cloud.changes_of, host=host, port=port) as addresses:
+            yield addresses
 
     def _settings(self, mapping: StreamMapping) -> MappingSettings:
         function = self.options.function(self.cloud.functions[mapping.function])

@@ -157,6 +157,13 @@ Resources:
             FilterCriteria: { Filters: [{ Pattern: '{"eventName": ["INSERT"]}' }] }
             DestinationConfig: { OnFailure: { Type: SQS, Destination: !GetAtt Lost.Arn } }
         Clock: { Type: Schedule, Properties: { Schedule: rate(1 day) } }
+        Web: { Type: HttpApi, Properties: { ApiId: !Ref Site, Path: "/things/{id}", Method: GET, TimeoutInMillis: 900 } }
+  Site: { Type: AWS::Serverless::HttpApi, Properties: { StageName: s, CorsConfiguration: { AllowOrigins: ["*"] } } }
+  Raw: { Type: AWS::ApiGatewayV2::Api, Properties: { Name: raw, ProtocolType: HTTP, CorsConfiguration: { MaxAge: 9 } } }
+  Way: { Type: AWS::ApiGatewayV2::Route, Properties: { ApiId: !Ref Raw, RouteKey: GET /x, Target: !Sub "x/${Goal}" } }
+  Goal:
+    Type: AWS::ApiGatewayV2::Integration
+    Properties: { IntegrationType: AWS_PROXY, IntegrationUri: !GetAtt Task.Arn, PayloadFormatVersion: "2.0" }
 Outputs: { Things: { Value: !Ref Things }, News: { Value: !Sub "topic ${News}" } }
 """
 JUNK = [None, 3, -1, "x", "", [], {}, True, {"Ref": "Nobody"}, {"Fn::GetAtt": ["Things", "Nope"]}, {"a": 1}, [None]]
@@ -190,8 +197,9 @@ def test_junk_in_a_template_is_a_sentence_or_no_matter(tmp_path: Path, seed: int
         suppress(UsageError, InvalidSettings, InvalidFilterPattern),
         Cloud(tmp_path / "template.yaml", parameters={"Bus": "line-7"}) as made,
         Running(made, lambda _observation: None) as running,
+        running.apis(port=0) as apis,
     ):
-        assert about(made, running, "http://127.0.0.1:1", None).stack == "tablestream"
+        assert about(made, running, apis, "http://127.0.0.1:1", None).stack == "tablestream"
 
 
 def test_the_whole_template_runs(tmp_path: Path) -> None:

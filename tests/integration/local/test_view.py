@@ -32,7 +32,7 @@ from tablestream.local.delivery.shard import ShardDelivery
 from tablestream.local.runtime.child import BOOTSTRAP
 from tablestream.local.runtime.function import Invocation
 from tablestream.local.runtime.runtime import NOT_IMPORTED
-from tablestream.local.trigger.observations import DeliveryStep, Ended, GivenUp, KeptBack, Logged, Read
+from tablestream.local.trigger.observations import DeliveryStep, Ended, GivenUp, KeptBack, Logged, Read, RequestServed
 from tablestream.testing import CREATED, inserted
 
 SHARD = "shardId-00000001700000000000-abcdef01"
@@ -238,6 +238,21 @@ def test_an_invocation_from_outside_has_a_line() -> None:
         "Task invoked from outside -> ok (12 ms)",
         "Task invoked from outside -> failed: KeyError: 'celsius' (main.py, line 10) (12 ms)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("status", "changes", "shown"),
+    [
+        (201, {"INSERT": 1, "MODIFY": 2}, "Api: POST /users -> 201 (12 ms): 1 INSERT, 2 MODIFY"),
+        (404, {}, "Api: POST /users -> 404 (12 ms)"),
+        (500, {}, "Api: POST /users -> 500 KeyError: 'celsius' (main.py, line 10) (12 ms)"),
+    ],
+)
+def test_a_request_has_a_line_with_what_it_changed(status: int, changes: dict[str, int], shown: str) -> None:
+    screen = Screen()
+    error = ERROR | {"errorType": "KeyError"} if status == 500 else None
+    screen.view(RequestServed("Api", "POST", "/users", status, error, changes, 0.012, CREATED))
+    assert screen.lines() == [shown]
 
 
 def test_a_stream_that_tells_whole_seconds_only_is_not_measured() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +13,8 @@ from rich.text import Text
 
 from tablestream.local.cli.session import command, program
 from tablestream.local.cli.terminal import counted, put
+from tablestream.local.cloud.unsupported import STAND_IN
+from tablestream.local.gateway.gateway import Address
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,6 +60,7 @@ class About:
     dynamodb_endpoint: str | None
     for_containers: str | None
     outputs: Mapping[str, str]
+    apis: Sequence[Address]
     deliveries: Sequence[Delivery]
     notes: Sequence[str]
     differences: Sequence[str]
@@ -67,14 +71,17 @@ class About:
         return asdict(self)
 
 
-def about(cloud: Cloud, running: Running, lambda_endpoint: str, for_containers: str | None) -> About:
+def about(
+    cloud: Cloud, running: Running, apis: Sequence[Address], lambda_endpoint: str, for_containers: str | None
+) -> About:
     """Put together what there is to tell."""
     return About(
         stack=cloud.stack_name,
         endpoint=cloud.endpoint,
         dynamodb_endpoint=cloud.dynamodb_endpoint,
         for_containers=for_containers,
-        outputs=dict(sorted(cloud.outputs.items())),
+        outputs={name: _here(value, apis) for name, value in sorted(cloud.outputs.items())},
+        apis=apis,
         deliveries=[
             Delivery(
                 one.logical_id,
@@ -85,7 +92,7 @@ def about(cloud: Cloud, running: Running, lambda_endpoint: str, for_containers: 
             )
             for one in cloud.mappings
         ],
-        notes=_notes(cloud, running),
+        notes=_notes(cloud, running, apis),
         differences=cloud.differences,
         variables=cloud.aws_environment() | {"AWS_ENDPOINT_URL_LAMBDA": lambda_endpoint},
     )
@@ -97,6 +104,7 @@ def greet(output: Console, told: About, hints: Sequence[Hint], *, verbose: bool 
         describe(output, told)
     else:
         put(output, _headline(told), indent=0)
+        _print_apis(output, told)
         for one in told.deliveries:
             put(output, f"{one.mapping} delivers the changes of {one.table} to {one.function}", indent=2, hang=2)
         _print_notes(output, told, named=False)
@@ -121,6 +129,7 @@ def describe(output: Console, told: About) -> None:
             indent=2,
             hang=2,
         )
+    _print_apis(output, told)
     width = max(map(len, told.outputs), default=0)
     for name, value in told.outputs.items():
         put(output, f"{name.ljust(width)}  {value}", indent=2, hang=2)
@@ -144,6 +153,21 @@ def put_item(delivery: Delivery) -> str:
 def _headline(told: About) -> str:
     tables = f", its tables at {told.dynamodb_endpoint}" if told.dynamodb_endpoint else ""
     return f"The stack {told.stack} runs on an embedded AWS at {told.endpoint}{tables}"
+
+
+def _print_apis(output: Console, told: About) -> None:
+    for one in told.apis:
+        put(output, f"{one.api} answers at {one.url}", indent=2, hang=2)
+
+
+def _here(output: str, apis: Sequence[Address]) -> str:
+    """The output with the addresses of APIs on this machine in the place of those in AWS."""
+    for one in apis:
+        in_aws = (
+            rf"https?://{STAND_IN}{one.api}\.execute-api\.[a-z0-9-]+\.amazonaws\.com|{STAND_IN}{one.api}-ApiEndpoint"
+        )
+        output = re.sub(in_aws, one.endpoint, output)
+    return output
 
 
 def _print_notes(output: Console, told: About, *, named: bool) -> None:
@@ -180,11 +204,12 @@ def _settings(settings: MappingSettings) -> str:
     return ", ".join(parts)
 
 
-def _notes(cloud: Cloud, running: Running) -> list[str]:
-    notes = [f"{name}: {note}" for name, settings in running.settings.items() for note in settings.notes]
+def _notes(cloud: Cloud, running: Running, apis: Sequence[Address]) -> list[str]:
+    notes = [one.note for one in apis if one.note]
+    notes += [f"{name}: {note}" for name, settings in running.settings.items() for note in settings.notes]
     for name, settings in running.settings.items():
         if not settings.enabled:
             notes.append(f"{name} is disabled in the template: {command('mapping', f'enable {name}')}")
-    if not running.settings:
-        notes.append("the template has no event source mapping of a DynamoDB stream: nothing is delivered")
+    if not running.settings and not apis:
+        notes.append("the template has no HTTP API and no event source mapping of a DynamoDB stream: nothing is run")
     return [*notes, *cloud.notes]

@@ -87,6 +87,12 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
     add_template(parser)
     parser.add_argument("--host", default="127.0.0.1", help="where to listen; 0.0.0.0 lets other machines in")
     parser.add_argument("--port", type=int, default=4567, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument(
+        "--api-port",
+        type=int,
+        metavar="PORT",
+        help="of the first HTTP API; 0 takes a free one (default: 8080, or a free one where that is taken)",
+    )
     parser.add_argument("--dynamodb-endpoint", metavar="URL", help="keep the tables on this DynamoDB")
     parser.add_argument("--config-env", metavar="NAME", help="environment of samconfig.toml (default: local)")
     parser.add_argument("--parameter", metavar="NAME=VALUE", type=_pair, action="append", default=[])
@@ -173,6 +179,7 @@ def _up(given: argparse.Namespace) -> int:
             template=given.template,
             host=given.host,
             port=given.port,
+            api_port=given.api_port,
             dynamodb_endpoint=given.dynamodb_endpoint,
             parameters=dict(given.parameter),
             config_env=given.config_env,

@@ -23,6 +23,7 @@ from tablestream.local.cli.session import running
 from tablestream.local.cli.terminal import console, put
 from tablestream.local.cloud.faults import Fault, Faults, Injected
 from tablestream.local.errors import UsageError
+from tablestream.local.gateway.gateway import Address
 from tablestream.local.http import Serving, from_another_origin
 
 if TYPE_CHECKING:
@@ -270,8 +271,9 @@ def print_status(*, as_json: bool) -> int:
         return 0
     shards = told.pop("status")
     deliveries = [Delivery(**one) for one in told.pop("deliveries")]
+    apis = [Address(**one) for one in told.pop("apis")]
     output = console()
-    describe(output, About(**told, deliveries=deliveries))
+    describe(output, About(**told, deliveries=deliveries, apis=apis))
     output.print("Now:")
     for line in shards:
         put(output, line, indent=2)

@@ -31,7 +31,7 @@ STATE = Path(".local/up.json")
 class State:
     """The addresses of the running `up`, for AWS calls and for commands (`control`), and what its stack made.
 
-    `variables` point any AWS SDK at it.
+    `apis` has the address of each HTTP API by its logical id; `variables` point any AWS SDK at it.
     """
 
     pid: int
@@ -40,6 +40,7 @@ class State:
     dynamodb_endpoint: str | None
     stack: str
     outputs: Mapping[str, str]
+    apis: Mapping[str, str]
     variables: Mapping[str, str]
 
     @staticmethod
@@ -52,6 +53,7 @@ class State:
             told.dynamodb_endpoint,
             told.stack,
             dict(told.outputs),
+            {one.api: one.url for one in told.apis},
             dict(told.variables),
         )
 

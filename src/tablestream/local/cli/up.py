@@ -22,7 +22,7 @@ from tablestream.local.cloud.server import lambda_server
 from tablestream.local.cloud.witness import Sent, SetAside
 from tablestream.local.errors import UsageError
 from tablestream.local.trigger.destinations import Inbox
-from tablestream.local.trigger.observations import Ended
+from tablestream.local.trigger.observations import Ended, RequestServed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,11 +45,15 @@ BESIDE_THE_KEY = "with the attributes that your handlers read besides the key"
 
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    """The options of the command. `parameters` are the template's; `config_env` is samconfig.toml's environment."""
+    """The options of the command. `parameters` are the template's; `config_env` is samconfig.toml's environment.
+
+    Without `api_port` HTTP APIs are at the usual port, if it is free.
+    """
 
     template: Path
     host: str
     port: int
+    api_port: int | None = None
     dynamodb_endpoint: str | None = None
     config_env: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
@@ -97,9 +101,10 @@ def up(options: UpOptions, watching: Watching | None = None) -> int:
         running = stack.enter_context(Running(cloud, observe, Options(reload=options.reload)))
         runtimes = [running.runtime(name) for name in cloud.functions]
         by_name = {runtime.function.name: runtime for runtime in runtimes}
-        api = stack.enter_context(lambda_server(by_name, options.host, ended=view.invoked))
+        invoke_api = stack.enter_context(lambda_server(by_name, options.host, ended=view.invoked))
+        apis = stack.enter_context(running.apis(options.host, options.api_port))
         for_containers = cloud.admit_containers(watcher.place_samples)
-        told = about(cloud, running, api.endpoint, for_containers)
+        told = about(cloud, running, apis, invoke_api.endpoint, for_containers)
         commands = exercises(cloud.faults, running, view.say)
         commands["status"] = Command(lambda _asked: told.told() | {"status": view.status()})
         control = stack.enter_context(control_server(commands))
@@ -166,7 +171,7 @@ class EffectWatcher:
 
     def __call__(self, observation: Observation) -> None:
         """Remember that there may be something to see."""
-        if isinstance(observation, Ended):
+        if isinstance(observation, Ended | RequestServed):
             self._news.set()
 
     def look_after(self, patience: float = LOOK_SECONDS) -> None:

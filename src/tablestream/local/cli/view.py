@@ -37,6 +37,7 @@ from tablestream.local.trigger.observations import (
     Logged,
     Observation,
     Read,
+    RequestServed,
     Trouble,
 )
 
@@ -116,6 +117,8 @@ class View:
     def _lines(self, observation: Observation, latency: float | None) -> Iterator[Line]:
         if isinstance(observation, DeliveryStep):
             yield from self._step(observation)
+        elif isinstance(observation, RequestServed):
+            yield observation.at, _served(observation)
         elif isinstance(observation, Ended):
             invoke = observation.invoke
             self._ended[observation.mapping, invoke.shard_id, invoke.id] = observation, latency
@@ -171,6 +174,7 @@ class View:
         return f"{mapping}{shard}{slot} #{number}{attempt}"
 
 
+_OF_STATUS = {"4": "yellow", "5": "red"}
 _REASONS = {"NoProgress": "NoProgress: the function answered that the first record failed"}
 
 
@@ -196,6 +200,12 @@ def changes(records: Sequence[LambdaRecord]) -> str:
     """The number of records of each kind."""
     kinds = Counter(str(record.get("eventName")) for record in records)
     return ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "no records"
+
+
+def _served(request: RequestServed) -> Text:
+    text = Text(f"{request.api}: {request.method} {shortened(request.path)} -> ")
+    text.append(f"{request.status} {words_of(request.error)}".rstrip(), _OF_STATUS.get(str(request.status)[0], "green"))
+    return text.append(f" ({request.seconds * 1000:.0f} ms)", "dim").append(f": {request.changed}".removesuffix(": "))
 
 
 def _style(line: str, shown: str) -> str:

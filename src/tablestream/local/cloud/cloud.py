@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tablestream.local.cloud.faults import Faults
     from tablestream.local.cloud.functions import StreamMapping
     from tablestream.local.cloud.witness import Witness
+    from tablestream.local.gateway.routes import HttpApi
     from tablestream.local.runtime.function import FunctionSpec
 
 
@@ -94,6 +95,15 @@ class Cloud:
     def witness(self) -> Witness:
         """The witness of what functions send to queues and set aside."""
         return self._server.witness
+
+    @property
+    def apis(self) -> tuple[HttpApi, ...]:
+        """The template's HTTP APIs with their routes to functions."""
+        return self._stack.apis
+
+    def changes_of(self, request_id: str) -> Mapping[str, int]:
+        """The number of changes of each kind that an invocation led to; told once, and unknown for tables elsewhere."""
+        return self._server.changes.take(request_id)
 
     @property
     def stack_name(self) -> str:

@@ -110,6 +110,14 @@ def read_mappings(
     return found, notes
 
 
+def invoked(text: str, functions: Mapping[str, FunctionSpec]) -> tuple[str, str | None] | None:
+    """The logical id and the alias or version of the function that a name or an ARN invokes; None for no such one."""
+    if (name := _named(text, functions)) not in functions:
+        return None
+    qualifier = _qualifier(text, functions[name])
+    return (name, qualifier) if qualifier is None or qualifier in functions[name].qualifiers else None
+
+
 def _refuse_second(mapping: StreamMapping, other: StreamMapping, function: FunctionSpec) -> None:
     """A function can be the target of a stream once (R); of the same stream, once for each alias and version (I)."""
     if (mapping.function, mapping.qualifier, mapping.stream_arn) == (other.function, other.qualifier, other.stream_arn):

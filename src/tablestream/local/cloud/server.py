@@ -15,7 +15,7 @@ import re
 import socket
 import struct
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from threading import Lock
@@ -30,11 +30,11 @@ from werkzeug.wrappers import Request, Response
 
 from tablestream.local.cloud.clients import REGION
 from tablestream.local.cloud.faults import Faults
-from tablestream.local.cloud.witness import Witness
+from tablestream.local.cloud.witness import ChangeWitness, Witness
 from tablestream.local.delivery.protocol import Throttled
 from tablestream.local.errors import UsageError
 from tablestream.local.http import App, Environ, Serving, StartResponse, probe
-from tablestream.local.trigger.moto_quirks import correct_moto
+from tablestream.local.trigger.moto_quirks import Corrections, correct_moto
 
 if TYPE_CHECKING:
     from tablestream.local.runtime.function import Invocation
@@ -59,6 +59,24 @@ class _Tidy:
         return self._app(environ, start_response)
 
 
+class _Streams:
+    """The streams of moto's tables, as the trigger reads them."""
+
+    def ends(self) -> Mapping[str, int]:
+        """The number of records of each stream, by table."""
+        return {name: len(records) for name, records in self._records()}
+
+    def kinds_since(self, ends: Mapping[str, int]) -> Sequence[str]:
+        """The kinds of the changes that came behind these ends."""
+        new = [record.record for name, records in self._records() for record in records[ends.get(name, 0) :]]
+        return [str(record["eventName"]) for record in Corrections()(new)] if new else []
+
+    def _records(self) -> Iterator[tuple[str, list[Any]]]:
+        for name, table in dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables.items():
+            if table.stream_shard is not None:
+                yield name, table.stream_shard.items
+
+
 class _Handler(MotoRequestHandler):
     # werkzeug takes the handler as a class. Without a time limit one silent client would stop the only thread.
     timeout = 10
@@ -78,7 +96,8 @@ class Server:
         correct_moto()
         moto_api_backend.reset()
         self.witness = Witness(_Tidy(DomainDispatcherApplication(create_backend_app)))
-        self.faults = Faults(self.witness)
+        self.changes = ChangeWitness(self.witness, _Streams())
+        self.faults = Faults(self.changes)
         self.reception = Reception(self.faults)
         self._servings = [self._serve(host, port)]
 

@@ -19,6 +19,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.moto_api._internal.models import moto_api_backend
 from moto.sns.models import SNSBackend, sns_backends
 
+from tablestream.local.cloud.apis import read_api
 from tablestream.local.cloud.clients import REGION
 from tablestream.local.cloud.functions import (
     CODE_BUCKET,
@@ -33,6 +34,7 @@ from tablestream.local.cloud.translate import Json, Translated
 from tablestream.local.cloud.unsupported import STAND_IN, replace_with_stand_in
 from tablestream.local.cloud.versions import referred
 from tablestream.local.errors import TemplateError, reading
+from tablestream.local.gateway.routes import HttpApi
 from tablestream.local.runtime.function import FunctionSpec
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ class Stack:
     outputs: Mapping[str, str]
     functions: Mapping[str, FunctionSpec]
     mappings: tuple[StreamMapping, ...]
+    apis: tuple[HttpApi, ...]
     notes: tuple[str, ...]
     differences: tuple[str, ...]
 
@@ -83,15 +86,18 @@ def create(translated: Translated, name: str, scratch: Path, client: Callable[[s
     wanted = {name: one for name, one in translated.mappings.items() if _holds(one, stack)}
     _refuse_tables_without_stream(wanted, resources)
     mappings, notes = read_mappings(wanted, functions, translated.code, resolve)
-    invoked = {mapping.function for mapping in mappings}
+    apis, of_apis = _read_apis(translated, functions, stack, resolve)
+    invoked = {mapping.function for mapping in mappings} | {route.function for api in apis for route in api.routes}
     return Stack(
         name=name,
         outputs={one["OutputKey"]: str(_plain(one["OutputValue"])) for one in stack.outputs or []},
         functions=functions,
         mappings=tuple(replace(one, place=translated.places.get(one.logical_id, "")) for one in mappings),
+        apis=tuple(apis),
         notes=(
             *translated.notes,
             *notes,
+            *of_apis,
             *_function_notes(translated.code, invoked),
             *(note for name in sorted(invoked) for note in _variable_notes(functions[name])),
             *_subscribe(translated, stack),
@@ -111,8 +117,26 @@ def _refuse_tables_without_stream(mappings: Mapping[str, Json], resources: Mappi
             raise TemplateError(f"{name} reads the stream of {table}, which has none: wanted a StreamSpecification")
 
 
+def _read_apis(
+    translated: Translated,
+    functions: Mapping[str, FunctionSpec],
+    stack: MotoStack,
+    resolve: Callable[[Json], Json],
+) -> tuple[list[HttpApi], list[str]]:
+    apis: list[HttpApi] = []
+    notes: list[str] = []
+    for name, parts in translated.apis.items():
+        if _holds(parts, stack):
+            with reading(f"the HTTP API {name}"):
+                api, told = read_api(name, parts, functions, resolve)
+            notes += told
+            if api.routes:
+                apis.append(api)
+    return apis, notes
+
+
 def _function_notes(code: Mapping[str, Code], invoked: AbstractSet[str]) -> list[str]:
-    """Notes on what the functions that streams invoke lack here, and on functions that are left out."""
+    """Notes on what the functions that streams and APIs invoke lack here, and on functions that are left out."""
     notes = [f"{name}: {note}" for name in sorted(invoked) for note in code[name].notes]
     return notes + [f"{name}: {one.unsupported}" for name, one in code.items() if one.unsupported]
 

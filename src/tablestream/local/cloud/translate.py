@@ -23,6 +23,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
+from tablestream.local.cloud.apis import take_apis
 from tablestream.local.cloud.clients import REGION
 from tablestream.local.cloud.functions import CODE_BUCKET, CODE_KEY, Code, take_code
 from tablestream.local.cloud.unsupported import STAND_IN, stand_in, stand_in_for
@@ -47,7 +48,8 @@ class Translated:
     `template` is plain CloudFormation, to be created with `parameters`; `mappings` are the event source mapping
     resources taken out of it, by logical id, and `qualifiers` its versions and aliases; `places` say where the
     template has the mappings; `code` is each function's; `notes` say what is not done here; `missing` names the
-    resources that have a stand-in, by type; `subscriptions` are those of topics, taken out like the mappings.
+    resources that have a stand-in, by type; `subscriptions` are those of topics, taken out like the mappings; `apis`
+    are the parts of HTTP APIs.
     """
 
     template: dict[str, Any]
@@ -59,6 +61,7 @@ class Translated:
     notes: tuple[str, ...] = ()
     missing: Mapping[str, Sequence[str]] = field(default_factory=dict)
     subscriptions: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    apis: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def translate(
@@ -81,7 +84,8 @@ def translate(
     plain = _translate(source, values)
     qualifiers = take_qualifiers(plain)
     mappings = _take_mappings(plain)
-    replaced = stand_in(plain, mappings, models)
+    apis = take_apis(plain)
+    replaced = stand_in(plain, mappings, models, apis)
     places = {name: f"{path.name}, line {line}" for name, line in mapping_lines(text).items()}
     return Translated(
         template=plain,
@@ -93,6 +97,7 @@ def translate(
         notes=(*notes, *replaced.notes),
         missing=replaced.missing,
         subscriptions=replaced.subscriptions,
+        apis=apis,
     )
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tablestream.local.cloud.apis import SERVED
+
 Json = Any  # what a template holds
 Attribute = Callable[[str, str], Json]
 """What becomes of an attribute of a resource: a value to put in its place, None if it stays."""
@@ -52,11 +54,15 @@ class Replaced:
 
 
 def stand_in(
-    template: dict[str, Any], mappings: dict[str, dict[str, Any]], models: Mapping[str, type] | None
+    template: dict[str, Any],
+    mappings: dict[str, dict[str, Any]],
+    models: Mapping[str, type] | None,
+    apis: dict[str, dict[str, Any]],
 ) -> Replaced:
     """Change `template` so that it can be created from `models` (by resource type; None: whatever it is).
 
-    `mappings` are the event source mappings taken out of it: what they refer to is changed likewise.
+    `mappings` are the event source mappings taken out of it, `apis` the parts of its HTTP APIs: what they refer to is
+    changed likewise.
     """
     replaced = Replaced()
     if models is None:
@@ -70,11 +76,11 @@ def stand_in(
     for name, kind in kinds.items():
         if kind not in models or kind in _NEVER:
             resources[name] = stand_in_for(name, resources[name])
-            if kind != SUBSCRIPTION:
+            if kind != SUBSCRIPTION and not (kind in SERVED and apis):
                 replaced.missing[kind].append(name)
     there = {name: models[kind] for name, kind in kinds.items() if kind in models and kind not in _NEVER}
     attribute = _attributes(kinds, resources, there)
-    for section in (template, replaced.subscriptions, mappings):
+    for section in (template, replaced.subscriptions, mappings, apis):
         for name in ("Resources", "Outputs") if section is template else list(section):
             if name in section:
                 section[name] = _with_attributes(section[name], attribute)

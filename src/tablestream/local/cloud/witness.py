@@ -1,20 +1,22 @@
-"""A witness of calls: messages that functions send to queues, and dead letters that they store, as the calls say them.
+"""Witnesses of calls: messages that functions send to queues, dead letters that they store, changes that they make.
 
-Nothing is received from a queue for it, so that its consumers miss nothing.
+Nothing is received from a queue or read from a stream for it, so that their consumers miss nothing.
 """
 
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Iterable, Iterator
+import re
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from tablestream.local.cloud.faults import Call, call_of, service_of
 from tablestream.local.http import App, Environ, StartResponse
 
 MOST_KEPT = 1000  # sights that nobody has asked for: the oldest are forgotten
+_ROOT = re.compile(r"Root=(?P<id>[0-9a-f-]+)")
 _SEEN = {("sqs", "SendMessage"), ("sqs", "SendMessageBatch"), ("s3", "PutObject")}
 
 
@@ -78,6 +80,52 @@ class Witness:
         if statuses and statuses[-1].startswith("2"):
             self._sights.extend(_sights(call, environ["PATH_INFO"], body))
         return [body]
+
+
+class Streams(Protocol):
+    """The streams of the embedded AWS's tables."""
+
+    def ends(self) -> Mapping[str, int]:
+        """The number of records of each stream, by table."""
+        ...
+
+    def kinds_since(self, ends: Mapping[str, int]) -> Sequence[str]:
+        """The kinds of the changes that came behind these ends."""
+        ...
+
+
+class ChangeWitness:
+    """WSGI middleware that remembers how many changes of tables the calls of an invocation led to, by their kind.
+
+    SDKs send the id of the invocation, which the runtime gives as the trace's root, with each call. Mutable. Requests
+    come one at a time, so what a stream has after a call and had not before is of this call.
+    """
+
+    def __init__(self, app: App, streams: Streams) -> None:
+        self._app = app
+        self._streams = streams
+        self._changes: dict[str, Counter[str]] = {}
+
+    def take(self, request_id: str) -> Mapping[str, int]:
+        """The changes that this invocation led to; they are forgotten then."""
+        return self._changes.pop(request_id, Counter())
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
+        found = _ROOT.search(environ.get("HTTP_X_AMZN_TRACE_ID", ""))
+        if found is None or service_of(environ) != "dynamodb":
+            return self._app(environ, start_response)
+        before = self._streams.ends()
+        answer = self._app(environ, start_response)
+        try:
+            body = list(answer)
+        finally:
+            getattr(answer, "close", lambda: None)()
+        if new := self._streams.kinds_since(before):
+            self._changes.setdefault(found["id"], Counter()).update(new)
+            while len(self._changes) > MOST_KEPT:
+                del self._changes[next(iter(self._changes))]
+        return body
 
 
 def _sights(call: Call, path: str, answer: bytes) -> Iterator[Sight]:

@@ -1,9 +1,9 @@
-"""Observations that the trigger tells to its watcher: the view, a recording, the scenario, a test."""
+"""Observations that the trigger and the gateway tell to a watcher: the view, a recording, the scenario, a test."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,4 +80,27 @@ class Logged:
     line: str
 
 
-Observation = DeliveryStep | Read | Ended | GivenUp | KeptBack | Trouble | Logged
+@dataclass(frozen=True, slots=True)
+class RequestServed:
+    """A request to an HTTP API was answered with `status` in `seconds`; `at` in unix seconds.
+
+    `error` is the function's, if it failed; `changes` has the number of changes of the tables that the request led to
+    by their kind, as far as that is known.
+    """
+
+    api: str
+    method: str
+    path: str
+    status: int
+    error: Mapping[str, Any] | None
+    changes: Mapping[str, int]
+    seconds: float
+    at: float
+
+    @property
+    def changed(self) -> str:
+        """The changes in words."""
+        return ", ".join(f"{count} {kind}" for kind, count in self.changes.items())
+
+
+Observation = DeliveryStep | Read | Ended | GivenUp | KeptBack | Trouble | Logged | RequestServed

@@ -22,7 +22,7 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The state file of an `up` that seems to run."""
     monkeypatch.chdir(tmp_path)
     STATE.parent.mkdir()
-    state = State(os.getpid(), "http://127.0.0.1:1", "http://127.0.0.1:2", None, "leads", OUTPUTS, {})
+    state = State(os.getpid(), "http://127.0.0.1:1", "http://127.0.0.1:2", None, "leads", OUTPUTS, {}, {})
     STATE.write_text(json.dumps(asdict(state)))
 
 

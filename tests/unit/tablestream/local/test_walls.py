@@ -68,6 +68,7 @@ FLOORS = (
     {"errors", "http", "delivery"},
     {"runtime"},
     {"trigger"},
+    {"gateway"},
     {"cloud"},
     {"application"},
     {"cli"},
