@@ -157,7 +157,7 @@ Resources:
             FilterCriteria: { Filters: [{ Pattern: '{"eventName": ["INSERT"]}' }] }
             DestinationConfig: { OnFailure: { Type: SQS, Destination: !GetAtt Lost.Arn } }
         Clock: { Type: Schedule, Properties: { Schedule: rate(1 day) } }
-        Web: { Type: HttpApi, Properties: { ApiId: !Ref Site, Path: "/things/{id}", Method: GET, TimeoutInMillis: 900 } }
+        Web: { Type: HttpApi, Properties: { ApiId: !Ref Site, Path: "/x/{id}", Method: GET, TimeoutInMillis: 900 } }
   Site: { Type: AWS::Serverless::HttpApi, Properties: { StageName: s, CorsConfiguration: { AllowOrigins: ["*"] } } }
   Raw: { Type: AWS::ApiGatewayV2::Api, Properties: { Name: raw, ProtocolType: HTTP, CorsConfiguration: { MaxAge: 9 } } }
   Way: { Type: AWS::ApiGatewayV2::Route, Properties: { ApiId: !Ref Raw, RouteKey: GET /x, Target: !Sub "x/${Goal}" } }
