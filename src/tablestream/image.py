@@ -266,6 +266,14 @@ def same_value(one: Any, other: Any) -> bool:
     )
 
 
+def plain(item: Mapping[str, Any]) -> dict[str, Value]:
+    """Return an item with type tags as plain values; raises `InvalidRecord` for a value that has none.
+
+    Binary values are base64 text, as in a Lambda event and on the wire, or bytes, as botocore gives them.
+    """
+    return {name: _convert(tagged, 1) for name, tagged in item.items()}
+
+
 def _convert(tagged: Any, depth: int) -> Value:
     if type(tagged) is not dict or len(tagged) != 1:
         raise InvalidRecord(f"wanted one type tag with its value, got {describe(tagged)}")
@@ -332,6 +340,8 @@ def _text(value: object) -> str:
 
 
 def _binary(value: object) -> bytes:
+    if type(value) is bytes:
+        return value
     if type(value) is not str:
         raise InvalidRecord(f"wanted base64 text, got {describe(value)}")
     try:

@@ -15,9 +15,9 @@ from tablestream.local.delivery.protocol import (
     FunctionError,
     InvocationOutcome,
     Invoke,
+    NotInvoked,
     Retried,
     Split,
-    Throttled,
     TimedOut,
 )
 from tablestream.testing import CREATED
@@ -169,14 +169,14 @@ def test_rule_17_what_a_discard_says() -> None:
 def test_rule_18_throttles_use_up_no_attempt() -> None:
     shard = Shard(max_retries=1, bisect=True)
     shard.offer(1, 2)
-    done = shard.run(in_turn(*[Throttled()] * 20, SUCCESS))
+    done = shard.run(in_turn(*[NotInvoked()] * 20, SUCCESS))
     assert done == [("invoke", [1, 2], 0)] * 21
 
 
 def test_rule_18_only_age_ends_throttling() -> None:
     shard = Shard(max_retries=0, max_age=60, backoff=lambda _: 25.0)
     shard.offer(1)
-    assert shard.run(lambda _: Throttled()) == [("invoke", [1], 0)] * 3 + [("RecordAgeExceeded", [1], 0)]
+    assert shard.run(lambda _: NotInvoked()) == [("invoke", [1], 0)] * 3 + [("RecordAgeExceeded", [1], 0)]
 
 
 def test_rule_19_a_failed_batch_is_halved_without_using_an_attempt() -> None:
@@ -212,7 +212,7 @@ def test_rule_19_of_an_odd_batch_the_second_half_is_larger() -> None:
 def test_rule_19_throttles_do_not_halve() -> None:
     shard = Shard(bisect=True)
     shard.offer(1, 2)
-    shard.answer(shard.invoke(), Throttled())
+    shard.answer(shard.invoke(), NotInvoked())
     shard.now += 1000
     assert numbers(shard.invoke().records) == [1, 2]
 
@@ -339,7 +339,7 @@ def test_rule_23_a_batch_waits_out_its_backoff() -> None:
 def test_rule_23_throttles_back_off_by_their_own_count() -> None:
     shard = Shard(backoff=lambda failures: 10.0**failures)
     shard.offer(1)
-    shard.run(in_turn(ERROR, Throttled(), Throttled(), ERROR, Throttled(), SUCCESS))
+    shard.run(in_turn(ERROR, NotInvoked(), NotInvoked(), ERROR, NotInvoked(), SUCCESS))
     assert [event.wait for event in shard.events(Retried)] == [10, 10, 100, 100, 10]
 
 

@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tablestream.local.delivery.mapping import MappingSettings
-from tablestream.local.delivery.protocol import Answered, DiscardRecords, InvocationOutcome, Invoke, Throttled, TimedOut
+from tablestream.local.delivery.protocol import (
+    Answered,
+    DiscardRecords,
+    InvocationOutcome,
+    Invoke,
+    NotInvoked,
+    TimedOut,
+)
 from tablestream.local.delivery.shard import ShardDelivery
 from tablestream.testing import CREATED
 from tests.conformance.driver import ERROR, SHARD, STREAM, failing, numbers, record
@@ -78,7 +85,7 @@ class Schedule:
         invoke = self.flying.pop(self.choice.randrange(len(self.flying)))
         outcome, done = self.outcome(numbers(invoke.records))
         self.finished += done
-        if not isinstance(outcome, Throttled) and invoke.records:
+        if not isinstance(outcome, NotInvoked) and invoke.records:
             self.attempts[tuple(numbers(invoke.records))] += 1
         self.delivery.answered(invoke.id, outcome, self.now)
 
@@ -90,7 +97,7 @@ class Schedule:
         if kind < 0.2:
             return TimedOut(), []
         if kind < 0.3:
-            return Throttled(), []
+            return NotInvoked(), []
         if kind < 0.6 and got and self.mapping.report_failures:
             index = self.choice.randrange(len(got))
             partial = failing(*got[index:])

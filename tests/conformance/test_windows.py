@@ -11,7 +11,7 @@ from tablestream.local.delivery.protocol import (
     Answered,
     InvocationOutcome,
     Invoke,
-    Throttled,
+    NotInvoked,
     WindowContext,
     WindowEnded,
 )
@@ -195,5 +195,5 @@ def test_rule_33_age_applies_as_always() -> None:
 def test_rule_33_throttles_change_no_state() -> None:
     shard = shard_of()
     shard.offer(record(1, at=START))
-    shard.run(in_turn(Throttled(), keeping(count=1), Throttled(), keeping()))
+    shard.run(in_turn(NotInvoked(), keeping(count=1), NotInvoked(), keeping()))
     assert told(shard) == [([1], {}, False), ([1], {}, False), ([], {"count": 1}, True), ([], {"count": 1}, True)]

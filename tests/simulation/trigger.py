@@ -16,7 +16,7 @@ from tablestream.local.delivery.protocol import (
     FunctionError,
     InvocationOutcome,
     Invoke,
-    Throttled,
+    NotInvoked,
 )
 from tablestream.local.delivery.shard import ShardDelivery
 from tests.simulation.aws import Aws
@@ -114,7 +114,7 @@ class Trigger:
         answer = partial(self._answer, shard, action)
         event_ids = [record["eventID"] for record in action.records]
         if fault is Fault.NOT_STARTED:
-            self._scheduler.at(self._scheduler.now + 0.05, partial(answer, Throttled()))
+            self._scheduler.at(self._scheduler.now + 0.05, partial(answer, NotInvoked()))
         elif fault is Fault.TWICE:
             self._explain(event_ids, "invoked twice")
             outcomes: list[InvocationOutcome] = []

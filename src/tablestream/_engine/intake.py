@@ -46,7 +46,7 @@ def records_of(event: object) -> list[Any]:
     return records
 
 
-class Check(Protocol):
+class HandlerCheck(Protocol):
     """Judges the tasks of a batch before any effect."""
 
     def judge(self, tasks: Sequence[Task]) -> None:
@@ -93,7 +93,7 @@ class Consumer:
     local_changes_only: bool = False
     """Whether changes that were made in another region of a global table are skipped."""
 
-    def take(self, records: Sequence[Any], systemic: Check) -> Lanes:
+    def take(self, records: Sequence[Any], systemic: HandlerCheck) -> Lanes:
         """Check the records of an event, call the handlers of each and lay out the lanes.
 
         Raises `InvalidEvent` for what is no batch of the table's stream, `ConfigurationError` for an effect that no

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from tablestream._engine.intake import Check, Consumer, Lanes, records_of
+from tablestream._engine.intake import Consumer, HandlerCheck, Lanes, records_of
 from tablestream._engine.waves import Poison, Task, Waves
 from tablestream.change import RawRecord, creation_of, is_quiet_replay, is_sent_again
 from tablestream.dead_letters import DeadLetters
@@ -130,7 +130,7 @@ class Invocations:
         run: Run,
         margin_seconds: float | None,
         observe: Callable[[Report], None],
-        check: Check | None = None,
+        check: HandlerCheck | None = None,
     ) -> None:
         """Take what `Worker` has put together; `check` judges batches instead of the systemic check."""
         self._consumer = consumer

@@ -1,1 +1,87 @@
-"""DynamoDB without streams, HTTP or a shop: clients, items, batches, transactions, decisions made once, the journal."""
+"""DynamoDB without streams, HTTP or a shop: tables, clients, transactions, decisions made once, the journal."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tablestream.dynamodb.actions import Append, Check, Delete, IfAbsent, Put, Returns, Update
+    from tablestream.dynamodb.batches import Got, Unwritten
+    from tablestream.dynamodb.errors import (
+        AccessRefused,
+        AlreadyExists,
+        ConditionFailed,
+        Conflict,
+        InvalidCursor,
+        InvalidRequest,
+        InvalidValue,
+        ItemTooLarge,
+        Misconfigured,
+        NotFound,
+        OutcomeUnknown,
+        TableError,
+        Throttled,
+        TransactionCancelled,
+        Unavailable,
+        VersionConflict,
+    )
+    from tablestream.dynamodb.pages import Page
+    from tablestream.dynamodb.schema import Index, Nulls
+    from tablestream.dynamodb.table import Table
+
+__all__ = [
+    "AccessRefused",
+    "AlreadyExists",
+    "Append",
+    "Check",
+    "ConditionFailed",
+    "Conflict",
+    "Delete",
+    "Got",
+    "IfAbsent",
+    "Index",
+    "InvalidCursor",
+    "InvalidRequest",
+    "InvalidValue",
+    "ItemTooLarge",
+    "Misconfigured",
+    "NotFound",
+    "Nulls",
+    "OutcomeUnknown",
+    "Page",
+    "Put",
+    "Returns",
+    "Table",
+    "TableError",
+    "Throttled",
+    "TransactionCancelled",
+    "Unavailable",
+    "Unwritten",
+    "Update",
+    "VersionConflict",
+]
+
+_HOMES = {
+    "Append": "actions",
+    "Check": "actions",
+    "Delete": "actions",
+    "Got": "batches",
+    "IfAbsent": "actions",
+    "Index": "schema",
+    "Nulls": "schema",
+    "Page": "pages",
+    "Put": "actions",
+    "Returns": "actions",
+    "Table": "table",
+    "Unwritten": "batches",
+    "Update": "actions",
+}
+
+if not TYPE_CHECKING:  # where it stands, a type checker takes any name for one of this module's
+
+    def __getattr__(name: str) -> Any:
+        """Import a name when it is first asked for: a worker needs none of them, and each takes part of its start."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)

@@ -7,8 +7,8 @@ extension points (`provide-client-params`, `before-call`, `before-parse`; botoco
 from __future__ import annotations
 
 import json
-from binascii import crc32
-from collections.abc import Callable, Mapping, Sequence
+from binascii import b2a_base64, crc32
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -100,19 +100,35 @@ class LazyClient:
 # says nothing new: botocore's serializers take most of the CPU of a large call.
 
 _PAYLOAD = "tablestream_payload"
+
+
+def _base64(value: object) -> str:
+    if not isinstance(value, bytes | bytearray):
+        raise TypeError(f"wanted JSON with bytes, got {type(value).__name__}")
+    return b2a_base64(value, newline=False).decode("ascii")
+
+
 # What is sent was built here and holds no cycles: looking for some takes a third of the time.
-_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+encode = json.JSONEncoder(separators=(",", ":"), check_circular=False, default=_base64).encode
+"""Return values with type tags as they go over the wire: binary ones as base64 text."""
 
 DYNAMODB_OPERATIONS = ("BatchGetItem", "BatchWriteItem", "TransactWriteItems")
-"""The calls of the worker. Its requests hold no binary values, which would have to be base64 text on the wire."""
+"""The calls of the worker."""
 
 
 def write_json(client: DynamoDBClient) -> DynamoDBClient:
-    """Let a client send the parameters of these operations as they are; return the client."""
+    """Let a client send the parameters of the worker's calls as they are; return the client."""
+    return _write_json(client, DYNAMODB_OPERATIONS, set_aside)
+
+
+def _write_json(
+    client: DynamoDBClient, operations: Iterable[str], leave: Callable[..., dict[str, Any]]
+) -> DynamoDBClient:
     events: Any = client.meta.events  # its type says that no handler returns anything; this one's answer is used
-    for operation in DYNAMODB_OPERATIONS:
-        events.register(f"provide-client-params.dynamodb.{operation}", set_aside)
-        events.register(f"before-call.dynamodb.{operation}", _send_what_was_set_aside)
+    for operation in operations:
+        # What is registered under a name that is known already is left out.
+        events.register(f"provide-client-params.dynamodb.{operation}", leave, f"tablestream-params-{operation}")
+        events.register(f"before-call.dynamodb.{operation}", _send_what_was_set_aside, f"tablestream-call-{operation}")
     return client
 
 
@@ -122,6 +138,32 @@ def set_aside(params: Mapping[str, Any], context: dict[str, Any], **_: object) -
     return {name: type(value)() for name, value in params.items()}
 
 
+def _leave_stand_ins(
+    params: Mapping[str, Any], model: OperationModel, context: dict[str, Any], **_: object
+) -> dict[str, Any]:
+    """Leave botocore as little as passes its checks, which a client of somebody else may have."""
+    context[_PAYLOAD] = params
+    if "RequestItems" in params:
+        return {"RequestItems": dict.fromkeys(params["RequestItems"], _STAND_INS[model.name])}
+    if "TransactItems" in params:
+        return {"TransactItems": _STAND_INS[model.name]}
+    return {"TableName": params["TableName"], **_STAND_INS.get(model.name, {})}
+
+
+_STAND_INS: Mapping[str, Any] = {
+    "GetItem": {"Key": {}},
+    "PutItem": {"Item": {}},
+    "UpdateItem": {"Key": {}},
+    "DeleteItem": {"Key": {}},
+    "BatchGetItem": {"Keys": [{}]},
+    "BatchWriteItem": [{}],
+    "TransactGetItems": [{"Get": {"TableName": "stand-in", "Key": {}}}],
+    "TransactWriteItems": [{}],
+}
+TABLE_OPERATIONS = (*_STAND_INS, "Query", "Scan")
+"""The calls of a `Table`."""
+
+
 def payload_of(context: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the parameters that were set aside for a call."""
     payload: Mapping[str, Any] = context[_PAYLOAD]
@@ -129,7 +171,7 @@ def payload_of(context: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _send_what_was_set_aside(params: dict[str, Any], context: Mapping[str, Any], **_: object) -> None:
-    params["body"] = _encode(payload_of(context)).encode()
+    params["body"] = encode(payload_of(context)).encode()
 
 
 # --- answers ---------------------------------------------------------------------------------------------------------
@@ -146,8 +188,30 @@ def check_answers(client: DynamoDBClient) -> DynamoDBClient:
     is checked by `get_batch` and `write_batch`, as botocore reads broken JSON as an object without members.
     """
     events: Any = client.meta.events
-    events.register("before-parse.dynamodb", _check)
+    events.register("before-parse.dynamodb", _check, "tablestream-check")
     return client
+
+
+def fit_for_tables(client: DynamoDBClient) -> DynamoDBClient:
+    """Let any client send what a `Table` writes and take answers as they come; return the client.
+
+    Whoever else uses the client sees what it always sees: an answer with a binary value is left to botocore.
+    """
+    _write_json(check_answers(client), TABLE_OPERATIONS, _leave_stand_ins)
+    events: Any = client.meta.events
+    events.register_last("before-parse.dynamodb", _read, "tablestream-read")  # after the check
+    return client
+
+
+def _read(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
+    body = response_dict["body"]
+    if response_dict["status_code"] != HTTPStatus.OK or b'"B"' in body or b'"BS"' in body:
+        return
+    answer = json.loads(body)
+    if not isinstance(answer, dict):
+        raise UnreadableAnswerError(f"wanted a JSON object, got {type(answer).__name__}")
+    customized_response_dict.update(answer)
+    response_dict["body"] = b"{}"
 
 
 def _check(response_dict: Mapping[str, Any], operation_model: OperationModel, **_: object) -> None:
@@ -189,15 +253,18 @@ READ_LIMIT = 100
 WRITE_LIMIT = 25
 """Items that BatchWriteItem takes."""
 _NO_KEYS: Mapping[str, Any] = {"Keys": []}
+_CONSISTENT: Mapping[str, Any] = {"ConsistentRead": True}
 
 
-def get_batch(client: DynamoDBClient, table: str, keys: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+def get_batch(
+    client: DynamoDBClient, table: str, keys: Sequence[Any], options: Mapping[str, Any] = _CONSISTENT
+) -> tuple[list[Any], list[Any]]:
     """Read the items of distinct keys, strongly consistent; return the items, and the keys that were left unprocessed.
 
     Keys and items have type tags. What is in neither list does not exist. Raises what the client raises, and
     `UnreadableAnswerError` for an answer that leaves open what became of a key.
     """
-    request: Any = {table: {"Keys": list(keys), "ConsistentRead": True}}
+    request: Any = {table: {"Keys": list(keys), **options}}
     answer = client.batch_get_item(RequestItems=request)
     unprocessed = _told(answer, "UnprocessedKeys").get(table, _NO_KEYS)
     left = _listed(unprocessed.get("Keys"), "unprocessed keys") if isinstance(unprocessed, Mapping) else None
@@ -208,11 +275,13 @@ def get_batch(client: DynamoDBClient, table: str, keys: Sequence[Any]) -> tuple[
     return _listed(items, "the table's items"), left
 
 
-def write_batch(client: DynamoDBClient, table: str, items: Sequence[Any]) -> list[Any]:
-    """Put items, given with type tags; return those that were left unprocessed. Raises as `get_batch` does."""
-    request: Any = {table: [{"PutRequest": {"Item": item}} for item in items]}
-    unprocessed = _told(client.batch_write_item(RequestItems=request), "UnprocessedItems").get(table, [])
-    return [entry["PutRequest"]["Item"] for entry in _listed(unprocessed, "unprocessed items")]
+def write_batch(client: DynamoDBClient, table: str, entries: Sequence[Any]) -> list[Any]:
+    """Put and delete items, given as entries of a batch with type tags; return those that were left unprocessed.
+
+    Raises as `get_batch` does.
+    """
+    request: Any = {table: list(entries)}
+    return _listed(_told(client.batch_write_item(RequestItems=request), "UnprocessedItems").get(table, []), "entries")
 
 
 def _told(answer: Mapping[str, Any], part: str) -> Mapping[str, Any]:

@@ -1,9 +1,29 @@
-"""Errors of AWS by what they mean for the call that met them: one table from error codes to kinds."""
+"""Errors of AWS by what they mean for the call that met them, and the errors that a `Table` raises.
+
+One table leads from error codes to kinds. A `Table` raises, by kind and by the condition that did not hold:
+
+TableError
+├── ConditionFailed        the item is not as it was wanted; `item` is the item as it is
+│   ├── AlreadyExists      there is one already
+│   ├── NotFound           there is none
+│   └── VersionConflict    its version is another one
+├── TransactionCancelled   no action has taken effect; `reasons` has an error, or None, for each of them
+├── Unavailable            the same may succeed later
+│   ├── Throttled          too many requests, also after retries
+│   ├── Conflict           somebody else's transaction is under way on the item
+│   └── OutcomeUnknown     the answer to a write was lost: it may have taken effect
+├── InvalidRequest         the request can never succeed
+│   ├── InvalidValue       a value that DynamoDB has no type for; `path` is its place
+│   ├── ItemTooLarge       more than 400 KB; `size` is the item's, None where DynamoDB found it
+│   └── InvalidCursor      a cursor that this query did not give
+└── Misconfigured          the table, the region, the credentials are at fault
+    └── AccessRefused      permissions or credentials
+"""
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -14,6 +34,8 @@ from botocore.exceptions import (
     ParamValidationError,
 )
 from botocore.exceptions import ConnectionError as ConnectionProblem
+
+from tablestream.errors import TablestreamError, error_class_of
 
 
 class ErrorKind(Enum):
@@ -125,3 +147,147 @@ class Failed(NamedTuple):
 def code_of(error: ClientError) -> str:
     """Return the error code that AWS gave."""
     return str(error.response.get("Error", {}).get("Code", ""))
+
+
+# --- errors of a table -----------------------------------------------------------------------------------------------
+
+
+class TableError(TablestreamError):
+    """Base of what a `Table` raises. Its text holds no key and no value, so it can be logged."""
+
+    told: str = ""
+    """The words of AWS, where there are some. They may quote keys and values: not for logs, not for answers."""
+
+
+class ConditionFailed(TableError):
+    """The condition did not hold, and nothing was written."""
+
+    def __init__(self, message: str, item: dict[str, Any] | None = None) -> None:
+        """Take the item as it is, None where there is none."""
+        super().__init__(message)
+        self.item = item
+
+
+class AlreadyExists(ConditionFailed):
+    """There is an item with this key."""
+
+
+class NotFound(ConditionFailed):
+    """There is no item with this key."""
+
+
+class VersionConflict(ConditionFailed):
+    """Somebody else has changed the item: its version is not the one that was read."""
+
+
+class TransactionCancelled(TableError):
+    """No action of the transaction has taken effect."""
+
+    def __init__(self, message: str, reasons: tuple[TableError | None, ...] = ()) -> None:
+        """Take an error for each action, in their order, None for an action that has nothing against it."""
+        super().__init__(message)
+        self.reasons = reasons
+
+    @property
+    def failed(self) -> tuple[int, ...]:
+        """The places of the actions that were refused."""
+        return tuple([place for place, reason in enumerate(self.reasons) if reason is not None])
+
+
+class Unavailable(TableError):
+    """The call did not succeed now; the same may succeed later."""
+
+
+class Throttled(Unavailable):
+    """Too many requests, and the retries are used up. Nothing was written."""
+
+
+class Conflict(Unavailable):
+    """A transaction of somebody else is under way on the item. Nothing was written."""
+
+
+class OutcomeUnknown(Unavailable):
+    """The answer was lost: the write may have taken effect. It was not sent again where that could do it twice."""
+
+
+class InvalidRequest(TableError):
+    """The request can never succeed as it is."""
+
+
+class InvalidValue(InvalidRequest, TypeError, ValueError):
+    """DynamoDB has no type for a value; nothing was sent."""
+
+    path: str = ""
+    """The place of the value, as `items[2].price`."""
+
+
+class ItemTooLarge(InvalidRequest):
+    """The item would take more than 400 KB."""
+
+    def __init__(self, message: str, size: int | None = None) -> None:
+        """Take the item's size in bytes, None where only DynamoDB knows it."""
+        super().__init__(message)
+        self.size = size
+
+
+class InvalidCursor(InvalidRequest):
+    """The cursor is none that this query gave."""
+
+
+class Misconfigured(TableError):
+    """The table, the region, the endpoint or the credentials are at fault, not the request."""
+
+
+class AccessRefused(Misconfigured):
+    """The credentials are not taken, or they do not permit the call."""
+
+
+_CLASSES: dict[ErrorKind, type[TableError]] = {
+    ErrorKind.CONFLICT: Conflict,
+    ErrorKind.THROTTLE: Throttled,
+    ErrorKind.AMBIGUOUS: Unavailable,
+    ErrorKind.INVALID: InvalidRequest,
+    ErrorKind.CONFIGURATION: Misconfigured,
+}
+_CLASSES_BY_CODE: dict[str, type[TableError]] = {
+    "AccessDeniedException": AccessRefused,
+    "AccessDenied": AccessRefused,
+    "ExpiredTokenException": AccessRefused,
+    "IncompleteSignatureException": AccessRefused,
+    "InvalidSignatureException": AccessRefused,
+    "MissingAuthenticationTokenException": AccessRefused,
+    "UnrecognizedClientException": AccessRefused,
+    "NoCredentialsError": AccessRefused,
+    "IdempotentParameterMismatchException": InvalidRequest,
+}
+"""What a kind does not tell apart."""
+_TOO_LARGE = "Item size"
+"""How DynamoDB begins to say that an item is too large, or what an update would make of it."""
+
+
+def table_error(code: str, kind: ErrorKind, doing: str, told: str = "") -> TableError:
+    """Return the error for a code of AWS, or the name of an error's class; `doing` says what was tried."""
+    found = _CLASSES_BY_CODE.get(code, _CLASSES[kind])
+    if kind is ErrorKind.INVALID and told.startswith(_TOO_LARGE):
+        found = ItemTooLarge
+    made = found(f"{doing}: {_WORDS.get(found, 'it did not succeed')} ({code})")
+    made.told = told
+    return made
+
+
+_WORDS: dict[type[TableError], str] = {
+    Conflict: "another transaction is under way on the item",
+    Throttled: "DynamoDB throttles",
+    Unavailable: "no answer that says what became of it",
+    InvalidRequest: "DynamoDB does not take the request",
+    ItemTooLarge: "the item would be larger than 400 KB",
+    Misconfigured: "the table, the region or the endpoint is at fault",
+    AccessRefused: "the permissions or credentials do not suffice",
+}
+
+
+def table_error_of(failure: Failed, doing: str) -> TableError:
+    """Return the error for a call that failed."""
+    error = failure.error
+    told = str(error.response.get("Error", {}).get("Message", "")) if isinstance(error, ClientError) else str(error)
+    return table_error(error_class_of(error), failure.kind, doing, told)

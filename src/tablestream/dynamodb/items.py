@@ -27,6 +27,8 @@ Item = Mapping[str, Any]
 KeyValue = str | int | Decimal
 """The value of a key attribute: text, or a number."""
 
+MAX_ITEM_BYTES = 400 * 1024
+
 
 class Key(NamedTuple):
     """The primary key of an item, with its table."""

@@ -76,8 +76,9 @@ class DynamoDBJournal:
         cause: Exception | None = None
         for _ in run.attempts():
             try:
-                left = write_batch(self._client, self._table, list(wanted.values()))
-                wanted = {item["pk"]["S"]: wanted[item["pk"]["S"]] for item in left}
+                entries = [{"PutRequest": {"Item": item}} for item in wanted.values()]
+                left = write_batch(self._client, self._table, entries)
+                wanted = {key: wanted[key] for key in [entry["PutRequest"]["Item"]["pk"]["S"] for entry in left]}
             except Exception as error:  # noqa: BLE001 -- as above: nobody knows whether they are written, so write again
                 cause = without_frames(error)
                 continue

@@ -18,7 +18,7 @@ from tablestream.ops.bucket import FailuresBucket, Lease, owner
 from tablestream.ops.invoking import RateLimit, Ready, WatchfulClock, proven, rate_limited
 from tablestream.ops.replay import Replay, ReplayState, default_path
 from tablestream.ops.sending import Sender, SendOutcome, Tally, concluded, told
-from tablestream.ops.sources import Export, ItemSource, Maker, Query, Scan, Table
+from tablestream.ops.sources import Export, ItemSource, Maker, Query, Scan, SourceTable
 from tablestream.ops.terminal import CommandError, ExitStatus, StoppedError, Terminal, age, counted, interruptible
 from tablestream.run import Deadline, Run, SystemClock
 from tablestream.sink import Done
@@ -61,7 +61,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 @dataclass(frozen=True, slots=True)
 class _Job:
     source: ItemSource
-    table: Table
+    table: SourceTable
     about: dict[str, Any]
     """What tells this replay from another."""
     items: int | None
@@ -71,7 +71,7 @@ class _Job:
 def _job(given: argparse.Namespace, aws: StackResources) -> _Job:
     threads = given.segments if given.command == "scan" else 4
     client = aws.client("dynamodb", max_pool_connections=threads)
-    table = Table.described(client, aws.table)
+    table = SourceTable.described(client, aws.table)
     about: dict[str, Any] = {"table": table.arn, "kind": given.command, "entities": sorted(given.entity)}
     if given.command == "scan":
         about["segments"] = given.segments

@@ -125,7 +125,7 @@ class ItemSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class SourceTable:
     """A table, as DescribeTable tells of it."""
 
     name: str
@@ -140,7 +140,7 @@ class Table:
     """Likewise, bytes."""
 
     @classmethod
-    def described(cls, client: Client, name: str) -> Table:
+    def described(cls, client: Client, name: str) -> SourceTable:
         """Ask for a table's description."""
         table = client.describe_table(TableName=name)["Table"]
         schema = sorted(table["KeySchema"], key=lambda part: str(part["KeyType"]))  # HASH before RANGE
@@ -159,7 +159,7 @@ class Scan:
     """All items of a table, in segments."""
 
     client: Client
-    table: Table
+    table: SourceTable
     segments: int
 
     def units(self) -> Sequence[str]:
@@ -177,7 +177,7 @@ class Query:
     """The items of one partition, of all sort keys or of those that begin with a prefix."""
 
     client: Client
-    table: Table
+    table: SourceTable
     partition: str
     prefix: str | None
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tablestream.local.delivery.protocol import Answered, FunctionError, Throttled, TimedOut
+from tablestream.local.delivery.protocol import Answered, FunctionError, NotInvoked, TimedOut
 from tablestream.local.runtime.child import words_of
 from tablestream.local.runtime.function import FunctionSpec
 from tablestream.local.runtime.runtime import Runtime
@@ -220,11 +220,11 @@ def test_an_invocation_that_ran_while_the_code_changed_ends_with_the_old_code(st
 def test_above_its_reserved_concurrency_a_function_is_throttled(tmp_path: Path) -> None:
     (tmp_path / "task.py").write_text("def handler(event, context): return 'done'")
     function = FunctionSpec("Task", "task-name", "arn:task", "task.handler", tmp_path, {}, concurrency=0)
-    assert Runtime(function).invoke({}).outcome == Throttled()
+    assert Runtime(function).invoke({}).outcome == NotInvoked()
     runtime = Runtime(replace(function, concurrency=1, timeout=20))
     assert [runtime.invoke({}).outcome for _ in range(2)] == [Answered("done")] * 2
     runtime.throttle(1)
-    assert [runtime.invoke({}).outcome for _ in range(2)] == [Throttled(), Answered("done")]
+    assert [runtime.invoke({}).outcome for _ in range(2)] == [NotInvoked(), Answered("done")]
     runtime.close()
 
 

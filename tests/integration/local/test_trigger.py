@@ -11,7 +11,7 @@ import pytest
 
 from tablestream.local.application import Options, Running, hurried
 from tablestream.local.cloud.cloud import Cloud
-from tablestream.local.delivery.protocol import Answered, Throttled
+from tablestream.local.delivery.protocol import Answered, NotInvoked
 from tablestream.local.trigger.observations import Ended, GivenUp, KeptBack, Logged, Observation, Read, Trouble
 from tablestream.local.trigger.stream import BotoStream, TrimHorizon
 
@@ -385,7 +385,7 @@ def test_a_function_without_concurrency_is_throttled_and_no_attempt_is_used(star
     world.running.runtime("Task").throttle(3)
     world.write("a", "b")
     ended = [seen for seen in world.seen if isinstance(seen, Ended)]
-    assert [type(one.invocation.outcome) for one in ended] == [Throttled] * 3 + [Answered]
+    assert [type(one.invocation.outcome) for one in ended] == [NotInvoked] * 3 + [Answered]
     assert world.batches() == [["a", "b"]] * 4
     assert {one.invoke.attempt for one in ended} == {0}
 

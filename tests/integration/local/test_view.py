@@ -26,7 +26,7 @@ from tablestream.local.delivery.protocol import (
     FunctionError,
     InvocationOutcome,
     Invoke,
-    Throttled,
+    NotInvoked,
 )
 from tablestream.local.delivery.shard import ShardDelivery
 from tablestream.local.runtime.child import BOOTSTRAP
@@ -79,7 +79,7 @@ class Screen:
 
     def _end(self, invoke: Invoke, outcome: InvocationOutcome, now: float) -> None:
         error = ERROR | {"errorType": outcome.kind} if isinstance(outcome, FunctionError) else None
-        began = None if isinstance(outcome, Throttled) else now
+        began = None if isinstance(outcome, NotInvoked) else now
         self.view(Ended("M", invoke, Invocation("id", outcome, error, 0.012, began), now))
         self.delivery.answered(invoke.id, outcome, now)
 
@@ -108,7 +108,7 @@ def test_one_line_a_delivery() -> None:
     screen.offer(1, 2, 3)
     second = Answered({"batchItemFailures": [{"itemIdentifier": "2"}]})
     screen.deliver(
-        second, FunctionError("KeyError"), Throttled(), FunctionError("KeyError"), Answered(None), Answered(None)
+        second, FunctionError("KeyError"), NotInvoked(), FunctionError("KeyError"), Answered(None), Answered(None)
     )
     words = "KeyError: 'celsius' (main.py, line 10)"
     assert screen.lines() == [

@@ -23,9 +23,9 @@ from tablestream.local.delivery.protocol import (
     Discarded,
     Filtered,
     Invoked,
+    NotInvoked,
     Retried,
     Split,
-    Throttled,
 )
 from tablestream.local.runtime.child import words_of
 from tablestream.local.runtime.runtime import NOT_IMPORTED
@@ -110,7 +110,7 @@ class View:
     def invoked(self, function: str, invocation: Invocation) -> None:
         """Print what came of an invocation that no stream caused."""
         words = words_of(invocation.error)
-        told = "throttled" if isinstance(invocation.outcome, Throttled) else f"failed: {words}" if words else "ok"
+        told = "throttled" if isinstance(invocation.outcome, NotInvoked) else f"failed: {words}" if words else "ok"
         text = Text(f"{function} invoked from outside -> ").append(told, "green" if told == "ok" else "red")
         put(self._output, text.append(f" ({invocation.seconds * 1000:.0f} ms)", "dim"), at=time.time())
 
@@ -184,7 +184,7 @@ def outcome_of(event: object, ended: Ended, words: str = "") -> tuple[str, str]:
         return "ok", "green"
     if isinstance(event, Advanced):
         return f"partial: {event.done} done, {event.left} come again", "yellow"
-    if isinstance(event, Retried) and isinstance(ended.invocation.outcome, Throttled):
+    if isinstance(event, Retried) and isinstance(ended.invocation.outcome, NotInvoked):
         return f"throttled, again in {event.wait:.1f} s", "yellow"
     reason = getattr(event, "reason", "")
     reason = _REASONS.get(reason, reason)

@@ -31,7 +31,7 @@ from werkzeug.wrappers import Request, Response
 from tablestream.local.cloud.clients import REGION
 from tablestream.local.cloud.faults import Faults
 from tablestream.local.cloud.witness import ChangeWitness, Witness
-from tablestream.local.delivery.protocol import Throttled
+from tablestream.local.delivery.protocol import NotInvoked
 from tablestream.local.errors import UsageError
 from tablestream.local.http import App, Environ, Serving, StartResponse, probe
 from tablestream.local.trigger.moto_quirks import Corrections, correct_moto
@@ -266,7 +266,7 @@ def _respond(runtimes: Mapping[str, Runtime], ended: Callable[[str, Invocation],
 
 
 def _answer(invocation: Invocation, version: str) -> Response:
-    if isinstance(invocation.outcome, Throttled):
+    if isinstance(invocation.outcome, NotInvoked):
         return _refused(429, "TooManyRequestsException", "Rate exceeded")
     headers = {"X-Amz-Executed-Version": version}
     if invocation.error is not None:

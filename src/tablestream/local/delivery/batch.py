@@ -18,7 +18,7 @@ from tablestream.local.delivery.protocol import (
     FunctionError,
     InvocationOutcome,
     LambdaRecord,
-    Throttled,
+    NotInvoked,
     TimedOut,
     WindowContext,
 )
@@ -306,7 +306,7 @@ def read_outcome(
 ) -> BatchResult:
     """Return what came of a batch with these sequence numbers, which are in batch order."""
     match outcome:
-        case Throttled(reason):
+        case NotInvoked(reason):
             return BatchNotStarted(reason)
         case FunctionError(kind):
             return BatchFailed(kind, "Unhandled")

@@ -105,13 +105,13 @@ class TimedOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Throttled:
+class NotInvoked:
     """The invocation did not start: throttled, or it failed before the function's code ran (rule 18)."""
 
     reason: str = "Throttled"
 
 
-InvocationOutcome = Answered | FunctionError | TimedOut | Throttled
+InvocationOutcome = Answered | FunctionError | TimedOut | NotInvoked
 
 
 @dataclass(frozen=True, slots=True)

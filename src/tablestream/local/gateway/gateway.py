@@ -24,7 +24,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request as HttpRequest
 from werkzeug.wrappers import Response
 
-from tablestream.local.delivery.protocol import Answered, Throttled
+from tablestream.local.delivery.protocol import Answered, NotInvoked
 from tablestream.local.errors import UsageError
 from tablestream.local.gateway.routes import Chosen, HttpApi, HttpRoute
 from tablestream.local.http import Environ, Serving, StartResponse, from_elsewhere, probe
@@ -205,7 +205,7 @@ def _body(request: HttpRequest) -> dict[str, Json]:
 
 def response_to(invocation: Invocation) -> Response:
     """The response for what came of an invocation, read as payload format 2.0 has it."""
-    if isinstance(invocation.outcome, Throttled):
+    if isinstance(invocation.outcome, NotInvoked):
         return _said(HTTPStatus.SERVICE_UNAVAILABLE)
     if not isinstance(invocation.outcome, Answered):
         return _said(HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -248,7 +248,7 @@ def _said(status: HTTPStatus) -> Response:
 def within(seconds: float, timeout: float, invoke: Callable[[], Invocation]) -> Invocation:
     """Invoke, and wait no longer than an integration may take: then the caller is answered, and the function goes on.
 
-    `timeout` is the function's own: what ends before needs no second thread. Throttled stands for "not in time", which
+    `timeout` is the function's own: what ends before needs no second thread. NotInvoked stands for "not in time", which
     API Gateway answers alike: 503.
     """
     if timeout <= seconds:
@@ -257,7 +257,7 @@ def within(seconds: float, timeout: float, invoke: Callable[[], Invocation]) -> 
     thread = threading.Thread(target=lambda: ended.append(invoke()), name="integration", daemon=True)
     thread.start()
     thread.join(seconds)
-    return ended[0] if ended else Invocation("", Throttled(f"no answer within {seconds:g} s"))
+    return ended[0] if ended else Invocation("", NotInvoked(f"no answer within {seconds:g} s"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from tablestream.local.delivery.protocol import Answered, FunctionError, Throttled, TimedOut
+from tablestream.local.delivery.protocol import Answered, FunctionError, NotInvoked, TimedOut
 from tablestream.local.runtime.child import Child, HandlerTimeoutError, InitError, ProcessEndedError, Request, words_of
 from tablestream.local.runtime.function import LATEST, Invocation
 
@@ -67,7 +67,7 @@ class Runtime:
         arn = self.function.qualified(qualifier)
         request = Request(event, str(uuid.uuid4()), arn, self.function.timeout)
         if not self._enter():
-            return Invocation(request.request_id, Throttled())
+            return Invocation(request.request_id, NotInvoked())
         try:
             return self._run(request, environments)
         finally:
@@ -98,7 +98,7 @@ class Runtime:
         except (ProcessEndedError, HandlerTimeoutError):
             return _failed(request, _error("Runtime.ExitError", "the process ended while the handler was imported"))
         except OSError as error:
-            return Invocation(request.request_id, Throttled(f"no process could be started: {error}"))
+            return Invocation(request.request_id, NotInvoked(f"no process could be started: {error}"))
         try:
             return self._answer(request, child)
         finally:

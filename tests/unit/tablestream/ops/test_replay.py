@@ -19,7 +19,7 @@ from tablestream.ops.invoking import Answer, FirstFailed, Invoke, Reported, Stor
 from tablestream.ops.planning import identity_of
 from tablestream.ops.replay import Replay, ReplayState, default_path
 from tablestream.ops.sending import Sender, Tally
-from tablestream.ops.sources import Export, Maker, Scan, Table, as_key
+from tablestream.ops.sources import Export, Maker, Scan, SourceTable, as_key
 from tablestream.ops.terminal import CommandError, OutcomeUnknownError, StoppedError
 from tests.support.items import stored_item
 
@@ -66,7 +66,7 @@ class FakeWorker:
 
 
 def table_of(client: Any, segments: int) -> Scan:
-    return Scan(client, Table("orders", ARN, ("pk", "sk"), {"pk": "S", "sk": "S"}, 0, 0), segments)
+    return Scan(client, SourceTable("orders", ARN, ("pk", "sk"), {"pk": "S", "sk": "S"}, 0, 0), segments)
 
 
 def replaying(path: Path, table: FakeTable, worker: Invoke, segments: int = 4, **settings: Any) -> Replay:

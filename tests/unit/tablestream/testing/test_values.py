@@ -67,20 +67,20 @@ TAKEN = [
 ]
 
 REFUSED = [
-    (1.5, r"x: wanted a Decimal or an int, got the float 1\.5"),
-    (float("nan"), "x: wanted a Decimal or an int, got the float nan"),
-    ([{"price": 1.5}], r"x\[0\]\.price: wanted a Decimal or an int, got the float 1\.5"),
-    (Decimal("NaN"), "x: wanted a finite number, got NaN"),
-    (Decimal("-Infinity"), "x: wanted a finite number, got -Infinity"),
+    (1.5, r"x: wanted a Decimal or an int, got a float"),
+    (float("nan"), "x: wanted a Decimal or an int, got a float"),
+    ([{"price": 1.5}], r"x\[0\]\.price: wanted a Decimal or an int, got a float"),
+    (Decimal("NaN"), "x: wanted a finite number"),
+    (Decimal("-Infinity"), "x: wanted a finite number"),
     (10**38 + 1, "x: wanted a number of 38 digits at most"),
-    (Decimal("1E+126"), r"x: wanted a number .* got 1E\+126"),
-    (Decimal("1E-131"), "x: wanted a number .* got 1E-131"),
+    (Decimal("1E+126"), "x: wanted a number of 38 digits at most and a magnitude from 1E-130"),
+    (Decimal("1E-131"), "x: wanted a number of 38 digits at most and a magnitude from 1E-130"),
     (set(), "x: wanted a set of text, of numbers or of binary, not empty, got none"),
     (frozenset(), "x: wanted a set of text, of numbers or of binary, not empty, got none"),
     ({"a": {1, "a"}}, r"x\.a: wanted a set of text, of numbers or of binary, not empty, got N and S"),
     ({b"a", "a"}, "x: wanted a set of text, of numbers or of binary, not empty, got B and S"),
-    ({None}, "a member of x: wanted a value that DynamoDB has a type for, got NoneType"),
-    ({1.5}, r"a member of x: wanted a Decimal or an int, got the float 1\.5"),
+    ({None}, "x: a member of the set: wanted a value that DynamoDB has a type for, got NoneType"),
+    ({1.5}, r"x: a member of the set: wanted a Decimal or an int, got a float"),
     (range(3), "x: wanted a value that DynamoDB has a type for, got range"),
     (memoryview(b"a"), "x: wanted a value that DynamoDB has a type for, got memoryview"),
     (object(), "x: wanted a value that DynamoDB has a type for, got object"),
@@ -104,7 +104,9 @@ def test_what_dynamodb_does_not_take_is_refused_by_the_attributes_name(value: ob
 
 
 def test_a_boolean_in_a_set_is_refused_although_boto3_makes_a_number_of_it() -> None:
-    with pytest.raises(TypeError, match="a member of x: wanted a value that DynamoDB has a type for, got bool"):
+    with pytest.raises(
+        TypeError, match="x: a member of the set: wanted a value that DynamoDB has a type for, got bool"
+    ):
         image({"x": {True}})
 
 

@@ -12,7 +12,7 @@ import pytest
 from werkzeug.test import Client, EnvironBuilder
 from werkzeug.wrappers import Request
 
-from tablestream.local.delivery.protocol import Answered, FunctionError, InvocationOutcome, Throttled, TimedOut
+from tablestream.local.delivery.protocol import Answered, FunctionError, InvocationOutcome, NotInvoked, TimedOut
 from tablestream.local.gateway.gateway import MOST_BYTES, Gateway, event_of, within
 from tablestream.local.gateway.routes import Cors, HttpApi, HttpRoute
 from tablestream.local.runtime.function import Invocation
@@ -145,7 +145,7 @@ def test_an_answer_without_a_status_is_a_body_of_json(payload: Json) -> None:
     [
         (FunctionError("KeyError"), 500, "Internal Server Error"),
         (TimedOut(), 500, "Internal Server Error"),
-        (Throttled(), 503, "Service Unavailable"),
+        (NotInvoked(), 503, "Service Unavailable"),
         (Answered({"statusCode": "two"}), 500, "Internal Server Error"),
         (Answered({"statusCode": 99}), 500, "Internal Server Error"),
         (Answered({"statusCode": 200, "body": {"no": "text"}}), 500, "Internal Server Error"),
@@ -243,7 +243,7 @@ def test_an_integration_that_takes_too_long_is_answered_and_the_function_goes_on
         return Invocation("id", Answered({}))
 
     invocation = within(0.01, 60, slow)
-    assert isinstance(invocation.outcome, Throttled)
+    assert isinstance(invocation.outcome, NotInvoked)
     go_on.set()
     assert ended.wait(20)
 

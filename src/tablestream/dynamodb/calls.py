@@ -1,0 +1,155 @@
+"""`Calls`: calls of one client with their retries, within a deadline; what fails is an error of the table's own.
+
+Three tries in all, with full jitter between them, and none that would begin after the deadline. A call whose answer was
+lost is sent again only where that cannot do its work twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from tablestream.dynamodb.client import attempt, fit_for_tables
+from tablestream.dynamodb.errors import (
+    ErrorKind,
+    Failed,
+    OutcomeUnknown,
+    TableError,
+    Unavailable,
+    code_of,
+    kind_of_code,
+    table_error_of,
+)
+from tablestream.run import Run
+
+RETRIES = 2
+"""Tries after the first one."""
+
+Observe = Callable[[str, float], object]
+"""Gets the name of an operation and the capacity units that it took."""
+
+_METHODS: Mapping[str, str] = {
+    "GetItem": "get_item",
+    "PutItem": "put_item",
+    "UpdateItem": "update_item",
+    "DeleteItem": "delete_item",
+    "Query": "query",
+    "Scan": "scan",
+    "BatchGetItem": "batch_get_item",
+    "BatchWriteItem": "batch_write_item",
+    "TransactGetItems": "transact_get_items",
+    "TransactWriteItems": "transact_write_items",
+}
+_CONDITION, _CANCELLED = "ConditionalCheckFailedException", "TransactionCanceledException"
+_LATER = frozenset({ErrorKind.THROTTLE, ErrorKind.CONFLICT})
+
+
+class Refused(NamedTuple):
+    """DynamoDB refused a write, or a transaction, and says why; `answer` is the error's."""
+
+    answer: Mapping[str, Any]
+    error: ClientError
+
+
+class Calls(NamedTuple):
+    """A client, with what an invocation lends to its calls."""
+
+    client: Any
+    run: Run
+    observe: Observe | None
+
+    @classmethod
+    def of(cls, client: Any, run: Run, observe: Observe | None) -> Calls:
+        """Fit a client; a double that has no hooks is taken as it is."""
+        if hasattr(client, "meta"):
+            fit_for_tables(client)
+        return cls(client, run, observe)
+
+    def read(self, operation: str, request: Mapping[str, Any], doing: str) -> dict[str, Any]:
+        """Make a call that changes nothing; return the answer."""
+        answer = self._send(operation, request, doing, repeatable=True, unknown=Unavailable)
+        if isinstance(answer, Refused):
+            invalid = ErrorKind.INVALID in reasons_of(answer.answer)
+            kind = ErrorKind.INVALID if invalid else ErrorKind.CONFLICT
+            raise table_error_of(Failed(answer.error, kind), doing) from None
+        return answer
+
+    def write(
+        self, operation: str, request: Mapping[str, Any], doing: str, *, repeatable: bool
+    ) -> dict[str, Any] | Refused:
+        """Make a call that changes something; return the answer, or why DynamoDB refused it."""
+        return self._send(operation, request, doing, repeatable=repeatable, unknown=OutcomeUnknown)
+
+    def _send(
+        self, operation: str, request: Mapping[str, Any], doing: str, *, repeatable: bool, unknown: type[TableError]
+    ) -> dict[str, Any] | Refused:
+        if self.run.deadline.expired:
+            raise Unavailable(f"{doing}: the deadline came before the call")
+        call = partial(getattr(self.client, _METHODS[operation]), **self.counted(request))
+        failure: Failed | Refused = Failed(TimeoutError(), ErrorKind.AMBIGUOUS)
+        lost = False
+        for _ in self.run.attempts(RETRIES):
+            answer: dict[str, Any] | Failed = attempt(call)
+            if not isinstance(answer, Failed):
+                self.tell(operation, answer)
+                return answer
+            failure = _read(answer)
+            lost = lost or (isinstance(failure, Failed) and failure.kind is ErrorKind.AMBIGUOUS)
+            if not _is_worth_another_try(failure, repeatable=repeatable):
+                break
+        if isinstance(failure, Refused):
+            return failure
+        made = table_error_of(failure, doing)
+        if not lost:
+            raise made from None
+        raised = unknown(f"{doing}: the answer was lost, {_LOST[unknown]} ({type(failure.error).__name__})")
+        raised.told = made.told
+        raise raised from None
+
+    def counted(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a request that asks for the units that it takes, where somebody wants to know."""
+        return request if self.observe is None else {**request, "ReturnConsumedCapacity": "TOTAL"}
+
+    def tell(self, operation: str, answer: Mapping[str, Any]) -> None:
+        """Tell who observes the calls what one of them took."""
+        if self.observe is not None:
+            told = answer.get("ConsumedCapacity") or []
+            parts = [told] if isinstance(told, Mapping) else told
+            self.observe(operation, sum([float(part.get("CapacityUnits", 0)) for part in parts]))
+
+
+_LOST: Mapping[type[TableError], str] = {
+    OutcomeUnknown: "it may have taken effect",
+    Unavailable: "nothing was read",
+}
+
+
+def _read(failed: Failed) -> Failed | Refused:
+    error = failed.error
+    if isinstance(error, ClientError) and code_of(error) in {_CONDITION, _CANCELLED}:
+        answer: Any = error.response
+        return Refused(answer, error)
+    return failed
+
+
+def _is_worth_another_try(failure: Failed | Refused, *, repeatable: bool) -> bool:
+    if isinstance(failure, Refused):
+        return code_of(failure.error) == _CANCELLED and _may_pass(failure.answer)
+    return failure.kind in _LATER or (repeatable and failure.kind is ErrorKind.AMBIGUOUS)
+
+
+def _may_pass(answer: Mapping[str, Any]) -> bool:
+    """Tell whether a transaction was cancelled for nothing but what passes: conflicts and throttling."""
+    return reasons_of(answer) <= _LATER
+
+
+def reasons_of(answer: Mapping[str, Any]) -> frozenset[ErrorKind]:
+    """Return the kinds of the reasons for which a transaction was cancelled; that of a condition is configuration."""
+    codes = [reason.get("Code") or NO_REASON for reason in answer.get("CancellationReasons") or ()]
+    return frozenset([kind_of_code(code) for code in codes if code != NO_REASON])
+
+
+NO_REASON = "None"
