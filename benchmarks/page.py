@@ -244,7 +244,7 @@ def local_section(found: local_rate.Figures, conditions: str) -> str:
             f"One client, orders of three lines, Python {platform.python_version()}, a batching window of zero. At {found.steady_rate:.0f} writes a second a",
             f"write reaches the handler after {median:.0f} ms (median; nine of ten within {most:.0f} ms). Written as fast as",
             f"one client can, {found.flat_out_rate:.0f} orders a second go all the way to confirmed stock and a published",
-            "message. What limits it is the embedded DynamoDB, which copies its tables for each transaction.",
+            "message. What limits it is the embedded DynamoDB: it parses the expressions of each action anew.",
             f"\n{conditions}\n",
         ]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import time
 from collections import Counter
@@ -29,6 +30,7 @@ from tablestream.local.cli.terminal import put, table
 from tablestream.local.cloud.clients import CloudClients
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.cloud.server import Unseen
+from tablestream.local.cloud.witness import Sent
 from tablestream.local.delivery.protocol import Advanced, Delivered
 from tablestream.local.trigger.destinations import Inbox
 from tablestream.local.trigger.observations import DeliveryStep, GivenUp
@@ -54,17 +56,16 @@ def shop_watcher(cloud: Cloud, output: Console) -> Iterator[ShopWatcher | None]:
     shop = Shop(cloud.client("dynamodb"), cloud.outputs)
     if not shop.available():
         shop.stock()
-    with Inbox(CloudClients(cloud.endpoint).get, cloud.outputs["TopicArn"]) as inbox:
-        yield ShopWatcher(cloud, shop, inbox, output)
+    yield ShopWatcher(cloud, shop, output)
 
 
 class ShopWatcher:
     """Call it with observations from any thread; `look_after` is for the main thread."""
 
-    def __init__(self, cloud: Cloud, shop: Shop, inbox: Inbox, output: Console) -> None:
+    def __init__(self, cloud: Cloud, shop: Shop, output: Console) -> None:
         self._outputs = cloud.outputs
         self._shop = shop
-        self._inbox = inbox
+        self._seen = cloud.witness.take
         self._output = output
         self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stock = shop.available()
@@ -102,7 +103,9 @@ class ShopWatcher:
         place_samples(self._outputs)
 
     def _look(self) -> None:
-        for line in messages_told(self._inbox.take()):
+        topic = self._outputs["TopicArn"].rpartition(":")[2]
+        sent = [json.loads(one.text) for one in self._seen() if isinstance(one, Sent) and one.to == topic]
+        for line in messages_told(sent):
             put(self._output, line, style="cyan")
         stock = self._shop.available()
         moved = [

@@ -11,7 +11,8 @@ import boto3
 import moto
 import pytest
 from botocore.config import Config
-from moto import mock_aws
+from moto import backends, mock_aws
+from moto.core import responses
 from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import Item
@@ -188,6 +189,19 @@ def test_answers_are_those_that_moto_itself_gives(world: World, monkeypatch: pyt
 def _new_image(world: World) -> Any:
     (record,) = world.streams.get_records(ShardIterator=world.iterator())["Records"]
     return record["dynamodb"]["NewImage"]
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "asked"),
+    [(backends, "list_of_moto_modules", ()), (responses, "method_names_from_class", (DynamoDBBackend,))],
+)
+def test_names_that_cannot_change_are_looked_up_once(module: Any, name: str, asked: tuple[object, ...]) -> None:
+    correct_moto()
+    look_up = getattr(module, name)
+    correct_moto()
+    assert getattr(module, name) is look_up
+    assert look_up(*asked) is look_up(*asked)
+    assert [*look_up.__wrapped__(*asked)] == [*look_up(*asked)]
 
 
 @pytest.mark.parametrize("change", sorted(CHANGES.glob("*.patch")), ids=lambda path: path.stem)

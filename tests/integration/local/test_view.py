@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -348,12 +346,12 @@ def test_effects_in_a_stack_of_which_nothing_is_known_are_shown_each_in_a_line()
         "many": [f"number {number}" for number in range(13)],
         "long": ["x" * 300],
     }
-    inboxes: Any = {name: SimpleNamespace(texts=partial(published.pop, name, [])) for name in published}
+    messages = [Sent(name, text) for name, texts in published.items() for text in texts]
     shown = io.StringIO()
     letters = [SetAside(f"b/dead-letters/{n}.json", '{"id": {"S": "1"}}', "created", "status: none") for n in range(11)]
     malformed = SetAside("b/k", "", None, "eventName: wanted text")
-    seen: list[list[Sight]] = [[], [malformed, Sent("work", "one"), *letters, Sent("work", "two")]]
-    watcher = EffectWatcher(inboxes, seen.pop, terminal(shown, 200, terminal=False))
+    seen: list[list[Sight]] = [[], [malformed, *messages, Sent("work", "one"), *letters, Sent("work", "two")]]
+    watcher = EffectWatcher(seen.pop, terminal(shown, 200, terminal=False))
     watcher(Logged("Worker", "a line of a log is no news"))
     watcher.look_after(0)
     assert shown.getvalue() == ""

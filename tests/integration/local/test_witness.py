@@ -1,4 +1,4 @@
-"""The embedded AWS is a witness of what functions send to queues and set aside; it takes nothing from the queues."""
+"""The embedded AWS is a witness of what is published, sent and set aside; it takes nothing from the queues."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import urlencode
 
 import boto3
 import pytest
@@ -56,6 +57,42 @@ def test_messages_of_functions_are_seen_and_stay_for_the_queues_consumers(server
     count = "ApproximateNumberOfMessages"
     waiting = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[count])["Attributes"][count]
     assert waiting == "4"
+
+
+def test_messages_of_topics_are_seen_whoever_published_them(server: Server) -> None:
+    sns = client(server, "sns", token=None)
+    arn = sns.create_topic(Name="news")["TopicArn"]
+    fifo = sns.create_topic(Name="news.fifo", Attributes={"FifoTopic": "true"})["TopicArn"]
+    sns.publish(TopicArn=arn, Message="one & two")
+    sns.publish(TopicArn=fifo, Message="in order", MessageGroupId="g", MessageDeduplicationId="d")
+    entries = [{"Id": str(n), "Message": f'{{"number": {n}}}'} for n in range(2)]
+    client(server, "sns").publish_batch(TopicArn=arn, PublishBatchRequestEntries=entries)
+    batch = [Sent("news", entry["Message"]) for entry in entries]
+    assert server.witness.take() == [Sent("news", "one & two"), Sent("news.fifo", "in order"), *batch]
+
+
+def test_of_a_batch_the_messages_that_the_topic_refused_are_left_out() -> None:
+    form = {"Action": "PublishBatch", "TopicArn": "arn:aws:sns:eu-west-1:1:news"}
+    for number, name in enumerate("abc", 1):
+        entry = f"PublishBatchRequestEntries.member.{number}."
+        form |= {f"{entry}Id": name, f"{entry}Message": f"message {name}"}
+    body = urlencode(form).encode()
+
+    def app(_environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        failed = b"<Failed><member><Id>b</Id><Code>InvalidParameter</Code></member></Failed>"
+        return [b"<R><Successful><member><Id>a</Id></member></Successful>", failed, b"</R>"]
+
+    witness = Witness(app)
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/",
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body),
+        "HTTP_AUTHORIZATION": "AWS4-HMAC-SHA256 Credential=local/20261126/eu-west-1/sns/aws4_request",
+    }
+    list(witness(environ, lambda *_: None))
+    assert witness.take() == [Sent("news", "message a"), Sent("news", "message c")]
 
 
 def test_what_a_function_stores_in_chunks_arrives_whole(server: Server) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from threading import Event
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -16,12 +16,10 @@ from tablestream.local.cli.control import Command, control_server, exercises
 from tablestream.local.cli.session import State, announced, command, stop_signals
 from tablestream.local.cli.terminal import console, put, shortened
 from tablestream.local.cli.view import View, changes
-from tablestream.local.cloud.clients import CloudClients
 from tablestream.local.cloud.cloud import Cloud, parameter_overrides, stack_name
 from tablestream.local.cloud.server import lambda_server
 from tablestream.local.cloud.witness import Sent, SetAside
 from tablestream.local.errors import UsageError
-from tablestream.local.trigger.destinations import Inbox
 from tablestream.local.trigger.observations import Ended, RequestServed
 
 if TYPE_CHECKING:
@@ -96,7 +94,7 @@ def up(options: UpOptions, watching: Watching | None = None) -> int:
         cloud = stack.enter_context(_cloud(options))
         view = View(output, verbose=options.verbose)
         known = stack.enter_context(watching(cloud, output)) if watching is not None else None
-        watcher = known or stack.enter_context(effects_watched(cloud, output))
+        watcher = known or EffectWatcher(cloud.witness.take, output)
         observe = _all([view, watcher, *_recording(stack, options.record)])
         running = stack.enter_context(Running(cloud, observe, Options(reload=options.reload)))
         runtimes = [running.runtime(name) for name in cloud.functions]
@@ -144,22 +142,10 @@ def _hints(told: About, watcher: Watcher) -> list[Hint]:
     ]
 
 
-@contextmanager
-def effects_watched(cloud: Cloud, output: Console) -> Iterator[EffectWatcher]:
-    """A watcher of any stack while the with block runs. To FIFO topics it does not subscribe."""
-    client = CloudClients(cloud.endpoint).get
-    arns = [topic["TopicArn"] for topic in client("sns").list_topics()["Topics"]]
-    with ExitStack() as open_inboxes:
-        plain = [arn for arn in arns if not arn.endswith(".fifo")]
-        inboxes = {arn.rpartition(":")[2]: open_inboxes.enter_context(Inbox(client, arn)) for arn in plain}
-        yield EffectWatcher(inboxes, cloud.witness.take, output)
-
-
 class EffectWatcher:
     """Shows messages by their topics and queues, and dead letters: for a stack of which nothing more is known."""
 
-    def __init__(self, inboxes: Mapping[str, Inbox], seen: Callable[[], Sequence[Sight]], output: Console) -> None:
-        self._inboxes = inboxes
+    def __init__(self, seen: Callable[[], Sequence[Sight]], output: Console) -> None:
         self._seen = seen
         self._output = output
         self._news = Event()
@@ -180,14 +166,12 @@ class EffectWatcher:
             return
         time.sleep(GATHER_SECONDS)
         self._news.clear()
-        for name, inbox in self._inboxes.items():
-            self._tell(name, inbox.texts())
         sights = self._seen()
-        queues: dict[str, list[str]] = {}
+        messages: dict[str, list[str]] = {}
         for sight in sights:
             if isinstance(sight, Sent):
-                queues.setdefault(sight.queue, []).append(sight.text)
-        for name, texts in queues.items():
+                messages.setdefault(sight.to, []).append(sight.text)
+        for name, texts in messages.items():
             self._tell(name, texts)
         self._tell_letters([sight for sight in sights if isinstance(sight, SetAside)])
 

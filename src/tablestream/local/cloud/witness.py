@@ -1,6 +1,7 @@
-"""Witnesses of calls: messages that functions send to queues, dead letters that they store, changes that they make.
+"""Witnesses of calls: messages that are published or sent to queues, dead letters that are stored, changes of tables.
 
-Nothing is received from a queue or read from a stream for it, so that their consumers miss nothing.
+Nothing is received from a queue or read from a stream for it, so that their consumers miss nothing, and nothing is
+subscribed to a topic: moto would take several milliseconds for each copy of a message.
 """
 
 from __future__ import annotations
@@ -11,20 +12,24 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import parse_qsl
 
 from tablestream.local.cloud.faults import Call, call_of, service_of
 from tablestream.local.http import App, Environ, StartResponse
 
 MOST_KEPT = 1000  # sights that nobody has asked for: the oldest are forgotten
 _ROOT = re.compile(r"Root=(?P<id>[0-9a-f-]+)")
-_SEEN = {("sqs", "SendMessage"), ("sqs", "SendMessageBatch"), ("s3", "PutObject")}
+_OF_FUNCTIONS = {("sqs", "SendMessage"), ("sqs", "SendMessageBatch"), ("s3", "PutObject")}
+_OF_ALL = {("sns", "Publish"), ("sns", "PublishBatch")}  # like a subscriber, who does not know who published
+_FAILED = re.compile(r"<Failed>.*?</Failed>", re.DOTALL)
+_ID = re.compile(r"<Id>([^<]*)</Id>")
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message that a function has sent to the queue of this name."""
+    """A message that was published to the topic of this name, or that a function has sent to the queue of this name."""
 
-    queue: str
+    to: str
     text: str
 
 
@@ -45,7 +50,7 @@ Sight = Sent | SetAside
 
 
 class Witness:
-    """WSGI middleware that remembers what functions send to queues and set aside, from calls that were answered well.
+    """WSGI middleware that remembers what is published, sent to queues and set aside, from calls answered well.
 
     Mutable: `take` gives what came since it was asked last. Safe to use from several threads.
     """
@@ -61,10 +66,10 @@ class Witness:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
         service = service_of(environ)
-        if service not in {"sqs", "s3"}:
+        if service not in {"sns", "sqs", "s3"}:
             return self._app(environ, start_response)
         call = call_of(service, environ)
-        if not call.by_function or (call.service, call.operation) not in _SEEN:
+        if (service, call.operation) not in (_OF_FUNCTIONS | _OF_ALL if call.by_function else _OF_ALL):
             return self._app(environ, start_response)
         statuses: list[str] = []
 
@@ -129,6 +134,9 @@ class ChangeWitness:
 
 
 def _sights(call: Call, path: str, answer: bytes) -> Iterator[Sight]:
+    if call.service == "sns":
+        yield from _published(dict(parse_qsl(call.body)), answer.decode())
+        return
     request = _object(call.body)
     if call.service == "s3":
         yield from _letter(path.lstrip("/"), request)
@@ -138,6 +146,22 @@ def _sights(call: Call, path: str, answer: bytes) -> Iterator[Sight]:
     for entry in request.get("Entries", [request]):
         if entry.get("Id") is None or entry["Id"] not in refused:
             yield Sent(queue, str(entry.get("MessageBody", "")))
+
+
+def _published(form: dict[str, str], answer: str) -> Iterator[Sent]:
+    """The messages of a Publish or a PublishBatch that were taken (AWS query protocol)."""
+    topic = form.get("TopicArn", "").rpartition(":")[2]
+    if form["Action"] == "Publish":
+        if topic:  # not to a telephone
+            yield Sent(topic, form.get("Message", ""))
+        return
+    refused = {found for part in _FAILED.findall(answer) for found in _ID.findall(part)}
+    entry = "PublishBatchRequestEntries.member.{}.{}"
+    number = 1
+    while (id_ := form.get(entry.format(number, "Id"))) is not None:
+        if id_ not in refused:
+            yield Sent(topic, form.get(entry.format(number, "Message"), ""))
+        number += 1
 
 
 def _letter(path: str, stored: dict[str, Any]) -> Iterator[SetAside]:

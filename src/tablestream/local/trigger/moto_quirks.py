@@ -17,10 +17,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import wraps
+from functools import cache, wraps
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Self
 
+from moto import backends
+from moto.core import responses
 from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS, JSONSerializer
 from moto.dynamodb.exceptions import MockValidationException, ResourceNotFoundException
 from moto.dynamodb.models import DynamoDBBackend
@@ -78,9 +80,9 @@ def _identity(keys: Mapping[str, Any]) -> str:
 
 
 def correct_moto() -> None:
-    """Let moto take transactions back in place, and write its answers without looking for what is not there.
+    """Let moto take transactions back in place, write its answers without looking for what is not there, and look once.
 
-    For the whole process; to call it again changes nothing. Both are written down in docs/moto/ as changes of moto
+    For the whole process; to call it again changes nothing. All is written down in docs/moto/ as changes of moto
     itself, and a test says when moto has them.
     """
     original = DynamoDBBackend.transact_write_items
@@ -88,6 +90,22 @@ def correct_moto() -> None:
         DynamoDBBackend.transact_write_items = _taking_back(original)  # type: ignore[assignment]
     for service in ("dynamodb", "dynamodbstreams"):
         SERVICE_SPECIFIC_SERIALIZERS[service] = {"json": _ValueSerializer}
+    # For each request moto lists the folder of its services, and the methods of the one that is called.
+    for module, name in ((backends, "list_of_moto_modules"), (responses, "method_names_from_class")):
+        looked_up = getattr(module, name)
+        if not hasattr(looked_up, "__wrapped__"):
+            setattr(module, name, _once(looked_up))
+
+
+def _once(look_up: Callable[..., Iterable[str]]) -> Callable[..., Iterable[str]]:
+    """Return the same function, which remembers what it found."""
+
+    @cache
+    @wraps(look_up)
+    def remembered(*asked: object) -> Iterable[str]:
+        return tuple(look_up(*asked))
+
+    return remembered
 
 
 class _ValueSerializer(JSONSerializer):
