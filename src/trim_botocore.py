@@ -1,11 +1,11 @@
-"""Leaves in a package, of botocore's data, the services and operations that the worker calls; `make build` runs it.
+"""Leaves in a function's package, of botocore's data, the services and operations that it calls; `make build` runs it.
 
 botocore looks through the folders of all 400 services when the first client is made, reads the endpoints of all, and
 reads a service's whole model, texts included, to make a client of it. Without the rest a cold start takes less CPU, and
 the package is a third of its size. What is not here cannot be called: a client of another service raises
 `UnknownServiceError`, another operation `AttributeError` with its name. Add to `CALLED` what a sink of your own calls.
 
-Usage: python3 trim_botocore.py FOLDER_OF_THE_PACKAGE
+Usage: python3 trim_botocore.py FOLDER_OF_THE_PACKAGE FUNCTION
 """
 
 from __future__ import annotations
@@ -19,11 +19,19 @@ from pathlib import Path
 from typing import Any
 
 CALLED = {
-    "dynamodb": {"BatchGetItem", "BatchWriteItem", "TransactWriteItems"},
-    "s3": {"PutObject"},
-    "sns": {"PublishBatch"},
+    "Worker": {
+        "dynamodb": {"BatchGetItem", "BatchWriteItem", "TransactWriteItems"},
+        "s3": {"PutObject"},
+        "sns": {"PublishBatch"},
+    },
+    "Api": {
+        "dynamodb": {
+            *("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
+            *("BatchGetItem", "BatchWriteItem", "TransactGetItems", "TransactWriteItems"),
+        },
+    },
 }
-"""What the worker calls, by service; a test compares it with the code."""
+"""The operations that each function calls, by service; a test compares them with the code."""
 
 CALLED_BY_BOTOCORE = {
     "dynamodb": {"DescribeEndpoints"},  # where AWS_ENABLE_ENDPOINT_DISCOVERY is set
@@ -39,22 +47,22 @@ Json = dict[str, Any]
 
 def main() -> None:
     """Trim the package."""
-    package = Path(sys.argv[1])
+    package, called = Path(sys.argv[1]), CALLED[sys.argv[2]]
     for folder in (package / "boto3" / "data").glob("*"):  # boto3's own interfaces, over what botocore calls
-        if folder.name not in CALLED:
+        if folder.name not in called:
             shutil.rmtree(folder)
     data = package / "botocore" / "data"
     for folder in data.iterdir():
         if folder.is_dir():
-            _trim_service(folder)
+            _trim_service(folder, called.get(folder.name, set()))
     known = json.loads((data / "endpoints.json").read_bytes())
     for partition in known["partitions"]:
-        partition["services"] = {name: kept for name, kept in partition["services"].items() if name in CALLED}
+        partition["services"] = {name: kept for name, kept in partition["services"].items() if name in called}
     _write(data / "endpoints.json", known)
 
 
-def _trim_service(folder: Path) -> None:
-    if folder.name not in CALLED:
+def _trim_service(folder: Path, operations: set[str]) -> None:
+    if not operations:
         shutil.rmtree(folder)
         return
     for version in folder.iterdir():
@@ -62,7 +70,7 @@ def _trim_service(folder: Path) -> None:
             shutil.rmtree(version)  # botocore takes the last version that has a model
             continue
         for file in version.iterdir():
-            _trim_file(file, CALLED[folder.name] | CALLED_BY_BOTOCORE.get(folder.name, set()))
+            _trim_file(file, operations | CALLED_BY_BOTOCORE.get(folder.name, set()))
 
 
 def _trim_file(file: Path, operations: set[str]) -> None:

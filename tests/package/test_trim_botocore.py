@@ -1,4 +1,4 @@
-"""The package keeps botocore's data of the services and operations that the worker calls, and no other."""
+"""A package keeps botocore's data of the services and operations that its function calls, and no other."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def trim(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["trim_botocore.py", str(data.parents[1])])
+    monkeypatch.setattr(sys, "argv", ["trim_botocore.py", str(data.parents[1]), "Worker"])
     runpy.run_path(str(SCRIPT), run_name="__main__")
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from botocore.model import OperationModel, Shape
 
 SCRIPT = ROOT / "src" / "trim_botocore.py"
-CALLED: dict[str, set[str]] = runpy.run_path(str(SCRIPT))["CALLED"]
+CALLED: dict[str, set[str]] = runpy.run_path(str(SCRIPT))["CALLED"]["Worker"]
 WHOLE = Path(botocore.__file__).parent / "data"
 
 UNKNOWN = "glacier"
@@ -35,7 +35,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(Path(boto3.__file__).parent / "data", package / "boto3" / "data")
     shutil.copytree(WHOLE, data, ignore=lambda folder, names: set(names) - _wanted(Path(folder), names))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["trim_botocore.py", str(package)])
+        patch.setattr(sys, "argv", ["trim_botocore.py", str(package), "Worker"])
         runpy.run_path(str(SCRIPT), run_name="__main__")
     return package
 
