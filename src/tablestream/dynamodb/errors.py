@@ -23,6 +23,7 @@ TableError
 from __future__ import annotations
 
 from enum import Enum
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from botocore.exceptions import (
@@ -124,7 +125,7 @@ def kind_of(error: Exception) -> ErrorKind:
     """
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        fallback = ErrorKind.AMBIGUOUS if status >= 500 else ErrorKind.CONFIGURATION  # noqa: PLR2004 -- HTTP's server errors
+        fallback = ErrorKind.AMBIGUOUS if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ErrorKind.CONFIGURATION
         return kind_of_code(code_of(error), fallback)
     if isinstance(error, ParamValidationError):
         return ErrorKind.INVALID

@@ -150,6 +150,8 @@ def _request(
     request: dict[str, Any] = {"TableName": schema.name}
     if wanted.index_name is not None:
         request["IndexName"] = wanted.index_name
+    if wanted.index_name is not None and schema.indexes[wanted.index_name].local and not wanted.fields:
+        request["Select"] = "ALL_ATTRIBUTES"
     if wanted.consistent:
         request["ConsistentRead"] = True
     if wanted.filter is not None:

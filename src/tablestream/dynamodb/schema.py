@@ -33,6 +33,8 @@ class Index(NamedTuple):
 
     partition: str
     sort: str | None = None
+    local: bool = False
+    """Whether the index is local: DynamoDB then reads whole items, whatever the index holds of them."""
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -68,7 +70,8 @@ class Schema(NamedTuple):
         cls, name: str, key: str | Sequence[str], indexes: Mapping[str, Index], types: Mapping[str, type], **rest: Any
     ) -> Schema:
         """Put a schema together; a key attribute is text unless `types` says otherwise."""
-        primary = Index(key) if isinstance(key, str) else Index(*key)
+        names = (key,) if isinstance(key, str) else tuple(key)
+        primary = Index(names[0], names[1] if len(names) > 1 else None)
         rules: dict[str, KeyRule] = {}
         for index in (primary, *indexes.values()):
             for attribute, most in zip(index.attributes, (MAX_PARTITION_BYTES, MAX_SORT_BYTES), strict=False):

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import moto
 import pytest
+from boto3.dynamodb.conditions import Key
 from botocore.config import Config
 from moto import backends, mock_aws
 from moto.core import responses
@@ -17,6 +18,7 @@ from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import Item
 
+from tablestream.dynamodb import Index, Table
 from tablestream.local.trigger.moto_quirks import correct_moto
 
 CHANGES = Path(__file__).parents[3] / "docs" / "moto"
@@ -216,3 +218,27 @@ def test_what_is_offered_to_moto_fits_the_moto_that_is_used(change: Path) -> Non
         for hunk in hunks:
             old = "".join(f"{line[1:]}\n" for line in hunk.splitlines() if not line.startswith("+"))
             assert old in source, f"{name} has changed: see whether moto has learned it"
+
+
+def test_a_local_index_gives_whole_items_though_it_holds_keys() -> None:
+    with mock_aws():
+        correct_moto()
+        dynamodb: Any = boto3.client("dynamodb", **SETTINGS)
+        keys: Any = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
+        by_time = [keys[0], {"AttributeName": "time", "KeyType": "RANGE"}]
+        dynamodb.create_table(
+            TableName="table",
+            KeySchema=keys,
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "time")],
+            LocalSecondaryIndexes=[
+                {"IndexName": "byTime", "KeySchema": by_time, "Projection": {"ProjectionType": "KEYS_ONLY"}}
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        item = {name: {"S": name} for name in ("pk", "sk", "time", "more")}
+        dynamodb.put_item(TableName="table", Item=item)
+        table = Table("table", dynamodb, indexes={"byTime": Index("pk", "time", local=True)})
+
+        page = table.query(Key("pk").eq("pk"), index="byTime")
+
+        assert page.items == [{name: name for name in ("pk", "sk", "time", "more")}]

@@ -26,11 +26,13 @@ from moto.core import responses
 from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS, JSONSerializer
 from moto.dynamodb.exceptions import MockValidationException, ResourceNotFoundException
 from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.table import LocalSecondaryIndex, SecondaryIndex
 
 from tablestream.local.delivery.protocol import LambdaRecord
 
 if TYPE_CHECKING:
     from moto.core.model import StructureShape
+    from moto.dynamodb.models.dynamo_type import Item
     from moto.dynamodb.models.table import Table
 
 TTL_IDENTITY = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
@@ -88,6 +90,7 @@ def correct_moto() -> None:
     original = DynamoDBBackend.transact_write_items
     if not hasattr(original, "__wrapped__"):
         DynamoDBBackend.transact_write_items = _taking_back(original)  # type: ignore[assignment]
+    LocalSecondaryIndex.project = _whole  # type: ignore[assignment]
     for service in ("dynamodb", "dynamodbstreams"):
         SERVICE_SPECIFIC_SERIALIZERS[service] = {"json": _ValueSerializer}
     # For each request moto lists the folder of its services, and the methods of the one that is called.
@@ -95,6 +98,15 @@ def correct_moto() -> None:
         looked_up = getattr(module, name)
         if not hasattr(looked_up, "__wrapped__"):
             setattr(module, name, _once(looked_up))
+
+
+def _whole(_: SecondaryIndex, item: Item) -> Item:
+    """Return an item that is found by a local index whole, as it is when all attributes are asked for.
+
+    moto leaves what the index holds of it, whatever is asked for. Where nothing is asked for AWS does so, too; then
+    this shows more.
+    """
+    return item
 
 
 def _once(look_up: Callable[..., Iterable[str]]) -> Callable[..., Iterable[str]]:
