@@ -1,11 +1,14 @@
-"""Keys of the shop's items: no other file knows how they are written."""
+"""Keys of the shop's items, and the ids in them: no other file knows how they are written."""
 
 from __future__ import annotations
 
 from tablestream.dynamodb.items import Key
 
-ORDER_PREFIX = ("sk", "ORDER#")
+ORDERS, REVIEWS = "ORDER#", "REVIEW#"
+"""The sort keys of a user's orders and reviews begin so; that of the user's own item lies between them."""
+ORDER_PREFIX = ("sk", ORDERS)
 """The key attribute by which an order is known, and how it begins."""
+_USER, _PROFILE, _EMAIL, _SESSION, _LEAD = "USER#", "PROFILE#", "EMAIL#", "SESSION#", "LEAD#"
 _LEDGER, _PRODUCT = "LEDGER#", "PRODUCT#"
 _STOCK = "STOCK"
 
@@ -35,3 +38,70 @@ def stock_key(table: str, product_id: str) -> Key:
 def product_of(stock: Key) -> str:
     """Return the id of the product whose stock item has this key."""
     return str(stock.attributes[0][1]).removeprefix(_PRODUCT)
+
+
+# --- items of the table that customers write -------------------------------------------------------------------------
+
+ItemKey = dict[str, str]
+"""A primary key, `pk` and `sk`, as a part of an item."""
+
+
+def user_partition(user_id: str) -> str:
+    """Return the partition key that a user's item, orders and reviews share."""
+    return f"{_USER}{user_id}"
+
+
+def user_key(user_id: str) -> ItemKey:
+    """Return the key of a user's item."""
+    return {"pk": user_partition(user_id), "sk": f"{_PROFILE}{user_id}"}
+
+
+def claim_key(email: str) -> ItemKey:
+    """Return the key of the item that says whose an address is."""
+    return {"pk": f"{_EMAIL}{email}", "sk": f"{_EMAIL}{email}"}
+
+
+def customer_order_key(user_id: str, order_id: str) -> ItemKey:
+    """Return the key of an order, given its customer and its id."""
+    return {"pk": user_partition(user_id), "sk": f"{ORDERS}{order_id}"}
+
+
+def order_index_partition(order_id: str) -> str:
+    """Return the partition key by which GSI1 knows an order."""
+    return f"{ORDERS}{order_id}"
+
+
+def order_index_key(user_id: str, order_id: str) -> ItemKey:
+    """Return the attributes that put an order into GSI1."""
+    return {"GSI1PK": order_index_partition(order_id), "GSI1SK": user_partition(user_id)}
+
+
+def session_key(session_id: str) -> ItemKey:
+    """Return the key of a session."""
+    return {"pk": f"{_SESSION}{session_id}", "sk": f"{_SESSION}{session_id}"}
+
+
+def lead_key(lead_id: str) -> ItemKey:
+    """Return the key of a lead."""
+    return {"pk": f"{_LEAD}{lead_id}", "sk": f"{_LEAD}{lead_id}"}
+
+
+def review_key(user_id: str, review_id: str) -> ItemKey:
+    """Return the key of a review, given its author and its id."""
+    return {"pk": user_partition(user_id), "sk": f"{REVIEWS}{review_id}"}
+
+
+# --- ids -------------------------------------------------------------------------------------------------------------
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ULID_LETTERS = 26
+_RANDOM_BITS = 80
+
+
+def ulid(seconds: float, random: int) -> str:
+    """Return an id that sorts by its time: the milliseconds since the epoch, then 80 random bits, in 26 letters.
+
+    The format is that of the ULID specification. The library for it takes longer to import than this function to read.
+    """
+    value = int(seconds * 1000) << _RANDOM_BITS | random & (1 << _RANDOM_BITS) - 1
+    return "".join([_CROCKFORD[value >> 5 * place & 31] for place in range(_ULID_LETTERS - 1, -1, -1)])

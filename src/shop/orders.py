@@ -35,6 +35,12 @@ class OrderStatus(StrEnum):
 
 SETTLED = (OrderStatus.SHIPPED, OrderStatus.DELIVERED, OrderStatus.REJECTED)
 """Statuses of an order that holds no stock any more: its removal is housekeeping, nobody is told of it."""
+BEFORE = {
+    OrderStatus.SHIPPED: (OrderStatus.CONFIRMED,),
+    OrderStatus.DELIVERED: (OrderStatus.SHIPPED,),
+    OrderStatus.CANCELLED: (OrderStatus.PENDING, OrderStatus.CONFIRMED, OrderStatus.SHIPPED),
+}
+"""The statuses from which a customer or the warehouse may bring an order to another; the others are the worker's."""
 _STATUSES = {status.value: status for status in OrderStatus}
 
 

@@ -1,0 +1,12 @@
+"""`python -m shop.api FILE`: write the OpenAPI document of the API, as building the package does."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from shop.api.openapi import document
+from shop.api.service import Api
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(document(Api("table", None, lambda _: None)), encoding="utf-8")

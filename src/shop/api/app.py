@@ -1,0 +1,49 @@
+"""The entry point, `shop.api.app.handler`. All that can be made once is made when this is imported."""
+
+# ruff: noqa: E402 -- the collector is switched off before what it would look through is imported
+
+from __future__ import annotations
+
+import gc
+
+gc.disable()
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+
+from shop.api.service import MARGIN_SECONDS, Api
+from tablestream.aws import TABLE, Aws, quiet_collector, stay_on_one_core
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+_logger = Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME", "tablestream-shop"))
+
+
+def _tell(fields: Mapping[str, object]) -> None:
+    write = _logger.error if "failure" in fields else _logger.info
+    write("request", extra=fields)
+
+
+_aws = Aws(os.environ)
+_aws.prepare(MARGIN_SECONDS, 1)
+_api = Api(
+    _aws.named("TABLE_NAME", TABLE, "a table's name"),
+    _aws.dynamodb,
+    _tell,
+    docs=_aws.switch("API_DOCS"),
+)
+_aws.check()
+_aws.start()
+
+quiet_collector()
+stay_on_one_core(os.environ)
+gc.enable()
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer a request of an HTTP API, payload version 2.0."""
+    return _api.answer(event, context)

@@ -1,0 +1,174 @@
+"""The OpenAPI document of the API: `python -m shop.api FILE` writes it when the package is built.
+
+What may come in Powertools reads from the models. What goes out is said here: answers are written from items, and have
+no models.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from shop.api.answers import JSON, Endpoint
+from shop.api.problems import camel
+from shop.api.service import Api
+from shop.orders import OrderStatus
+from shop.stores.leads import LeadStatus
+
+Schema = dict[str, Any]
+
+_TEXT: Schema = {"type": "string"}
+_WHOLE: Schema = {"type": "integer"}
+_NUMBER: Schema = {"type": "number"}
+_MAP: Schema = {"type": "object", "additionalProperties": True}
+_TIME: Schema = {"type": "string", "format": "date-time"}
+_ANY_ERROR = ((400, "VALIDATION_ERROR"), (500, "INTERNAL_ERROR"), (503, "UNAVAILABLE"))
+
+
+def _of(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(members: Mapping[str, Schema], optional: Sequence[str] = (), *, more: bool = False) -> Schema:
+    required = [name for name in members if name not in optional]
+    return {"type": "object", "properties": dict(members), "required": required, "additionalProperties": more}
+
+
+def _entity(members: Mapping[str, Schema], optional: Sequence[str] = (), *, more: bool = False) -> Schema:
+    common = {"createdAt": _TIME, "updatedAt": _TIME, "version": _WHOLE}
+    return _object({**members, **common}, optional, more=more)
+
+
+def _list(entries: Schema) -> Schema:
+    return {"type": "array", "items": entries}
+
+
+_USER: Mapping[str, Schema] = {
+    "userId": _TEXT,
+    "email": _TEXT,
+    "name": _TEXT,
+    "profile": _MAP,
+    "settings": _MAP,
+    "tags": _list(_TEXT),
+    "viewCount": _WHOLE,
+}
+_LINE = _object({"productId": _TEXT, "quantity": _WHOLE, "price": _NUMBER, "name": _TEXT}, ("name", "price"), more=True)
+_ENTITIES: Mapping[str, Schema] = {
+    "User": _entity(_USER, ("profile", "settings")),
+    "Order": _entity(
+        {
+            "orderId": _TEXT,
+            "customerId": _TEXT,
+            "status": {"enum": [status.value for status in OrderStatus]},
+            "statusReason": _TEXT,
+            "items": _list(_LINE),
+            "total": _NUMBER,
+            "shippingAddress": _MAP,
+        },
+        ("statusReason", "shippingAddress"),
+        more=True,
+    ),
+    "Session": _entity({"sessionId": _TEXT, "userId": _TEXT, "data": _MAP, "expiresAt": _WHOLE}, ("data",)),
+    "Lead": _entity(
+        {
+            "leadId": _TEXT,
+            "status": {"enum": [status.value for status in LeadStatus]},
+            "name": _TEXT,
+            "email": _TEXT,
+            "company": _TEXT,
+            "subject": _TEXT,
+            "message": _TEXT,
+        },
+        ("company",),
+    ),
+    "Review": _entity(
+        {"reviewId": _TEXT, "userId": _TEXT, "productId": _TEXT, "rating": _WHOLE, "text": _TEXT}, ("text",)
+    ),
+}
+
+
+def _page(entity: str) -> Schema:
+    return _object(
+        {
+            "items": _list(_of(entity)),
+            "count": _WHOLE,
+            "nextCursor": {"type": ["string", "null"]},
+            "hasMore": {"type": "boolean"},
+        }
+    )
+
+
+def answer_schemas() -> dict[str, Schema]:
+    """Return the schemas of all answers, by the names that the routes give them."""
+    some_user = _object({**_ENTITIES["User"]["properties"], "orders": _list(_of("Order"))}, (*_USER, "orders"))
+    some_user["required"] = []
+    detail = _object({"field": _TEXT, "message": _TEXT})
+    error = {"error": _TEXT, "code": _TEXT, "requestId": _TEXT, "details": _list(detail), "current": _MAP}
+    return {
+        **_ENTITIES,
+        **{f"{name}Page": _page(name) for name in ("User", "Order", "Lead", "Review")},
+        **{f"Deleted{name}": _object({"deleted": _of(name)}) for name in ("User", "Order", "Session", "Lead")},
+        "UserWithOrders": some_user,
+        "UserBatch": _object({"items": _list(_of("UserWithOrders")), "missing": _list(_TEXT)}),
+        "ViewCount": _object({"viewCount": _WHOLE}),
+        "Error": _object(error, ("details", "current")),
+    }
+
+
+def document(api: Api) -> str:
+    """Return the document as JSON text."""
+    made = json.loads(
+        api.app.get_openapi_json_schema(
+            title="Shop",
+            version="1",
+            openapi_version="3.1.0",
+            description="Users, orders, sessions, leads and reviews of the shop. Whoever calls signs the request.",
+        )
+    )
+    operations = {(one.method, _template(one.path)): one for one in api.endpoints}
+    paths: dict[str, Any] = {}
+    for path, methods in made["paths"].items():
+        for method, operation in methods.items():
+            _complete(operation, operations[method.upper(), path])
+        paths[re.sub(r"\{(\w+)\}", lambda found: f"{{{camel(found[1])}}}", path)] = methods
+    known = made["components"]["schemas"]
+    schemas = {name: schema for name, schema in known.items() if "ValidationError" not in name}
+    made["paths"] = paths
+    made["components"] = {"schemas": {**_without_defaults(schemas), **answer_schemas()}}
+    return json.dumps(made, indent=1)
+
+
+def _template(path: str) -> str:
+    return path.replace("<", "{").replace(">", "}")
+
+
+def _complete(operation: dict[str, Any], one: Endpoint) -> None:
+    """Say what a route answers, and name it and its parameters as callers know them."""
+    operation["operationId"] = camel(one.run.__name__)
+    operation["summary"] = (one.run.__doc__ or "").split("\n")[0]
+    operation["tags"] = [one.path.split("/")[1] if "/orders" not in one.path else "orders"]
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path":
+            parameter["name"] = camel(parameter["name"])
+        if parameter["schema"].get("type") == "array" or parameter["name"] == "fields":
+            parameter["explode"] = False
+    answers: dict[str, Any] = {str(one.status): _response(HTTPStatus(one.status).phrase, one.answers)}
+    for status, code in sorted({*_ANY_ERROR, *one.errors}):
+        before = answers.get(str(status))
+        told = code if before is None else f"{before['description']}, {code}"
+        answers[str(status)] = _response(told, "Error")
+    operation["responses"] = answers
+
+
+def _response(description: str, schema: str) -> Schema:
+    return {"description": description, "content": {JSON: {"schema": _of(schema)}}}
+
+
+def _without_defaults(schema: Any) -> Any:
+    """Return schemas of bodies without defaults: what does not come stays as it is."""
+    if isinstance(schema, dict):
+        return {name: _without_defaults(part) for name, part in schema.items() if name != "default"}
+    return [_without_defaults(part) for part in schema] if isinstance(schema, list) else schema

@@ -1,0 +1,36 @@
+"""The access patterns of the shop's table: what can be written and found, without a word of HTTP.
+
+Each pattern, with what it costs, is a row of docs/access-patterns.md. A new entity is a store of its own beside these.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from shop.stores.customer_orders import OrderStore
+from shop.stores.entity import Makers
+from shop.stores.leads import LeadStore, ReviewStore
+from shop.stores.sessions import SessionStore
+from shop.stores.users import UserStore
+from tablestream.dynamodb import Table
+
+
+class Stores(NamedTuple):
+    """The stores of one table."""
+
+    users: UserStore
+    orders: OrderStore
+    sessions: SessionStore
+    leads: LeadStore
+    reviews: ReviewStore
+
+    @classmethod
+    def of(cls, table: Table, makers: Makers) -> Stores:
+        """Return the stores of a table, with what makes their times and ids."""
+        return cls(
+            UserStore(table, makers),
+            OrderStore(table, makers),
+            SessionStore(table, makers),
+            LeadStore(table, makers),
+            ReviewStore(table, makers),
+        )

@@ -1,0 +1,144 @@
+"""Orders as customers and the warehouse place, find and change them; what becomes of them is the worker's to decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, localcontext
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr, Key
+
+from shop.keys import (
+    ORDERS,
+    customer_order_key,
+    order_index_key,
+    order_index_partition,
+    user_partition,
+)
+from shop.orders import BEFORE, OrderStatus
+from shop.stores.entity import BY_CREATION, BY_ORDER_ID, BY_STATUS, Between, IllegalTransition, Makers, Plain
+from tablestream.dynamodb import ConditionFailed, Page, Table
+
+KIND = "Order"
+MAX_DIGITS = 38
+"""The digits that DynamoDB keeps of a number."""
+
+
+class OrderStore:
+    """The access patterns of orders: by customer, by id, by status and by date."""
+
+    def __init__(self, table: Table, makers: Makers) -> None:
+        """Take the shop's table, and what makes times and ids."""
+        self._table = table
+        self._makers = makers
+
+    def place(self, user_id: str, lines: Sequence[Mapping[str, Any]], more: Mapping[str, Any]) -> Plain:
+        """Write a new order, pending until the worker has decided it; return the item.
+
+        `more` are attributes of the caller's choice, as `shippingAddress` and `ttl`.
+        """
+        order_id = self._makers.ulid()
+        attributes = {
+            "orderId": order_id,
+            "customerId": user_id,
+            "status": OrderStatus.PENDING.value,
+            "items": list(lines),
+            "total": total_of(lines),
+            **order_index_key(user_id, order_id),
+            **more,
+        }
+        item = self._makers.entity(KIND, customer_order_key(user_id, order_id), attributes)
+        self._table.put(item, if_absent=True)
+        return item
+
+    def get(self, user_id: str, order_id: str) -> Plain | None:
+        """Return an order; None where there is no such order."""
+        return self._table.get(customer_order_key(user_id, order_id))
+
+    def find(self, order_id: str) -> Plain | None:
+        """Return the order with this id, whoever's it is; None where there is none yet.
+
+        The index holds keys, so the order is read from the table then, with its status as it is.
+        """
+        found = self._table.query(Key("GSI1PK").eq(order_index_partition(order_id)), index=BY_ORDER_ID, limit=1)
+        key = found.items[0] if found.items else None
+        return None if key is None else self._table.get({"pk": key["pk"], "sk": key["sk"]})
+
+    def of_customer(
+        self,
+        user_id: str,
+        status: OrderStatus | None,
+        between: Between,
+        *,
+        newest_first: bool,
+        limit: int,
+        cursor: str | None,
+    ) -> Page:
+        """Return a page of a user's orders: by their ids, or where they are chosen by date, by their creation."""
+        conditions: list[Any] = [] if status is None else [Attr("status").eq(status.value)]
+        dated = between.of(Key("createdAt"))
+        if dated is None:
+            wanted, index = Key("sk").begins_with(ORDERS), None
+        else:
+            # The index holds all that the user has, so orders are told by their keys there.
+            wanted, index, conditions = dated, BY_CREATION, [Attr("sk").begins_with(ORDERS), *conditions]
+        return self._table.query(
+            Key("pk").eq(user_partition(user_id)) & wanted,
+            index=index,
+            filter=_all(conditions),
+            limit=limit,
+            cursor=cursor,
+            newest_first=newest_first,
+        )
+
+    def with_status(self, status: OrderStatus, between: Between, *, limit: int, cursor: str | None) -> Page:
+        """Return a page of all orders with a status, the newest first."""
+        wanted = Key("status").eq(status.value)
+        dated = between.of(Key("createdAt"))
+        return self._table.query(
+            wanted if dated is None else wanted & dated, index=BY_STATUS, limit=limit, cursor=cursor, newest_first=True
+        )
+
+    def change_status(self, user_id: str, order_id: str, status: OrderStatus, version: int) -> Plain:
+        """Give an order another status; return the item as it is then.
+
+        Raises `NotFound`; `VersionConflict` and `IllegalTransition` with the order as it is.
+        """
+        before = [known.value for known in BEFORE.get(status, ())]
+        # Where no way leads to a status, a word that no order has makes the condition fail, which tells what is there.
+        allowed = Attr("status").is_in(before or [""])
+        changing = self._makers.changing({"status": status.value})
+        key = customer_order_key(user_id, order_id)
+        try:
+            return self._table.update(key, **changing._asdict(), condition=allowed, version=version)
+        except ConditionFailed as failed:
+            if failed.item is None or failed.item.get("version") != version:
+                raise
+            current = failed.item
+        raise IllegalTransition(f"no order becomes {status.value} from its status", current)
+
+    def delete(self, user_id: str, order_id: str) -> Plain:
+        """Remove an order and return it as it was; raises `NotFound`."""
+        return self._table.delete(customer_order_key(user_id, order_id), must_exist=True) or {}
+
+
+def total_of(lines: Sequence[Mapping[str, Any]]) -> int | Decimal:
+    """Return what an order costs; raises `ArithmeticError` where DynamoDB has too few digits for it."""
+    with localcontext() as exact:
+        exact.prec = 4 * MAX_DIGITS
+        total = sum([line["quantity"] * Decimal(line["price"]) for line in lines], Decimal(0))
+        if total == total.to_integral_value():
+            whole = int(total)
+            digits = len(str(abs(whole)))
+        else:
+            whole, digits = None, len(total.normalize().as_tuple().digits)
+        if digits > MAX_DIGITS:
+            raise ArithmeticError(f"the total has {digits} digits, wanted at most {MAX_DIGITS}")
+        return total.normalize() if whole is None else whole
+
+
+def _all(conditions: Sequence[Any]) -> Any:
+    combined = None
+    for condition in conditions:
+        combined = condition if combined is None else combined & condition
+    return combined
