@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from botocore.session import Session
@@ -23,6 +22,7 @@ from tablestream.local.trigger.moto_quirks import correct_moto
 from tablestream.testing import FakeContext
 from tablestream.testing.doubles import FakeClock
 from tests.support.cloudformation import TEMPLATE
+from tests.support.http_requests import request
 
 TABLE = "orders"
 CREDENTIALS = {
@@ -90,39 +90,6 @@ class ShopApi:
 
     def items(self) -> list[dict[str, Any]]:
         return list(self.dynamodb.scan(TableName=TABLE)["Items"])
-
-
-def request(
-    method: str, path: str, body: str | None = None, query: Mapping[str, Any] | None = None, **headers: str
-) -> dict[str, Any]:
-    """Return the event of a request, payload version 2.0."""
-    given = {name: str(value) for name, value in (query or {}).items()}
-    return {
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": path,
-        "rawQueryString": urlencode(given),
-        "headers": {
-            "host": "shop.example",
-            **({} if body is None else {"content-type": "application/json"}),
-            **headers,
-        },
-        **({"queryStringParameters": given} if given else {}),
-        "requestContext": {
-            "http": {
-                "method": method,
-                "path": path,
-                "protocol": "HTTP/1.1",
-                "sourceIp": "192.0.2.1",
-                "userAgent": "test",
-            },
-            "requestId": "request-1",
-            "stage": "$default",
-            "timeEpoch": 1_763_640_000_000,
-        },
-        **({} if body is None else {"body": body}),
-        "isBase64Encoded": False,
-    }
 
 
 @contextmanager

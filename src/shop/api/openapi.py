@@ -136,8 +136,8 @@ def document(api: Api) -> str:
         paths[re.sub(r"\{(\w+)\}", lambda found: f"{{{camel(found[1])}}}", path)] = methods
     known = made["components"]["schemas"]
     schemas = {name: schema for name, schema in known.items() if "ValidationError" not in name}
-    made["paths"] = paths
-    made["components"] = {"schemas": {**_without_defaults(schemas), **answer_schemas()}}
+    made["paths"] = _tidied(paths)
+    made["components"] = {"schemas": {**_tidied(schemas, "default"), **answer_schemas()}}
     return json.dumps(made, indent=1)
 
 
@@ -167,8 +167,13 @@ def _response(description: str, schema: str) -> Schema:
     return {"description": description, "content": {JSON: {"schema": _of(schema)}}}
 
 
-def _without_defaults(schema: Any) -> Any:
-    """Return schemas of bodies without defaults: what does not come stays as it is."""
+def _tidied(schema: Any, *left_out: str) -> Any:
+    """Return a schema without the titles that pydantic makes up, and with whole numbers as such.
+
+    Bodies go without defaults, too: what does not come stays as it is.
+    """
     if isinstance(schema, dict):
-        return {name: _without_defaults(part) for name, part in schema.items() if name != "default"}
-    return [_without_defaults(part) for part in schema] if isinstance(schema, list) else schema
+        return {name: _tidied(part, *left_out) for name, part in schema.items() if name not in {"title", *left_out}}
+    if isinstance(schema, list):
+        return [_tidied(part, *left_out) for part in schema]
+    return int(schema) if isinstance(schema, float) and schema.is_integer() else schema

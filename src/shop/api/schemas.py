@@ -26,7 +26,6 @@ from pydantic.alias_generators import to_camel
 from shop.api.json_text import write
 from shop.keys import MAX_PRODUCT_ID_BYTES
 from shop.orders import MAX_PRODUCTS, MAX_QUANTITY, OrderStatus
-from shop.stock.decisions import iso_time
 from shop.stores.leads import LeadStatus
 
 PAGE, MAX_PAGE = 20, 100
@@ -226,15 +225,16 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _WANTED_TIME = "wanted a date, or a time with its offset like 2025-11-20T12:00:00Z"
 
 
-def _moment(text: str) -> datetime:
+def _moment(text: str, *, up: bool) -> str:
+    """Return a time as items hold it: one between two milliseconds as the later or the earlier one."""
     try:
-        moment = datetime.fromisoformat(text)
-        in_utc = moment.astimezone(UTC)
+        moment = datetime.fromisoformat(text.upper())
+        in_utc = moment.astimezone(UTC) + timedelta(microseconds=999 if up else 0)
     except (ValueError, OverflowError):
         raise ValueError(_WANTED_TIME) from None
     if moment.tzinfo is None:
         raise ValueError(_WANTED_TIME)
-    return in_utc
+    return f"{in_utc.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def _day(text: str) -> date:
@@ -246,17 +246,15 @@ def _day(text: str) -> date:
 
 def _first(text: str) -> str:
     """Return the earliest `createdAt` that is meant."""
-    if _DATE.fullmatch(text):
-        return f"{_day(text)}T00:00:00.000Z"
-    return iso_time((_moment(text) + timedelta(microseconds=999)).timestamp())
+    return f"{_day(text)}T00:00:00.000Z" if _DATE.fullmatch(text) else _moment(text, up=True)
 
 
 def _last(text: str) -> str:
     """Return the latest `createdAt` that is meant."""
-    if _DATE.fullmatch(text):
-        return f"{_day(text)}T23:59:59.999Z"
-    return iso_time(_moment(text).timestamp())
+    return f"{_day(text)}T23:59:59.999Z" if _DATE.fullmatch(text) else _moment(text, up=False)
 
+
+_DATE_OR_TIME = WithJsonSchema({"anyOf": [{"type": "string", "format": kind} for kind in ("date", "date-time")]})
 
 UserId = Annotated[str, Path(pattern=ID)]
 OrderId = Annotated[str, Path(pattern=ID)]
@@ -270,8 +268,8 @@ AsEmail = Annotated[Email, Query()]
 MaybeEmail = Annotated[Email | None, Query()]
 Consistent = Annotated[bool, Query()]
 Include = Annotated[Literal["orders"] | None, Query()]
-From = Annotated[Annotated[str, AfterValidator(_first)] | None, Query(alias="from")]
-To = Annotated[Annotated[str, AfterValidator(_last)] | None, Query()]
+From = Annotated[Annotated[str, AfterValidator(_first), _DATE_OR_TIME] | None, Query(alias="from")]
+To = Annotated[Annotated[str, AfterValidator(_last), _DATE_OR_TIME] | None, Query()]
 Direction = Annotated[Literal["asc", "desc"], Query()]
 WantedStatus = Annotated[OrderStatus, Query()]
 MaybeStatus = Annotated[OrderStatus | None, Query()]

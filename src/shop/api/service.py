@@ -195,11 +195,13 @@ class Api:
     # --- documentation -----------------------------------------------------------------------------------------------
 
     def _document(self) -> Response[str]:
+        self._current.route = "GET /openapi.json"
         return Response(HTTPStatus.OK, JSON, self._openapi())
 
     def _docs(self) -> Response[str]:
         from aws_lambda_powertools.event_handler.openapi import swagger_ui
 
+        self._current.route = "GET /docs"
         scripts = Path(swagger_ui.__file__).parent
         page = swagger_ui.generate_swagger_html(
             self._openapi(),
@@ -208,7 +210,7 @@ class Api:
             "",
             None,
         )
-        return Response(HTTPStatus.OK, "text/html", page)
+        return Response(HTTPStatus.OK, "text/html; charset=utf-8", page)
 
     def _openapi(self) -> str:
         """Return the document that was written when the package was built; in a checkout, make it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shop.api.answers import (
     ILLEGAL_TRANSITION,
@@ -109,7 +109,7 @@ class OrderRoutes:
         """Read a page of all orders with a status, the newest first: by default those of the last seven days."""
         suffix = ""
         if from_ is None and to is not None:
-            from_ = iso_time(datetime.fromisoformat(to).timestamp() - DEFAULT_SECONDS)
+            from_ = _week_before(to)
         elif from_ is None:
             began, cursor = self._began(cursor)
             from_, suffix = iso_time(began - DEFAULT_SECONDS), f"{_SINCE}{began}"
@@ -132,6 +132,15 @@ class OrderRoutes:
         if order is None:
             raise not_found("order")
         return answer(shown(order))
+
+
+def _week_before(time: str) -> str | None:
+    """Return the beginning of seven days, None where the calendar has none."""
+    try:
+        began = datetime.fromisoformat(time) - timedelta(seconds=DEFAULT_SECONDS)
+    except OverflowError:
+        return None
+    return f"{began.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def _between(first: str | None, last: str | None) -> Between:

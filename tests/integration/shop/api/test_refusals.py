@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from tests.support.shop_api import TABLE, ShopApi, request
+from tests.support.http_requests import request
+from tests.support.shop_api import TABLE, ShopApi
 
 USER = {"email": "x@example.com", "name": "x"}
 
