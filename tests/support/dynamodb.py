@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -44,6 +44,58 @@ def table_in(backend: str, keys: Sequence[str]) -> Iterator[tuple[Any, str]]:
         yield client, name
     finally:
         client.delete_table(TableName=name)
+
+
+INDEXED: Mapping[str, Any] = {
+    "AttributeDefinitions": [
+        {"AttributeName": name, "AttributeType": kind}
+        for name, kind in {"pk": "S", "sk": "S", "status": "S", "createdAt": "S", "rank": "N"}.items()
+    ],
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    "GlobalSecondaryIndexes": [
+        {
+            "IndexName": "byStatus",
+            "KeySchema": [
+                {"AttributeName": "status", "KeyType": "HASH"},
+                {"AttributeName": "createdAt", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "ALL"},
+        },
+        {
+            "IndexName": "byRank",
+            "KeySchema": [
+                {"AttributeName": "status", "KeyType": "HASH"},
+                {"AttributeName": "rank", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        },
+    ],
+    "LocalSecondaryIndexes": [
+        {
+            "IndexName": "byCreation",
+            "KeySchema": [
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "createdAt", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        }
+    ],
+}
+"""A table with two global indexes and a local one, for what is found by pages."""
+
+
+@contextmanager
+def indexed_table_in(backend: str) -> Iterator[tuple[Any, str]]:
+    """Create a table with indexes in moto or in DynamoDB Local; hand out a client and its name, and take it away."""
+    if backend == "dynamodb-local" and not ENDPOINT:
+        pytest.skip("DYNAMODB_LOCAL_ENDPOINT names no DynamoDB Local")
+    with mock_aws() if backend == "moto" else nullcontext():
+        client, name = _client(None if backend == "moto" else ENDPOINT), f"contract-{uuid.uuid4().hex}"
+        client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **INDEXED)
+        try:
+            yield client, name
+        finally:
+            client.delete_table(TableName=name)
 
 
 def create_table(client: Any, table: str, keys: Sequence[str]) -> None:

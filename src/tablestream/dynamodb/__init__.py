@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tablestream.dynamodb.actions import Append, Check, Delete, IfAbsent, Put, Returns, Update
+    from tablestream.dynamodb.actions import Append, Check, Delete, IfAbsent, Put, Returns, TableAction, Update
     from tablestream.dynamodb.batches import Got, Unwritten
     from tablestream.dynamodb.errors import (
         AccessRefused,
@@ -53,6 +53,7 @@ __all__ = [
     "Put",
     "Returns",
     "Table",
+    "TableAction",
     "TableError",
     "Throttled",
     "TransactionCancelled",
@@ -74,6 +75,7 @@ _HOMES = {
     "Put": "actions",
     "Returns": "actions",
     "Table": "table",
+    "TableAction": "actions",
     "Unwritten": "batches",
     "Update": "actions",
 }
