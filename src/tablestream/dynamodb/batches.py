@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from tablestream.dynamodb.calls import RETRIES, Calls
-from tablestream.dynamodb.client import READ_LIMIT, WRITE_LIMIT, attempt, get_batch, write_batch
-from tablestream.dynamodb.errors import ErrorKind, Failed, InvalidRequest, TableError, Unavailable, table_error_of
+from tablestream.dynamodb.client import READ_LIMIT, WRITE_LIMIT, read_batch, write_batch
+from tablestream.dynamodb.errors import (
+    HOPELESS,
+    ErrorKind,
+    Failed,
+    InvalidRequest,
+    TableError,
+    Unavailable,
+    table_error_of,
+)
 from tablestream.dynamodb.expressions import Expressions, Path
 from tablestream.dynamodb.items import Key
 from tablestream.dynamodb.schema import KeyLike, Schema
@@ -74,24 +82,16 @@ def batch_get(
 
 def _read(calls: Calls, table: str, wanted: dict[Key, Any], options: Mapping[str, Any]) -> dict[Key, Any]:
     doing = f"BatchGetItem of {table}"
+    calls.begin(doing)
+    keys = list(wanted.values())
+    items, left, failure = read_batch(cast("Any", calls), table, keys, calls.run, tries=RETRIES, options=options)
+    if left:
+        raise table_error_of(failure or _UNPROCESSED, doing) from None
     like = next(iter(wanted))
-    left = list(wanted.values())
-    found: dict[Key, Any] = {}
-    failure = Failed(TimeoutError("unprocessed"), ErrorKind.THROTTLE)
-    if calls.run.deadline.expired:
-        raise Unavailable(f"{doing}: the deadline came before the call")
-    for _ in calls.run.attempts(RETRIES):
-        answer = attempt(partial(get_batch, calls.client, table, left, options))
-        if isinstance(answer, Failed):
-            failure = answer
-            if failure.kind in {ErrorKind.INVALID, ErrorKind.CONFIGURATION}:
-                break
-        else:
-            items, left = answer
-            found |= {_key_of(item, like): item for item in items}
-        if not left:
-            return found
-    raise table_error_of(failure, doing) from None
+    return {_key_of(item, like): item for item in items}
+
+
+_UNPROCESSED = Failed(TimeoutError("unprocessed"), ErrorKind.THROTTLE)
 
 
 def _key_of(item: Mapping[str, Any], like: Key) -> Key:
@@ -101,54 +101,36 @@ def _key_of(item: Mapping[str, Any], like: Key) -> Key:
 def batch_write(
     calls: Calls, schema: Schema, puts: Iterable[Mapping[str, Any]], deletes: Iterable[KeyLike]
 ) -> Unwritten:
-    """Put and delete items; return what is left."""
-    given: dict[Key, tuple[dict[str, Any], Any]] = {}
-    for item in puts:
-        made = schema.item(item)
-        _once(given, Key.of(schema.name, plain(schema.key_of(made))), {"PutRequest": {"Item": made}}, item)
-    for key in deletes:
-        made = schema.key(key)
-        _once(given, Key.of(schema.name, plain(made)), {"DeleteRequest": {"Key": made}}, key)
-    parts = [partial(_write, calls, schema, dict(part)) for part in chunks(list(given.items()), WRITE_LIMIT)]
-    written = calls.run.parallel.run(parts)
-    left = [given[key] for keys, _ in written for key in keys]
+    """Put and delete items; return what is left. Raises what can never succeed, whatever else was written."""
+    given: list[tuple[Any, Any, bool]] = [(schema.item(item), item, True) for item in puts]
+    given += [(schema.key(key), key, False) for key in deletes]
+    keys = {Key.of(schema.name, plain(schema.key_of(made))) for made, _, _ in given}
+    if len(keys) < len(given):
+        raise InvalidRequest(f"{schema.name}: wanted each key once in a batch of writes, got one twice")
+    parts = chunks(given, WRITE_LIMIT)
+    written = calls.run.parallel.run([partial(_write, calls, schema, part) for part in parts])
+    left = [part[place] for part, (places, _) in zip(parts, written, strict=True) for place in places]
     errors = [error for _, error in written if error is not None]
     return Unwritten(
-        [thing for entry, thing in left if "PutRequest" in entry],
-        [thing for entry, thing in left if "DeleteRequest" in entry],
+        [thing for _, thing, is_put in left if is_put],
+        [thing for _, thing, is_put in left if not is_put],
         errors[0] if errors else None,
     )
 
 
-def _once(given: dict[Key, tuple[dict[str, Any], Any]], key: Key, entry: dict[str, Any], thing: Any) -> None:
-    if key in given:
-        raise InvalidRequest(f"{key.table}: wanted each key once in a batch of writes, got one twice")
-    given[key] = entry, thing
-
-
-def _write(
-    calls: Calls, schema: Schema, wanted: dict[Key, tuple[dict[str, Any], Any]]
-) -> tuple[list[Key], TableError | None]:
-    """Write a part; return the keys that are left, and why. What can never succeed is raised."""
+def _write(calls: Calls, schema: Schema, part: Sequence[tuple[Any, Any, bool]]) -> tuple[list[int], TableError | None]:
+    """Write a part; return the places of what is left, and why."""
     doing = f"BatchWriteItem of {schema.name}"
-    left = {key: entry for key, (entry, _) in wanted.items()}
-    failure = Failed(TimeoutError("unprocessed"), ErrorKind.THROTTLE)
     if calls.run.deadline.expired:
-        return list(left), Unavailable(f"{doing}: the deadline came before the call")
-    for _ in calls.run.attempts(RETRIES):
-        answer = attempt(partial(write_batch, calls.client, schema.name, list(left.values())))
-        if isinstance(answer, Failed):
-            failure = answer
-            if failure.kind in {ErrorKind.INVALID, ErrorKind.CONFIGURATION}:
-                raise table_error_of(failure, doing) from None
-        else:
-            keys = [_key_of_entry(schema, entry) for entry in answer]
-            left = {key: left[key] for key in keys}
-        if not left:
-            return [], None
-    return list(left), table_error_of(failure, doing)
-
-
-def _key_of_entry(schema: Schema, entry: Mapping[str, Any]) -> Key:
-    item = entry["PutRequest"]["Item"] if "PutRequest" in entry else entry["DeleteRequest"]["Key"]
-    return Key.of(schema.name, plain(schema.key_of(item)))
+        return list(range(len(part))), Unavailable(f"{doing}: the deadline came before the call")
+    entries = [
+        {"PutRequest": {"Item": made}} if is_put else {"DeleteRequest": {"Key": made}} for made, _, is_put in part
+    ]
+    client, names = cast("Any", calls), schema.primary.attributes
+    left, failure = write_batch(client, schema.name, entries, calls.run, key=names, tries=RETRIES)
+    if not left:
+        return [], None
+    error = table_error_of(failure or _UNPROCESSED, doing)
+    if failure is not None and failure.kind in HOPELESS:
+        raise error from None
+    return left, error

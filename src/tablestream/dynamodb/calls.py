@@ -29,7 +29,7 @@ RETRIES = 2
 """Tries after the first one."""
 
 Observe = Callable[[str, float], object]
-"""Gets the name of an operation and the capacity units that it took."""
+"""Gets the name of an operation and the capacity units that it took; it must not raise."""
 
 _METHODS: Mapping[str, str] = {
     "GetItem": "get_item",
@@ -86,15 +86,13 @@ class Calls(NamedTuple):
     def _send(
         self, operation: str, request: Mapping[str, Any], doing: str, *, repeatable: bool, unknown: type[TableError]
     ) -> dict[str, Any] | Refused:
-        if self.run.deadline.expired:
-            raise Unavailable(f"{doing}: the deadline came before the call")
-        call = partial(getattr(self.client, _METHODS[operation]), **self.counted(request))
+        self.begin(doing)
+        call = partial(self.once, operation, request)
         failure: Failed | Refused = Failed(TimeoutError(), ErrorKind.AMBIGUOUS)
         lost = False
         for _ in self.run.attempts(RETRIES):
             answer: dict[str, Any] | Failed = attempt(call)
             if not isinstance(answer, Failed):
-                self.tell(operation, answer)
                 return answer
             failure = _read(answer)
             lost = lost or (isinstance(failure, Failed) and failure.kind is ErrorKind.AMBIGUOUS)
@@ -109,16 +107,31 @@ class Calls(NamedTuple):
         raised.told = made.told
         raise raised from None
 
-    def counted(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a request that asks for the units that it takes, where somebody wants to know."""
-        return request if self.observe is None else {**request, "ReturnConsumedCapacity": "TOTAL"}
+    def begin(self, doing: str) -> None:
+        """Refuse to begin anything after the deadline."""
+        if self.run.deadline.expired:
+            raise Unavailable(f"{doing}: the deadline came before the call")
 
-    def tell(self, operation: str, answer: Mapping[str, Any]) -> None:
-        """Tell who observes the calls what one of them took."""
+    def once(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a call as it is; tell who observes it what it took."""
+        if self.observe is not None:
+            request = {**request, "ReturnConsumedCapacity": "TOTAL"}
+        answer: dict[str, Any] = getattr(self.client, _METHODS[operation])(**request)
         if self.observe is not None:
             told = answer.get("ConsumedCapacity") or []
             parts = [told] if isinstance(told, Mapping) else told
             self.observe(operation, sum([float(part.get("CapacityUnits", 0)) for part in parts]))
+        return answer
+
+    # As a client of batches.
+
+    def batch_get_item(self, **request: Any) -> dict[str, Any]:
+        """Read a batch."""
+        return self.once("BatchGetItem", request)
+
+    def batch_write_item(self, **request: Any) -> dict[str, Any]:
+        """Write a batch."""
+        return self.once("BatchWriteItem", request)
 
 
 _LOST: Mapping[type[TableError], str] = {

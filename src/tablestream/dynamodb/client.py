@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 from binascii import b2a_base64, crc32
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from botocore.config import Config as ClientConfig
 from botocore.handlers import BUILTIN_HANDLERS
 from botocore.session import Session
 
 from tablestream._version import __version__
-from tablestream.dynamodb.errors import Failed, UnreadableAnswerError, kind_of
+from tablestream.dynamodb.errors import HOPELESS, Failed, UnreadableAnswerError, kind_of
 from tablestream.errors import without_frames
-from tablestream.run import CALL_SHARE
+from tablestream.run import CALL_SHARE, Run
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
@@ -256,14 +257,48 @@ _NO_KEYS: Mapping[str, Any] = {"Keys": []}
 _CONSISTENT: Mapping[str, Any] = {"ConsistentRead": True}
 
 
-def get_batch(
-    client: DynamoDBClient, table: str, keys: Sequence[Any], options: Mapping[str, Any] = _CONSISTENT
-) -> tuple[list[Any], list[Any]]:
-    """Read the items of distinct keys, strongly consistent; return the items, and the keys that were left unprocessed.
+class BatchRead(NamedTuple):
+    """The items that were found, the keys that could not be read, and the last call that failed, if one did."""
 
-    Keys and items have type tags. What is in neither list does not exist. Raises what the client raises, and
-    `UnreadableAnswerError` for an answer that leaves open what became of a key.
+    items: list[Any]
+    left: list[Any]
+    failure: Failed | None
+
+
+def read_batch(
+    client: DynamoDBClient,
+    table: str,
+    keys: Sequence[Any],
+    run: Run,
+    *,
+    tries: int | None = None,
+    options: Mapping[str, Any] = _CONSISTENT,
+) -> BatchRead:
+    """Read the items of distinct keys, with type tags, strongly consistent unless `options` say otherwise.
+
+    The keys that the service leaves unprocessed, and those of a call that failed, are asked for again. What is neither
+    found nor left does not exist.
     """
+    found: list[Any] = []
+    left = list(keys)
+    failure: Failed | None = None
+    for _ in run.attempts(tries):
+        answer = attempt(partial(_get_batch, client, table, left, options))
+        if isinstance(answer, Failed):
+            failure = answer
+            if answer.kind in HOPELESS:
+                break
+        else:
+            items, left = answer
+            found += items
+            if not left:
+                break
+    return BatchRead(found, left, failure)
+
+
+def _get_batch(
+    client: DynamoDBClient, table: str, keys: Sequence[Any], options: Mapping[str, Any]
+) -> tuple[list[Any], list[Any]]:
     request: Any = {table: {"Keys": list(keys), **options}}
     answer = client.batch_get_item(RequestItems=request)
     unprocessed = _told(answer, "UnprocessedKeys").get(table, _NO_KEYS)
@@ -275,13 +310,53 @@ def get_batch(
     return _listed(items, "the table's items"), left
 
 
-def write_batch(client: DynamoDBClient, table: str, entries: Sequence[Any]) -> list[Any]:
-    """Put and delete items, given as entries of a batch with type tags; return those that were left unprocessed.
+class BatchWrite(NamedTuple):
+    """The places of the entries that could not be written, and the last call that failed, if one did."""
 
-    Raises as `get_batch` does.
+    left: list[int]
+    failure: Failed | None
+
+
+def write_batch(
+    client: DynamoDBClient,
+    table: str,
+    entries: Sequence[Any],
+    run: Run,
+    *,
+    key: Sequence[str],
+    tries: int | None = None,
+) -> BatchWrite:
+    """Put and delete items of distinct keys, given as entries of a batch with type tags.
+
+    What the service leaves unprocessed is sent again, and so is a call whose outcome is unknown: a put or a delete does
+    the same once more. `key` names the key attributes, by which an entry is known again.
     """
-    request: Any = {table: list(entries)}
-    return _listed(_told(client.batch_write_item(RequestItems=request), "UnprocessedItems").get(table, []), "entries")
+    left = list(range(len(entries)))
+    failure: Failed | None = None
+    for _ in run.attempts(tries):
+        answer = attempt(partial(_write_batch, client, table, [entries[place] for place in left], key))
+        if isinstance(answer, Failed):
+            failure = answer
+            if answer.kind in HOPELESS:
+                break
+        else:
+            left = [left[place] for place in answer]
+            if not left:
+                break
+    return BatchWrite(left, failure)
+
+
+def _write_batch(client: DynamoDBClient, table: str, entries: list[Any], key: Sequence[str]) -> list[int]:
+    """Return the places of the entries that were left unprocessed."""
+    answer = client.batch_write_item(RequestItems={table: entries})
+    unprocessed = _listed(_told(answer, "UnprocessedItems").get(table, []), "unprocessed items")
+    sent = [_key_in(entry, key) for entry in entries]
+    return [sent.index(_key_in(entry, key)) for entry in unprocessed]
+
+
+def _key_in(entry: Any, key: Sequence[str]) -> list[Any]:
+    item = entry["PutRequest"]["Item"] if "PutRequest" in entry else entry["DeleteRequest"]["Key"]
+    return [item[name] for name in key]
 
 
 def _told(answer: Mapping[str, Any], part: str) -> Mapping[str, Any]:

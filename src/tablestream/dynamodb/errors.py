@@ -54,6 +54,9 @@ class ErrorKind(Enum):
     """Permissions, names or limits of the account are at fault, not the request: trying again at once is no use."""
 
 
+HOPELESS = frozenset({ErrorKind.INVALID, ErrorKind.CONFIGURATION})
+"""To try again at once is no use."""
+
 _KINDS: dict[str, ErrorKind] = {
     "TransactionConflict": ErrorKind.CONFLICT,
     "TransactionConflictException": ErrorKind.CONFLICT,

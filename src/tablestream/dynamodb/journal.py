@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tablestream.dynamodb.client import READ_LIMIT, WRITE_LIMIT, get_batch, write_batch
-from tablestream.dynamodb.errors import ErrorKind, kind_of
-from tablestream.errors import JournalUnavailable, error_class_of, without_frames
+from tablestream.dynamodb.client import READ_LIMIT, WRITE_LIMIT, read_batch, write_batch
+from tablestream.dynamodb.errors import HOPELESS
+from tablestream.errors import JournalUnavailable, error_class_of
 from tablestream.run import Run, chunks
 
 if TYPE_CHECKING:
@@ -42,24 +42,15 @@ class DynamoDBJournal:
         return {key: done for part in parts for key, done in part.items()}
 
     def _read_part(self, asked: Sequence[str], run: Run) -> dict[str, frozenset[str]]:
-        entries: dict[str, Any] = {}
-        wanted = list(asked)
-        cause: Exception | None = None
-        for _ in run.attempts():
-            try:
-                found, left = get_batch(self._client, self._table, [{"pk": {"S": key}} for key in wanted])
-                entries |= {item["pk"]["S"]: item for item in found}
-                wanted = [key["pk"]["S"] for key in left]
-            except Exception as error:  # noqa: BLE001 -- botocore raises more than its own errors, and odd answers anything
-                cause = without_frames(error)
-            if not wanted:
-                break
-        if wanted and cause is not None:
-            told = {"table": self._table, "error_class": error_class_of(cause)}
-            if kind_of(cause) in {ErrorKind.INVALID, ErrorKind.CONFIGURATION}:
+        keys = [{"pk": {"S": key}} for key in asked]
+        items, left, failure = read_batch(self._client, self._table, keys, run)
+        entries = {item["pk"]["S"]: item for item in items}
+        if left and failure is not None:
+            told = {"table": self._table, "error_class": error_class_of(failure.error)}
+            if failure.kind in HOPELESS:
                 told["wanted"] = "a table whose key is pk, text"
             logger.warning("journal cannot be read", extra=told)
-        unread = {*wanted}
+        unread = {key["pk"]["S"] for key in left}
         read = {key: _done_in(entries.get(key)) for key in asked if key not in unread}
         return {key: done for key, done in read.items() if done is not None}
 
@@ -72,19 +63,11 @@ class DynamoDBJournal:
         run.parallel.run([partial(self._write_part, part, run) for part in chunks(items, WRITE_LIMIT)])
 
     def _write_part(self, items: Sequence[Any], run: Run) -> None:
-        wanted = {item["pk"]["S"]: item for item in items}
-        cause: Exception | None = None
-        for _ in run.attempts():
-            try:
-                entries = [{"PutRequest": {"Item": item}} for item in wanted.values()]
-                left = write_batch(self._client, self._table, entries)
-                wanted = {key: wanted[key] for key in [entry["PutRequest"]["Item"]["pk"]["S"] for entry in left]}
-            except Exception as error:  # noqa: BLE001 -- as above: nobody knows whether they are written, so write again
-                cause = without_frames(error)
-                continue
-            if not wanted:
-                return
-        raise JournalUnavailable("the journal could not be written") from cause
+        entries = [{"PutRequest": {"Item": item}} for item in items]
+        left, failure = write_batch(self._client, self._table, entries, run, key=("pk",))
+        if left:
+            cause = failure.error if failure is not None else None
+            raise JournalUnavailable("the journal could not be written") from cause
 
 
 def _done_in(entry: Any) -> frozenset[str] | None:

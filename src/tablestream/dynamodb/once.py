@@ -12,7 +12,7 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
-from tablestream.dynamodb.client import READ_LIMIT, attempt, get_batch
+from tablestream.dynamodb.client import READ_LIMIT, read_batch
 from tablestream.dynamodb.errors import ErrorKind, Failed
 from tablestream.dynamodb.items import Item, Key
 from tablestream.dynamodb.transactions import (
@@ -251,31 +251,17 @@ def get_items(client: DynamoDBClient, keys: Sequence[Key], run: Run) -> Readings
 
 
 def _read(client: DynamoDBClient, keys: Sequence[Key], run: Run) -> Readings:
-    found: dict[Key, Item] = {}
-    wanted = list(keys)
-    failure = Failed(TimeoutError("the items could not be read in time"), ErrorKind.THROTTLE)
-    for _ in run.attempts():
-        answer = attempt(partial(_ask, client, wanted))
-        if isinstance(answer, Failed):
-            failure = answer
-            if failure.kind in {ErrorKind.INVALID, ErrorKind.CONFIGURATION}:
-                break
-        else:
-            items, wanted = answer
-            found.update(items)
-        if not wanted:
-            break
-    if failure.kind is ErrorKind.INVALID and len(wanted) > 1:
+    like = keys[0]
+    items, left, failure = read_batch(client, like.table, [key.tagged() for key in keys], run)
+    if failure is not None and failure.kind is ErrorKind.INVALID and len(left) > 1:
         middle = len(keys) // 2
         return _merged([_read(client, keys[:middle], run), _read(client, keys[middle:], run)])
-    unread = dict.fromkeys(wanted, failure)
+    found = {Key.in_item(item, like): item for item in items}
+    unread = dict.fromkeys([Key.in_item(key, like) for key in left], failure or _NOT_IN_TIME)
     return Readings({key: found.get(key) for key in keys if key not in unread}, unread)
 
 
-def _ask(client: DynamoDBClient, keys: Sequence[Key]) -> tuple[dict[Key, Item], list[Key]]:
-    like = keys[0]
-    items, left = get_batch(client, like.table, [key.tagged() for key in keys])
-    return {Key.in_item(item, like): item for item in items}, [Key.in_item(key, like) for key in left]
+_NOT_IN_TIME = Failed(TimeoutError("the items could not be read in time"), ErrorKind.THROTTLE)
 
 
 def _merged(parts: Sequence[Readings]) -> Readings:
