@@ -115,12 +115,13 @@ format: ## Format, and fix what can be fixed
 	@$(VENV)/bin/ruff check --fix --exit-zero -q .
 	@$(VENV)/bin/ruff format .
 
-build: ## Build the Lambda package with the SAM CLI
+build: ## Build the Lambda packages with the SAM CLI
 	@$(NEED_SAM)
 	@PYTHON=$(abspath .venv-sam/bin/python) $(SAM) build $(ARGS)
 	@test -n "$$(find .aws-sam/build/Worker/shop -name '*.pyc' 2>/dev/null)" || echo "No python3.13 was found: the package" \
 	  "holds no byte code, and a cold start takes longer. If there is one: make build PYTHON313=/path/to/python3.13"
 	@$(PYTHON) tests/e2e/package.py .aws-sam/build/Worker .aws-sam/worker.zip
+	@$(PYTHON) tests/e2e/package.py .aws-sam/build/Api .aws-sam/api.zip
 
 e2e: ## The package in containers and deployed; needs Docker
 	@$(NEED_DEV)

@@ -22,7 +22,7 @@ DOCS = Path(__file__).parents[2] / "docs"
     ],
 )
 def test_the_margin_is_the_templates(page: str, told: str, times: int) -> None:
-    (worker,) = [one for one in translated()["Resources"].values() if one["Type"] == "AWS::Lambda::Function"]
+    worker = translated()["Resources"]["Worker"]
     margin = worker["Properties"]["Environment"]["Variables"]["DEADLINE_MARGIN_SECONDS"]
     assert re.findall(told, (DOCS / page).read_text()) == [margin] * times
     assert float(margin) == DEFAULT_MARGIN_SECONDS

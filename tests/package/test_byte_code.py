@@ -33,10 +33,11 @@ def watch(event, arguments):
     if event == "open":
         opened.add(str(arguments[0]))
 sys.addaudithook(watch)
-import shop.processor
+import importlib
 folder = sys.argv[1]
+importlib.import_module(sys.argv[2])
 loaded = [module.__spec__ for module in list(sys.modules.values()) if getattr(module, "__spec__", None)]
-ours = [spec for spec in loaded if (spec.origin or "").startswith(folder)]
+ours = [spec for spec in loaded if (spec.origin or "").startswith(folder) and spec.origin.endswith(".py")]
 print(json.dumps({
     "modules": [spec.name for spec in ours],
     "without": [spec.name for spec in ours if spec.cached not in opened or not os.path.exists(spec.cached)],
@@ -56,22 +57,40 @@ def python() -> str:
     return found
 
 
-@pytest.fixture(scope="module")
-def package(python: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+WORKER = "shop.processor"
+MODULES = {
+    "Worker": {WORKER, "tablestream.worker", "botocore.session", "aws_lambda_powertools"},
+    "Api": {"shop.api.app", "tablestream.dynamodb.table", "botocore.session", "pydantic.main"},
+}
+"""Modules that a start imports, by function."""
+
+
+def build(function: str, python: str, folder: Path) -> Path:
     """The package, as `sam build` has it made."""
-    folder = tmp_path_factory.mktemp("byte-code") / "package"
-    build = ["make", "-s", "-C", str(ROOT / "src"), "build-Worker", f"ARTIFACTS_DIR={folder}"]
-    subprocess.run([*build, f"PYTHON={sys.executable}", f"PYTHON313={python}"], check=True)
+    make = ["make", "-s", "-C", str(ROOT / "src"), f"build-{function}", f"ARTIFACTS_DIR={folder}"]
+    subprocess.run([*make, f"PYTHON={sys.executable}", f"PYTHON313={python}"], check=True)
     return folder
 
 
-def test_a_start_compiles_nothing_and_reads_no_source(python: str, package: Path) -> None:
-    with read_only(package):
-        started = start(python, package)
+@pytest.fixture(scope="module")
+def package(python: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("Worker", python, tmp_path_factory.mktemp("byte-code") / "package")
 
-    assert {"shop.processor", "tablestream.worker", "botocore.session", "aws_lambda_powertools"} <= set(
-        started["modules"]
-    )
+
+@pytest.fixture(scope="module")
+def api(python: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("Api", python, tmp_path_factory.mktemp("byte-code") / "api")
+
+
+@pytest.mark.parametrize(("function", "module"), [("Worker", WORKER), ("Api", "shop.api.app")])
+def test_a_start_compiles_nothing_and_reads_no_source(
+    python: str, package: Path, api: Path, function: str, module: str
+) -> None:
+    folder = {"Worker": package, "Api": api}[function]
+    with read_only(folder):
+        started = start(python, folder, module)
+
+    assert MODULES[function] <= set(started["modules"])
     assert started["without"] == []
     assert started["compiled"] == []
     assert started["sources"] == []
@@ -85,6 +104,16 @@ def test_a_start_writes_nothing(python: str, package: Path) -> None:
     assert files(package) == before
 
 
+def test_the_apis_document_is_in_its_package_and_its_models_are_not_imported_for_a_start(
+    python: str, api: Path
+) -> None:
+    document = json.loads((api / "shop" / "api" / "openapi.json").read_bytes())
+    assert document["openapi"].startswith("3.1")
+    assert "/users/{userId}" in document["paths"]
+    started = start(python, api, "shop.api.app")["modules"]
+    assert [name for name in started if name.endswith("openapi.models")] == []
+
+
 def test_what_has_no_byte_code_would_be_noticed(python: str, package: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(package, tmp_path / "package")
     (compiled,) = (copy / "shop" / "stock" / "__pycache__").glob("ledger.*.pyc")
@@ -96,10 +125,10 @@ def test_what_has_no_byte_code_would_be_noticed(python: str, package: Path, tmp_
     assert started["compiled"] == started["sources"] == [str(copy / "shop" / "stock" / "ledger.py")]
 
 
-def start(python: str, package: Path) -> dict[str, Any]:
+def start(python: str, package: Path, module: str = WORKER) -> dict[str, Any]:
     """Import the handler; -B, because a start must not need to write what the next start needs."""
     answer = subprocess.run(
-        [python, "-B", "-c", START, str(package)],
+        [python, "-B", "-c", START, str(package), module],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(package), "AWS_DEFAULT_REGION": "us-east-1", **VARIABLES},
         cwd="/",
         capture_output=True,

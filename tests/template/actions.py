@@ -118,9 +118,9 @@ def _operations(service: str) -> Mapping[str, str]:
     return {name: operation for name, operation in names.items() if name not in NOT_OPERATIONS}
 
 
-def role_statements(resources: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the statements of the worker's role, with their Sid: its own policies and those attached to it."""
-    documents = [policy["PolicyDocument"] for policy in resources["WorkerRole"]["Properties"]["Policies"]]
+def role_statements(resources: Mapping[str, Any], role: str = "WorkerRole") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the statements of a role, with their Sid: its own policies and those attached to it."""
+    documents = [policy["PolicyDocument"] for policy in resources[role]["Properties"]["Policies"]]
     managed = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::IAM::ManagedPolicy"]
     for document in [*documents, *(policy["PolicyDocument"] for policy in managed)]:
         for statement in document["Statement"]:

@@ -20,7 +20,11 @@ MISTAKES: list[list[Mistake]] = [
         ("[ReportBatchItemFailures]", "[ReportBatchItemFailure]", "'ReportBatchItemFailure' is not one of"),
         ("BatchSize: !Ref BatchSize", "BatchSize: 20000", "20000"),
         ("StartingPosition: TRIM_HORIZON", "StartingPosition: BANANA", "BANANA"),
-        ("Runtime: python3.13", "Runtime: python3.31", "python3.31"),
+        (
+            "Handler: shop.processor.handler\n      Runtime: python3.13",
+            "Handler: shop.processor.handler\n      Runtime: python3.31",
+            "python3.31",
+        ),
     ],
     # Each of these hides all others.
     [("Stream: !GetAtt Table.StreamArn", "Stream: !GetAtt Tabel.StreamArn", "Tabel")],

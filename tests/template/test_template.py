@@ -166,7 +166,8 @@ def test_the_worker_cannot_read_write_or_delete_orders_beyond_their_update(stack
 
 
 def test_no_statement_of_sam_is_added_to_the_role(stack: dict[str, Any]) -> None:
-    assert [name for name, each in stack["Resources"].items() if each["Type"] == "AWS::IAM::Role"] == ["WorkerRole"]
+    roles = {name for name, each in stack["Resources"].items() if each["Type"] == "AWS::IAM::Role"}
+    assert roles == {"ApiRole", "WorkerRole"}
 
 
 @pytest.mark.parametrize("name", ["Table", "InventoryTable", "FailuresBucket"])
@@ -209,7 +210,7 @@ def test_data_is_protected_from_deletion_where_that_is_asked_for(name: str, stac
         *((table, ("SSESpecification", "KMSMasterKeyId")) for table in ("Table", "InventoryTable", "JournalTable")),
         ("Topic", ("KmsMasterKeyId",)),
         ("AlarmTopic", ("KmsMasterKeyId",)),
-        ("WorkerLogs", ("KmsKeyId",)),
+        *((logs, ("KmsKeyId",)) for logs in ("WorkerLogs", "ApiLogs", "HttpApiLogs")),
         (
             "FailuresBucket",
             (

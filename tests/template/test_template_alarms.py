@@ -21,6 +21,8 @@ FUNCTION = {"ConcurrentExecutions", "DestinationDeliveryFailures", "Duration", "
 FUNCTION |= {"Invocations", "IteratorAge", "Throttles"}
 MAPPING = {"PolledEventCount", "FilteredOutEventCount", "InvokedEventCount", "FailedInvokeEventCount"}
 MAPPING |= {"DroppedEventCount", "OnFailureDestinationDeliveredEventCount"}
+HTTP_API = {"4xx", "5xx", "Count", "DataProcessed", "IntegrationLatency", "Latency"}
+"""What API Gateway publishes of an HTTP API."""
 SINGLE, COMPOSITE = "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"
 
 
@@ -65,6 +67,7 @@ def test_alarms_and_dashboard_name_only_metrics_that_exist_with_their_dimension(
     known = {(NAMESPACE, name.value, "service") for name in (*Metric, *StockMetric)}
     known |= {("AWS/Lambda", name, "FunctionName") for name in FUNCTION}
     known |= {("AWS/Lambda", name, "EventSourceMappingUUID") for name in MAPPING}
+    known |= {("AWS/ApiGateway", name, "ApiId") for name in HTTP_API}
 
     assert {*watched(resources), *shown(resources)} <= known
 
@@ -88,11 +91,16 @@ def test_the_event_source_mapping_publishes_what_is_watched() -> None:
     "metric",
     [
         *("IteratorAge", "DeadLetters", "OnFailureDestinationDeliveredEventCount", "Errors", "Throttles"),
-        *("RecordsHeldBack", "Duration", "DestinationDeliveryFailures"),
+        *("RecordsHeldBack", "Duration", "DestinationDeliveryFailures", "5xx", "Latency"),
     ],
 )
 def test_an_alarm_watches(metric: str, resources: dict[str, Any]) -> None:
     assert metric in {name for _, name, _ in watched(resources)}
+
+
+def test_throttles_are_watched_of_both_functions(resources: dict[str, Any]) -> None:
+    alarms = [each for each in of_type(resources, SINGLE).values() if each.get("MetricName") == "Throttles"]
+    assert {alarm["Dimensions"][0]["Value"]["Ref"] for alarm in alarms} == {"Api", "Worker"}
 
 
 def test_each_alarm_is_sent_once_by_itself_or_by_the_composite(resources: dict[str, Any]) -> None:

@@ -37,8 +37,8 @@ _CORS = {
 def take_apis(template: dict[str, Any]) -> dict[str, dict[str, Json]]:
     """The parts of each HTTP API of a translated template, by logical id; the template stays as it is.
 
-    `routes` are those with their integrations, `cors` and `stage` as the template has them, `guards` the names of the
-    authorisers, and `strange` names what is no route to a function.
+    `routes` are those with their integrations, `cors` and `stage` as the template has them, and `strange` names what is
+    no route to a function.
     """
     resources = template["Resources"]
     return {
@@ -57,8 +57,7 @@ def _parts(name: str, resource: Mapping[str, Json], resources: Mapping[str, Json
         **({"Condition": resource["Condition"]} if "Condition" in resource else {}),
         "routes": [route for route in routes if route["proxy"]],
         "strange": strange + [route["key"] for route in routes if not route["proxy"]],
-        "guards": sorted({guard for route in routes for guard in route["guards"]}),
-        "cors": document.get("x-amazon-apigateway-cors") or _of_properties(properties.get("CorsConfiguration")),
+        "cors": document.get("x-amazon-apigateway-cors") or properties.get("CorsConfiguration"),
         "stage": next(
             (
                 one["Properties"].get("StageName", DEFAULT)
@@ -76,20 +75,20 @@ def _in_document(document: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
             if method.lower() in _METHODS or method == _ANY_METHOD:
                 told = ANY if method == _ANY_METHOD else method.upper()
                 security = operation.get("security", document.get("security")) or []
-                guards = {guard for one in security for guard in one} - _OPEN
+                guards = sorted({guard for one in security for guard in one})
                 yield _route(told, path.replace(f"/{DEFAULT}", DEFAULT), operation.get(_INTEGRATION) or {}, guards)
 
 
 def _in_resources(api: str, properties: Mapping[str, Json], resources: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
     if (target := properties.get("Target")) is not None:  # quick create
         key, version = properties.get("RouteKey", DEFAULT), {"payloadFormatVersion": "2.0"}
-        yield _route(*_method_and_path(key), {"type": "aws_proxy", "uri": target, **version}, set())
+        yield _route(*_method_and_path(key), {"type": "aws_proxy", "uri": target, **version}, [])
     for resource in resources.values():
         one = resource.get("Properties") or {}
         if resource["Type"] == "AWS::ApiGatewayV2::Route" and referred(one.get("ApiId")) == api:
-            kind = one.get("AuthorizationType", "NONE")
             integration = _camel_case(_integration(one.get("Target"), resources))
-            yield _route(*_method_and_path(str(one.get("RouteKey"))), integration, {str(kind)} - _OPEN)
+            route = _route(*_method_and_path(str(one.get("RouteKey"))), integration, [one.get("AuthorizationType")])
+            yield route | ({"Condition": resource["Condition"]} if "Condition" in resource else {})
 
 
 def _integration(target: Json, resources: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -106,16 +105,12 @@ def _camel_case(properties: Mapping[str, Json]) -> dict[str, Json]:
     return {names.get(name, name[0].lower() + name[1:]): value for name, value in properties.items()}
 
 
-def _of_properties(cors: Json) -> dict[str, Json]:
-    return _camel_case(cors) if isinstance(cors, dict) else {}
-
-
 def _method_and_path(key: str) -> tuple[str, str]:
     method, _, path = key.partition(" ")
     return (method, path) if path else (ANY, DEFAULT)
 
 
-def _route(method: str, path: str, integration: Mapping[str, Json], guards: set[str]) -> dict[str, Json]:
+def _route(method: str, path: str, integration: Mapping[str, Json], guards: Sequence[Json]) -> dict[str, Json]:
     proxy = str(integration.get("type", "")).lower() == "aws_proxy" and "integrationSubtype" not in integration
     return {
         "key": path if path == DEFAULT else f"{method} {path}",
@@ -124,27 +119,36 @@ def _route(method: str, path: str, integration: Mapping[str, Json], guards: set[
         "uri": integration.get("uri"),
         "version": integration.get("payloadFormatVersion", "1.0"),
         "milliseconds": integration.get("timeoutInMillis", LONGEST_SECONDS * 1000),
-        "guards": sorted(guards),
+        "guards": guards,
         "proxy": proxy,
     }
 
 
 def read_api(
-    name: str, parts: Mapping[str, Json], functions: Mapping[str, FunctionSpec], resolve: Callable[[Json], Json]
+    name: str,
+    parts: Mapping[str, Json],
+    functions: Mapping[str, FunctionSpec],
+    resolve: Callable[[Json], Json],
+    holds: Callable[[Json], bool],
 ) -> tuple[HttpApi, list[str]]:
-    """The API with the routes that can be served here, and notes on the others and on what is not done."""
+    """The API with the routes that can be served here, and notes on the others and on what is not done.
+
+    `holds` tells whether the condition of a part is true.
+    """
     routes: list[HttpRoute] = []
+    guards: set[str] = set()
     left_out = [str(one) for one in parts["strange"]]
-    for part in parts["routes"]:
+    for part in filter(holds, parts["routes"]):
         route = resolve(part)
         target = invoked(_function(str(route["uri"])), functions)
         if target is None or str(route["version"]) != "2.0":
             left_out.append(str(route["key"]))
             continue
+        guards |= {str(guard) for guard in route["guards"] if guard} - _OPEN
         seconds = min(float(route["milliseconds"]) / 1000, LONGEST_SECONDS)
         routes.append(HttpRoute(route["method"], route["path"], target[0], target[1], seconds))
     api = HttpApi(name, routes, str(resolve(parts["stage"])), _cors(resolve(parts["cors"])))
-    return api, [*_notes(name, left_out, parts["guards"])]
+    return api, [*_notes(name, left_out, sorted(guards))]
 
 
 def _function(uri: str) -> str:
@@ -153,9 +157,10 @@ def _function(uri: str) -> str:
     return found["function"] if found else uri
 
 
-def _cors(given: Mapping[str, Json]) -> Cors | None:
-    if not given:
+def _cors(configured: Json) -> Cors | None:
+    if not isinstance(configured, dict) or not configured:
         return None
+    given = _camel_case(configured)
     lists = {field: _texts(given.get(name)) for name, field in _CORS.items()}
     age = given.get("maxAge")
     return Cors(

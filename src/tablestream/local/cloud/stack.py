@@ -128,7 +128,7 @@ def _read_apis(
     for name, parts in translated.apis.items():
         if _holds(parts, stack):
             with reading(f"the HTTP API {name}"):
-                api, told = read_api(name, parts, functions, resolve)
+                api, told = read_api(name, parts, functions, resolve, partial(_holds, stack=stack))
             notes += told
             if api.routes:
                 apis.append(api)
