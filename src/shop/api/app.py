@@ -8,24 +8,28 @@ import gc
 
 gc.disable()
 
+import json
 import os
+import sys
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger
-
 from shop.api.service import MARGIN_SECONDS, Api
+from shop.stock.decisions import iso_time
 from tablestream.aws import TABLE, Aws, quiet_collector, stay_on_one_core
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-_logger = Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME", "tablestream-shop"))
+_SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "tablestream-shop")
 
 
 def _tell(fields: Mapping[str, object]) -> None:
-    write = _logger.error if "failure" in fields else _logger.info
-    write("request", extra=fields)
+    """Write the line of a request as Powertools' logger would, which takes a twentieth of a request for it."""
+    level = "ERROR" if "failure" in fields else "INFO"
+    line = {"level": level, "message": "request", "timestamp": iso_time(time.time()), "service": _SERVICE, **fields}
+    sys.stdout.write(f"{json.dumps(line)}\n")
 
 
 _aws = Aws(os.environ)

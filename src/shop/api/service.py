@@ -137,7 +137,7 @@ class Api:
 
     def _resolver(self, *, docs: bool) -> APIGatewayHttpResolver:
         app = APIGatewayHttpResolver(enable_validation=True, json_body_deserializer=read)
-        app.use([self._known_parameters])
+        app.use([self._only_known_parameters()])
         for one in self.endpoints:
             app.route(one.path, one.method, status_code=one.status)(one.run)
         if docs:
@@ -148,13 +148,20 @@ class Api:
         app.not_found(self._not_found)
         return app
 
-    def _known_parameters(self, app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
-        """Refuse query parameters that the route does not have: a filter that is misspelled would be lost."""
-        unknown = self._unknown_parameters()
-        if unknown:
-            raise invalid(unknown)
-        response: Response[Any] = next_middleware(app)
-        return response
+    def _only_known_parameters(self) -> Callable[..., Response[Any]]:
+        """Return what refuses query parameters that a route does not have: a filter that is misspelled would be lost.
+
+        A function, not a method: Powertools notes at it what it has found out about it, or asks for each request.
+        """
+
+        def known_parameters(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+            unknown = self._unknown_parameters()
+            if unknown:
+                raise invalid(unknown)
+            response: Response[Any] = next_middleware(app)
+            return response
+
+        return known_parameters
 
     def _unknown_parameters(self) -> list[FieldProblem]:
         route = self.app.context["_route"]
