@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -88,6 +88,21 @@ class World:
     letters: Sequence[Letter]
     journal: int  # entries
     faults: int  # errors injected
+
+
+def by_name(world: World, placed: Mapping[str, str]) -> World:
+    """The same world, its orders called by their names here; `placed` has the ids that the API gave them, by name."""
+    names = {order_id: name for name, order_id in placed.items()}
+
+    def named(order_id: object) -> str:
+        return names.get(str(order_id), str(order_id))
+
+    return replace(
+        world,
+        ledger=[{**entry, "sk": f"ORDER#{named(order_of(entry))}"} for entry in world.ledger],
+        orders=[{**order, "orderId": named(order["orderId"])} for order in world.orders],
+        notifications=[{**message, "orderId": named(message["orderId"])} for message in world.notifications],
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from demo.checks import ORDERS, Row, World, print_report
+from demo.checks import ORDERS, Row, World, by_name, print_report
+from demo.shop_api import HTTP_API, ShopApi
 from demo.warehouse import PRODUCTS, Bucket, Shop
 from tablestream.local.application import Options, Running, hurried
 from tablestream.local.cli.terminal import console, put
@@ -45,15 +46,20 @@ class ScenarioError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Plays the day. `say` gets a line for each act; `journalled` counts the entries of the worker's journal."""
+    """Plays the day. `say` gets a line for each act; `journalled` counts the entries of the worker's journal.
+
+    Customers come by the `api`, which gives each order an id; `placed` has them by the orders' names in `demo.checks`.
+    """
 
     shop: Shop
+    api: ShopApi
     running: Running
     faults: Faults
     watch: Watch
     inventory_table: str
     journalled: Callable[[], int]
     say: Callable[[str], None]
+    placed: dict[str, str] = field(default_factory=dict)
 
     def play(self) -> None:
         """Play all acts, each delivered to its end before the next. Raises ScenarioError."""
@@ -65,7 +71,7 @@ class Scenario:
                 raise ScenarioError(f"not delivered within {SETTLE_SECONDS} s: {act.__doc__}")
 
     def _open(self) -> None:
-        """Ten orders, placed together: short of stock, of an unknown product, with one product on two lines."""
+        """Ten orders by HTTP, delivered together: short of stock, of an unknown product, one product on two lines."""
         self._place(*FIRST)
 
     def _change(self) -> None:
@@ -73,15 +79,19 @@ class Scenario:
         with self.running.held():
             self._set("shipped", "shipped-cancelled", "shipped-removed")
             self._set("cancelled", "cancelled", "shipped-cancelled")
-            for order in (ORDERS["removed"], ORDERS["shipped-removed"]):
-                self.shop.remove(order.key)
+            for name in ("removed", "shipped-removed"):
+                self.api.remove(self.placed[name])
             # The embedded DynamoDB removes nothing by TTL: remove it, and let the record say who did.
-            self.running.corrections.mark_expired(ORDERS["expired"].key)
-            self.shop.remove(ORDERS["expired"].key)
+            expired = replace(ORDERS["expired"], order_id=self.placed["expired"])
+            self.running.corrections.mark_expired(expired.key)
+            self.shop.remove(expired.key)
 
     def _poison(self) -> None:
-        """A record that no retry can cure, between two good ones."""
-        self._place("before-poison", "poison", "after-poison")
+        """A record that no retry can cure, written past the API, between two good ones."""
+        with self.running.held():
+            self._place("before-poison", held=False)
+            self.shop.place(ORDERS["poison"])
+            self._place("after-poison", held=False)
 
     def _outage(self) -> None:
         """The inventory is contended, then throttled, while other changes, and changes of these orders, come in."""
@@ -101,11 +111,11 @@ class Scenario:
     def _place(self, *names: str, held: bool = True) -> None:
         with self.running.held() if held else ExitStack():
             for name in names:
-                self.shop.place(ORDERS[name])
+                self.placed[name] = self.api.place(ORDERS[name])
 
     def _set(self, status: str, *names: str) -> None:
         for name in names:
-            self.shop.set_status(ORDERS[name].key, status)
+            self.api.set_status(self.placed[name], status)
 
     def _was_felt(self, watch: Watch) -> bool:
         """All that the audit asks for: a partial answer, a batch without progress, and effects to remember."""
@@ -149,13 +159,15 @@ def _played(template: Path, output: Console, *, verbose: bool) -> str:
     with Cloud(template) as cloud, Inbox(CloudClients(cloud.endpoint).get, cloud.outputs["TopicArn"]) as inbox:
         options = Options(poll_interval=POLL_INTERVAL, settings=hurried, function=impatient)
         shop = Shop(cloud.client("dynamodb"), cloud.outputs)
-        with Running(cloud, observe, options) as running:
+        with Running(cloud, observe, options) as running, running.apis(port=0) as apis:
+            api = ShopApi(next(one.url for one in apis if one.api == HTTP_API))
             say = partial(put, output, indent=0, style="bold")
             inventory = cloud.outputs["InventoryTableName"]
-            scenario = Scenario(shop, running, cloud.faults, watch, inventory, partial(_journalled, cloud), say)
+            scenario = Scenario(shop, api, running, cloud.faults, watch, inventory, partial(_journalled, cloud), say)
             stuck = _play(scenario)
         output.print()
-        holds = print_report(output, _world(cloud, shop, inbox.take()), watch.deliveries())
+        world = by_name(_world(cloud, shop, inbox.take()), scenario.placed)
+        holds = print_report(output, world, watch.deliveries())
     return stuck or ("" if holds else "an invariant is broken, see above")
 
 

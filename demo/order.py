@@ -1,14 +1,15 @@
-"""`python -m demo order`: place an order in a running `up`, or change one, and see what comes of it."""
+"""`python -m demo order`: place an order by the HTTP API of a running `up`, or change one, and see what comes of it."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING
 
+from demo.shop_api import HTTP_API, ApiRefusal, ShopApi
 from demo.warehouse import MODULE, SHOP_OUTPUTS, Bucket, NewOrder, News, Shop, put_letter
 from tablestream import dead_letters
 from tablestream.local.cli.session import running
@@ -49,45 +50,59 @@ def order(wish: Wish) -> int:
     Raises NotRunningError, and UsageError where what runs is no shop.
     """
     state = running(MODULE)
-    if not set(state.outputs) >= SHOP_OUTPUTS:
-        raise UsageError(f"the stack {state.stack} is no shop: wanted the outputs {', '.join(sorted(SHOP_OUTPUTS))}")
+    if not set(state.outputs) >= SHOP_OUTPUTS or HTTP_API not in state.apis:
+        wanted = f"the API {HTTP_API} and the outputs {', '.join(sorted(SHOP_OUTPUTS))}"
+        raise UsageError(f"the stack {state.stack} is no shop: wanted {wanted}")
     clients = CloudClients(state.endpoint, state.dynamodb_endpoint)
-    shop = Shop(clients.get("dynamodb"), state.outputs)
+    shop, api = Shop(clients.get("dynamodb"), state.outputs), ShopApi(state.apis[HTTP_API])
     bucket = Bucket(clients.get("s3"), state.outputs["FailuresBucketName"], dead_letters.PREFIX)
     output = console()
     say: Say = partial(put, output, indent=0, hang=2)
     with Inbox(clients.get, state.outputs["TopicArn"]) as inbox:
         follow = Follow(shop, inbox, bucket, News(bucket), output)
-        if changed := wish.cancel or wish.ship or wish.remove:
-            return _change(changed, wish, shop, follow, say)
-        return _place(wish, shop, follow, say)
+        try:
+            if changed := wish.cancel or wish.ship or wish.remove:
+                return _change(changed, wish, api, follow, say)
+            return _place_poison(wish, shop, follow, say) if wish.poison else _place(wish, api, follow, say)
+        except ApiRefusal as refusal:
+            say(str(refusal))
+            return 1
 
 
-def _place(wish: Wish, shop: Shop, follow: Follow, say: Say) -> int:
-    lines = [("tea", -1)] if wish.poison else wish.lines
-    placed = NewOrder(uuid.uuid4().hex[:8], lines, wish.customer)
+def _place_poison(wish: Wish, shop: Shop, follow: Follow, say: Say) -> int:
+    """Write to the table what the API would refuse, as another program might."""
+    placed = NewOrder(uuid.uuid4().hex[:8], [("tea", -1)], wish.customer)
     shop.place(placed)
-    told = ", which no handler can take" if wish.poison else ""
-    say(f"placed {placed.order_id}{told}: {', '.join(f'{quantity} x {product}' for product, quantity in lines)}")
-    if wish.poison:
-        return 0 if follow(placed.order_id, placed.key, set()) is End.SET_ASIDE else 1
+    say(f"placed {placed.order_id}, which no handler can take, past the API: {_lines(placed)}")
+    return 0 if follow(placed.order_id, placed.key, set()) is End.SET_ASIDE else 1
+
+
+def _lines(order: NewOrder) -> str:
+    return ", ".join(f"{quantity} x {product}" for product, quantity in order.lines)
+
+
+def _place(wish: Wish, api: ShopApi, follow: Follow, say: Say) -> int:
+    order = NewOrder("", wish.lines, wish.customer)
+    placed = replace(order, order_id=api.place(order))
+    say(f"placed {placed.order_id}: {_lines(placed)}")
     ending = {"order.confirmed", "order.rejected", "order.cancelled"}
     return 0 if follow(placed.order_id, placed.key, ending) is End.ANNOUNCED else 1
 
 
-def _change(order_id: str, wish: Wish, shop: Shop, follow: Follow, say: Say) -> int:
-    key = shop.find(order_id)
-    if key is None:
+def _change(order_id: str, wish: Wish, api: ShopApi, follow: Follow, say: Say) -> int:
+    order = api.find(order_id)
+    if order is None:
         say(f"there is no order {order_id}")
         return 1
     status = "removed" if wish.remove else "cancelled" if wish.cancel else "shipped"
-    if (shop.order(key) or {}).get("status") == status:
+    if order["status"] == status:
         say(f"{order_id} is {status} already")
         return 1
     if wish.remove:
-        shop.remove(key)
+        api.remove(order_id)
     else:
-        shop.set_status(key, status)
+        api.set_status(order_id, status)
+    key = NewOrder(order_id, (), order["customerId"]).key
     return 0 if follow(order_id, key, {f"order.{status}"}) is End.ANNOUNCED else 1
 
 

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.serving import LISTEN_QUEUE, BaseWSGIServer, WSGIRequestHandler, make_server
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -31,10 +31,23 @@ def probe(host: str, port: int) -> None:
         tried.bind((host, port))
 
 
+def _listening(host: str, port: int) -> socket.socket:
+    """Listen there: werkzeug, which takes a socket that does, would end the process where that is not possible."""
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+        made.listen(LISTEN_QUEUE)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
 class Serving:
     """Serves `app` on `host`:`port` (0: a free port) from `start` to `close`, or while a with block runs.
 
-    The port is taken at once.
+    The port is taken at once. Raises OSError where it cannot be.
     `refusal` says why a request is answered with 403, or None for one that is answered by the application.
     """
 
@@ -52,8 +65,11 @@ class Serving:
         """Take the application and the name of the thread; `threaded` gives each request a thread of its own."""
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         guarded = _guarded(app, refusal or from_elsewhere)
-        self._server: BaseWSGIServer = make_server(host, port, guarded, threaded=threaded, request_handler=handler)
-        self.port: int = self._server.server_port
+        with _listening(host, port) as taken:
+            self.port: int = taken.getsockname()[1]
+            self._server: BaseWSGIServer = make_server(
+                host, self.port, guarded, threaded=threaded, request_handler=handler, fd=taken.fileno()
+            )
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
 
     @property

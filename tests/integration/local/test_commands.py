@@ -110,16 +110,33 @@ def test_an_order_is_placed_shipped_and_seen_by_both_terminals(up: Up, capsys: p
 def test_an_order_that_no_handler_can_take_is_told_at_once_by_both_terminals(
     up: Up, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["order", "--quantity", "0"]) == 1
+    assert main(["order", "--poison"]) == 0
     first, *told = capsys.readouterr().out.splitlines()
-    order = first.split()[1].removesuffix(":")
-    reason = "items[0].quantity: wanted a whole number from 1 to 1000000, got int 0"
+    order = first.split()[1].removesuffix(",")
+    reason = "items[0].quantity: wanted a whole number from 1 to 1000000, got int -1"
     assert told[0] == f"  dead letter: {order}: {reason}"
     assert told[1].startswith("  dead-letters/")
     assert told[2] == "  ledger: nothing; stock: cup 5, pot 2, tea 20"
     seen = finish(up.process, signal.SIGTERM)
     assert f"dead letter: {order}: {reason}\n" in seen
     assert told[1].strip() in seen
+
+
+def test_what_the_api_refuses_is_said_in_its_words(up: Up, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["order", "--quantity", "0"]) == 1
+    refused = capsys.readouterr().out
+    assert refused.startswith("POST /users/ada/orders is answered with 400: ")
+    assert "items.0.quantity" in refused.replace("[0]", ".0")
+    assert main(["order"]) == 0
+    order = capsys.readouterr().out.split()[1].removesuffix(":")
+    assert main(["order", "--cancel", order]) == 0
+    capsys.readouterr()
+    assert main(["order", "--ship", order]) == 1
+    assert "is answered with 409" in capsys.readouterr().out
+    seen = finish(up.process, signal.SIGTERM)
+    assert re.search(r"HttpApi: POST /users/ada/orders -> 400 \(\d+ ms\)\n", seen)
+    assert re.search(r"HttpApi: POST /users/ada/orders -> 202 \(\d+ ms\): 1 INSERT\n", seen)
+    assert re.search(rf"HttpApi: PATCH /users/ada/orders/{order} -> 200 \(\d+ ms\): 1 MODIFY\n", seen)
 
 
 def test_another_terminal_finds_everything_and_runs_programs_there(

@@ -47,7 +47,9 @@ def test_a_function_is_told_its_variables_but_no_address_of_this_machine(cloud: 
     assert told["AWS_REGION"] == "us-east-1"
     assert function.environment.items() - told.items() == {("AWS_ENDPOINT_URL", cloud.endpoint)}
     assert get("127.0.0.1", cloud.port, PREFIX + function.name) == (200, told)
-    assert "no function Nobody: wanted one of Worker" in get("127.0.0.1", cloud.port, PREFIX + "Nobody")[1]["message"]
+    assert (
+        "no function Nobody: wanted one of Api, Worker" in get("127.0.0.1", cloud.port, PREFIX + "Nobody")[1]["message"]
+    )
 
 
 def test_what_a_container_needs_is_in_place_when_it_is_told_and_no_stream_tells_of_it(cloud: Cloud) -> None:

@@ -29,6 +29,6 @@ def test_the_outage_lasts_until_the_journal_has_something_to_remember() -> None:
             threading.Thread(target=watch, args=[HALVED]).start()
         return max(0, len(lasting) - 2)
 
-    Scenario(MagicMock(), running, faults, watch, "inventory", journalled, lambda _line: None).play()
+    Scenario(MagicMock(), MagicMock(), running, faults, watch, "inventory", journalled, lambda _line: None).play()
     assert lasting == [True, True, True]
     assert not any(one.left < 0 for one in faults.active())

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -29,6 +30,7 @@ class Application:
     def __init__(self) -> None:
         self.runtimes: dict[str, Any] = {}
         self.triggers: dict[str, Any] = {"Stream": self}
+        self.cloud = SimpleNamespace(mappings=())
         self.enabled = True
 
     def enable(self, *, wanted: bool) -> None:

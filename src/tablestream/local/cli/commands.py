@@ -140,7 +140,7 @@ def _add_fault(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--service", choices=("dynamodb", "s3", "sns", "sqs"), help="of an outage (default: dynamodb)")
     parser.add_argument("--operation", help="this one only, e.g. TransactWriteItems")
     parser.add_argument("--mentioning", metavar="TEXT", help="only calls with TEXT in the request, e.g. a table's name")
-    parser.add_argument("--function", help="whose invocations are throttled, where there are several")
+    parser.add_argument("--function", help="whose invocations are throttled, where streams invoke several")
     parser.set_defaults(run=_fault)
 
 

@@ -211,7 +211,9 @@ def _fault_of(asked: Mapping[str, Json]) -> Fault:
 
 
 def _throttle(running: Running, asked: Mapping[str, Json]) -> str:
-    name = _only(asked["function"], running.runtimes, "function")
+    of_streams = {mapping.function for mapping in running.cloud.mappings}
+    named = asked["function"] or (of_streams.pop() if len(of_streams) == 1 else None)
+    name = _only(named, running.runtimes, "function")
     calls = asked["calls"]
     if not calls:
         raise UsageError(f"{FUNCTION} wants --calls: how many invocations are throttled")

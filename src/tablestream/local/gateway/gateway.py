@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -27,7 +28,7 @@ from werkzeug.wrappers import Response
 from tablestream.local.delivery.protocol import Answered, NotInvoked
 from tablestream.local.errors import UsageError
 from tablestream.local.gateway.routes import Chosen, HttpApi, HttpRoute
-from tablestream.local.http import Environ, Serving, StartResponse, from_elsewhere, probe
+from tablestream.local.http import Environ, Serving, StartResponse, from_elsewhere
 from tablestream.local.runtime.function import Invocation
 from tablestream.local.trigger.observations import RequestServed
 
@@ -296,24 +297,23 @@ def served(
     with ExitStack() as stack:
         addresses = []
         for number, api in enumerate(apis):
-            chosen, note = _port(api, host, port, number)
             gateway = Gateway(api, invoke, observe, changes)
-            serving = Serving(gateway, f"{api.logical_id}-http", host=host, port=chosen, refusal=gateway.refusal)
+            serving, note = _serving(gateway, api, host, port, number)
             stack.enter_context(serving)
             addresses.append(Address(api.logical_id, serving.endpoint, api.prefix, note))
         yield addresses
 
 
-def _port(api: HttpApi, host: str, asked: int | None, number: int) -> tuple[int, str]:
-    """The port of the API with this number, and what to say of it."""
-    wanted = asked + number if asked else DEFAULT_PORT + number if asked is None else 0
+def _serving(gateway: Gateway, api: HttpApi, host: str, asked: int | None, number: int) -> tuple[Serving, str]:
+    """A server at the port of the API with this number, and what to say of the port."""
+    port = DEFAULT_PORT + number if asked is None else asked + number if asked else 0
+    make = partial(Serving, gateway, f"{api.logical_id}-http", host=host, refusal=gateway.refusal)
     try:
-        probe(host, wanted)
+        return make(port=port), ""
     except OSError as error:
         if asked is None:
-            return 0, f"{api.logical_id}: port {wanted} is taken, so it has another; --api-port N chooses"
+            return make(port=0), f"{api.logical_id}: port {port} is taken, so it has another; --api-port N chooses"
         raise UsageError(
-            f"port {wanted} for {api.logical_id} cannot be listened on ({error.strerror}): "
+            f"port {port} for {api.logical_id} cannot be listened on ({error.strerror}): "
             "end what is there, or take another port with --api-port N (0: a free one)"
         ) from error
-    return wanted, ""
