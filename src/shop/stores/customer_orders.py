@@ -22,6 +22,8 @@ from tablestream.dynamodb import ConditionFailed, Page, Table
 KIND = "Order"
 MAX_DIGITS = 38
 """The digits that DynamoDB keeps of a number."""
+_ALL_DIGITS = 300
+"""More than the largest and the smallest price that there can be have in one sum."""
 
 
 class OrderStore:
@@ -125,7 +127,7 @@ class OrderStore:
 def total_of(lines: Sequence[Mapping[str, Any]]) -> int | Decimal:
     """Return what an order costs; raises `ArithmeticError` where DynamoDB has too few digits for it."""
     with localcontext() as exact:
-        exact.prec = 4 * MAX_DIGITS
+        exact.prec = _ALL_DIGITS
         total = sum([line["quantity"] * Decimal(line["price"]) for line in lines], Decimal(0))
         if total == total.to_integral_value():
             whole = int(total)
