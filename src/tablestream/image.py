@@ -271,10 +271,37 @@ def plain(item: Mapping[str, Any]) -> dict[str, Value]:
 
     Binary values are base64 text, as in a Lambda event and on the wire, or bytes, as botocore gives them.
     """
-    return {name: _convert(tagged, 1) for name, tagged in item.items()}
+    return _members(item, {}, 1)
 
 
-def _convert(tagged: Any, depth: int) -> Value:
+def _members(item: Mapping[str, Any], made: dict[str, Value], depth: int) -> dict[str, Value]:
+    """Convert the members of a map; text and numbers, most of what there is, without a call for each.
+
+    Maps within it are of the class that `made` has.
+    """
+    tagged: Any = None
+    try:
+        for name, tagged in item.items():
+            (tag,) = tagged
+            value = tagged[tag]
+            if tag == "S" and type(value) is str:
+                made[name] = value
+            elif tag == "N" and type(value) is str:
+                if len(value) <= MAX_DIGITS and value.isdigit() and value.isascii():
+                    made[name] = int(value)
+                elif len(value) <= MAX_DIGITS and value.isascii() and value.replace(".", "", 1).isdigit():
+                    made[name] = Decimal(value)
+                else:
+                    made[name] = _number(value)
+            else:
+                made[name] = _convert(tagged, depth, type(made))
+    except (AttributeError, TypeError, ValueError):
+        _convert(tagged, depth)  # says what is wrong with it
+        raise
+    return made
+
+
+def _convert(tagged: Any, depth: int, maps: type[dict[str, Value]] = Attributes) -> Value:
     if type(tagged) is not dict or len(tagged) != 1:
         raise InvalidRecord(f"wanted one type tag with its value, got {describe(tagged)}")
     ((tag, value),) = tagged.items()
@@ -285,9 +312,9 @@ def _convert(tagged: Any, depth: int) -> Value:
     elif tag == "N":
         return _number(value)
     elif tag == "M":
-        return _map(value, depth)
+        return _map(value, depth, maps)
     elif tag == "L":
-        return _list(value, depth)
+        return _list(value, depth, maps)
     else:
         return _convert_rare(tag, value)
     raise InvalidRecord(f"wanted text, got {describe(value)}")
@@ -313,7 +340,7 @@ def _number(value: object) -> int | Decimal:
         if value.isdigit():
             return int(value)
         if value.replace(".", "", 1).isdigit():
-            return _to_decimal(value)
+            return Decimal(value)  # of so few digits none is lost, and the magnitude is within the limits
     if not _NUMBER.fullmatch(value):
         raise InvalidRecord(f"wanted a number, got {describe(value)}")
     digits = value.removeprefix("-")
@@ -350,29 +377,42 @@ def _binary(value: object) -> bytes:
         raise InvalidRecord(f"wanted base64 text, got {describe(value)}") from None
 
 
-def _map(value: object, depth: int) -> dict[str, Value]:
+def _map(value: object, depth: int, maps: type[dict[str, Value]]) -> dict[str, Value]:
     if type(value) is not dict:
         raise InvalidRecord(f"wanted a map, got {describe(value)}")
-    _check_depth(depth)
-    return Attributes({name: _convert(entry, depth + 1) for name, entry in value.items()})
+    if depth > MAX_DEPTH:
+        raise _too_deep()
+    return _members(value, maps(), depth + 1)
 
 
-def _list(value: object, depth: int) -> list[Value]:
+def _list(value: object, depth: int, maps: type[dict[str, Value]]) -> list[Value]:
     if type(value) is not list:
         raise InvalidRecord(f"wanted a list, got {describe(value)}")
-    _check_depth(depth)
-    return [_convert(entry, depth + 1) for entry in value]
+    if depth > MAX_DEPTH:
+        raise _too_deep()
+    made: list[Value] = []
+    for entry in value:
+        # Maps, as most lists hold them, by one call.
+        if type(entry) is dict and "M" in entry and len(entry) == 1 and depth < MAX_DEPTH:
+            members = entry["M"]
+            made.append(
+                _members(members, maps(), depth + 2) if type(members) is dict else _map(members, depth + 1, maps)
+            )
+        else:
+            made.append(_convert(entry, depth + 1, maps))
+    return made
 
 
 def _set(value: object, convert: Callable[[object], Value]) -> frozenset[Value]:
     if type(value) is not list or not value:
         raise InvalidRecord(f"wanted a set with at least one element, got {describe(value)}")
+    if convert is _text and {*map(type, value)} == {str}:
+        return frozenset(value)
     return frozenset([convert(element) for element in value])
 
 
-def _check_depth(depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise InvalidRecord(f"nested deeper than {MAX_DEPTH} levels")
+def _too_deep() -> InvalidRecord:
+    return InvalidRecord(f"nested deeper than {MAX_DEPTH} levels")
 
 
 _SETS: Mapping[str, Callable[[object], Value]] = {"SS": _text, "NS": _number, "BS": _binary}

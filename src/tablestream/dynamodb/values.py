@@ -78,7 +78,9 @@ def _tag(value: Any, how: Tagging, depth: int) -> dict[str, Any]:
     if kind is str:
         return {"S": value}
     if kind is int and -_SAFE < value < _SAFE:
-        return {"N": int.__repr__(value)}
+        return {"N": str(value)}
+    if kind is Decimal:
+        return {"N": number_text(value)}
     if kind is dict or kind is Attributes:
         return {"M": _members(value, how, depth + 1)}
     if kind is list:
@@ -89,6 +91,8 @@ def _tag(value: Any, how: Tagging, depth: int) -> dict[str, Any]:
 def _tag_rare(value: Any, how: Tagging, depth: int) -> dict[str, Any]:
     if value is None:
         return {"NULL": True}
+    if isinstance(value, set | frozenset):
+        return _set(value, how)
     if isinstance(value, Mapping):
         return {"M": _members(value, how, depth + 1)}
     if isinstance(value, list | tuple):
@@ -99,48 +103,71 @@ def _tag_rare(value: Any, how: Tagging, depth: int) -> dict[str, Any]:
 
 
 def _members(item: Mapping[str, Any], how: Tagging, depth: int) -> dict[str, Any]:
-    _check_depth(item, depth)
+    if depth > MAX_DEPTH:
+        _check_depth(item)
     made: dict[str, Any] = {}
     name: Any = ""
-    drop = how.drop_nulls
     try:
         for name, value in item.items():
-            if type(name) is not str or not name:
-                _check_name(name)
-            if type(value) is str:
+            # Text and numbers, most of what there is, need no call of a function.
+            kind = type(value)
+            if kind is str:
                 made[name] = {"S": value}
-            elif value is not None or not drop:
+            elif kind is int and -_SAFE < value < _SAFE:
+                made[name] = {"N": str(value)}
+            elif kind is Decimal:
+                text = str(value)
+                short = len(text) <= MAX_DIGITS and text[-1] != "0" and text.replace(".", "", 1).isdigit()
+                made[name] = {"N": text if short else number_text(value)}
+            elif value is not None or not how.drop_nulls:
                 made[name] = _tag(value, how, depth)
+        "".join(made)  # looks at all names at once, for a type error
     except NoTag as no_tag:
         no_tag.steps.append(str(name))
         raise
+    except TypeError:
+        _check_names(made)
+        raise
+    if "" in made:
+        _check_names(made)
     return made
 
 
+_TEXT = frozenset({str})
+
+
 def _entries(values: list[Any] | tuple[Any, ...], how: Tagging, depth: int) -> list[Any]:
-    _check_depth(values, depth)
+    if depth > MAX_DEPTH:
+        _check_depth(values)
     made: list[Any] = []
     try:
         for value in values:
-            tagged = _tag(value, how, depth)
-            made.append(tagged)
+            if type(value) is dict:
+                made.append({"M": _members(value, how, depth + 1)})
+            else:
+                made.append(_tag(value, how, depth))
     except NoTag as no_tag:
         no_tag.steps.append(len(made))
         raise
     return made
 
 
-def _check_name(name: object) -> None:
-    if not isinstance(name, str) or not name:
-        raise NoTag(f"wanted text that is not empty as a name, got {type(name).__name__} {name!r}")
+def _check_names(made: Mapping[Any, Any]) -> None:
+    for name in made:
+        if not isinstance(name, str) or not name:
+            no_tag = NoTag(f"wanted text that is not empty as a name, got {type(name).__name__} {name!r}")
+            no_tag.steps.append(str(name))
+            raise no_tag
 
 
-def _check_depth(values: Collection[Any], depth: int) -> None:
-    if depth > MAX_DEPTH and values:
+def _check_depth(values: Collection[Any]) -> None:
+    if values:
         raise NoTag(f"wanted at most {MAX_DEPTH} levels of nesting, got more")
 
 
 def _set(values: AbstractSet[Any], how: Tagging) -> dict[str, Any]:
+    if {*map(type, values)} == _TEXT:
+        return {"SS": sorted(values)}
     try:
         tags: dict[str, list[Any]] = {}
         for value in values:
@@ -178,6 +205,9 @@ def no_type(value: object) -> NoTag:
 
 def number_text(value: Decimal | int) -> str:
     """Return a number in the digits that DynamoDB writes: no exponent, no zeros at the end, no minus before a zero."""
+    text = str(value) if type(value) is Decimal else ""
+    if text.replace(".", "", 1).isdigit() and len(text) <= MAX_DIGITS:  # as most are: short, and without exponent
+        return text.rstrip("0").rstrip(".") if text[-1] == "0" and "." in text else text
     number = Decimal(value)
     if not number.is_finite():
         raise NoTag("wanted a finite number")
