@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from tablestream.errors import InvalidRecord, describe
-from tablestream.image import Image, same_value
+from tablestream.image import Image
 
 T = TypeVar("T")
 
@@ -294,3 +294,23 @@ _EARLIEST = 1_325_376_000.0
 """2012-01-01: DynamoDB did not exist before."""
 _LATEST = 4_102_444_800.0
 """2100-01-01: later times are milliseconds or nonsense."""
+
+
+def same_value(one: Any, other: Any) -> bool:
+    """Tell whether two raw values are equal; the order of a set does not matter, a missing value is None."""
+    if one == other:
+        return True
+    if type(one) is not dict or type(other) is not dict or "S" in one or "N" in one:
+        return False
+    if len(one) != 1 or one.keys() != other.keys():
+        return False
+    ((tag, left),), right = one.items(), other[next(iter(one))]
+    return (
+        tag in _SETS
+        and type(left) is list
+        and type(right) is list
+        and sorted(map(str, left)) == sorted(map(str, right))
+    )
+
+
+_SETS = frozenset({"SS", "NS", "BS"})

@@ -249,23 +249,6 @@ def _is_of(value: Value, kind: type) -> bool:
     return isinstance(value, kind) or (kind is Decimal and isinstance(value, int))
 
 
-def same_value(one: Any, other: Any) -> bool:
-    """Tell whether two raw values are equal; the order of a set does not matter, a missing value is None."""
-    if one == other:
-        return True
-    if type(one) is not dict or type(other) is not dict or "S" in one or "N" in one:
-        return False
-    if len(one) != 1 or one.keys() != other.keys():
-        return False
-    ((tag, left),), right = one.items(), other[next(iter(one))]
-    return (
-        tag in _SETS
-        and type(left) is list
-        and type(right) is list
-        and sorted(map(str, left)) == sorted(map(str, right))
-    )
-
-
 def plain(item: Mapping[str, Any]) -> dict[str, Value]:
     """Return an item with type tags as plain values; raises `InvalidRecord` for a value that has none.
 
@@ -392,12 +375,9 @@ def _list(value: object, depth: int, maps: type[dict[str, Value]]) -> list[Value
         raise _too_deep()
     made: list[Value] = []
     for entry in value:
-        # Maps, as most lists hold them, by one call.
-        if type(entry) is dict and "M" in entry and len(entry) == 1 and depth < MAX_DEPTH:
-            members = entry["M"]
-            made.append(
-                _members(members, maps(), depth + 2) if type(members) is dict else _map(members, depth + 1, maps)
-            )
+        members = entry.get("M") if type(entry) is dict and len(entry) == 1 else None
+        if type(members) is dict and depth < MAX_DEPTH:  # as most lists hold them: by one call
+            made.append(_members(members, maps(), depth + 2))
         else:
             made.append(_convert(entry, depth + 1, maps))
     return made

@@ -6,9 +6,8 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tablestream.change import Change, Kind, RawImage, RawRecord, is_replication_only
+from tablestream.change import Change, Kind, RawImage, RawRecord, is_replication_only, same_value
 from tablestream.errors import ConfigurationError, InvalidRecord, describe
-from tablestream.image import same_value
 from tablestream.sink import check_parameters, is_lazy, name_of
 
 Handler = Callable[[Change], Any]

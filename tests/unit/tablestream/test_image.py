@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tablestream import Change, Image, InvalidRecord
-from tablestream.image import MAX_DEPTH, same_value, whole
+from tablestream.change import same_value
+from tablestream.image import MAX_DEPTH, whole
 from tablestream.testing import Raw, image, modified
 
 NUMBERS = st.one_of(
