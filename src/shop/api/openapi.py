@@ -14,6 +14,7 @@ from typing import Any
 
 from shop.api.answers import JSON, Endpoint
 from shop.api.problems import camel
+from shop.api.schemas import LeadChange, UserChange
 from shop.api.service import Api
 from shop.orders import OrderStatus
 from shop.stores.leads import LeadStatus
@@ -135,6 +136,9 @@ def document(api: Api) -> str:
             _complete(operation, operations[method.upper(), path])
         paths[re.sub(r"\{(\w+)\}", lambda found: f"{{{camel(found[1])}}}", path)] = methods
     known = made["components"]["schemas"]
+    for name in (UserChange.__name__, LeadChange.__name__):
+        changeable = [member for member in known[name]["properties"] if member != "expectedVersion"]
+        known[name]["anyOf"] = [{"required": [member]} for member in changeable]
     schemas = {name: schema for name, schema in known.items() if "ValidationError" not in name}
     made["paths"] = _tidied(paths)
     made["components"] = {"schemas": {**_tidied(schemas, "default"), **answer_schemas()}}

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 256 * 1024
 MARGIN_SECONDS = 3.0
 """The part of the function's timeout that is kept back for the call that is under way and the answer."""
+_SHOWN = 40
 DOCUMENT = Path(__file__).with_name("openapi.json")
 """The OpenAPI document, written when the package is built."""
 
@@ -193,6 +194,8 @@ class Api:
         matches = [(one, found) for pattern, one in self._patterns if (found := pattern.fullmatch(event.path))]
         if not matches:
             return self._failed(Problem(404, "NOT_FOUND", "There is no such path"))
+        literal = [(one, found) for one, found in matches if not found.groupdict()]
+        matches = literal or matches
         self._current.route = f"{event.http_method} {self._shown[matches[0][0].path]}"
         for one, found in matches:
             if one.method == event.http_method:
@@ -246,7 +249,7 @@ def _with_text(event: Mapping[str, Any]) -> dict[str, Any]:
         raise _too_large(size)
     kind = next((value for name, value in (event.get("headers") or {}).items() if name.lower() == "content-type"), "")
     if kind.partition(";")[0].strip().lower() != JSON:
-        raise invalid([FieldProblem("content-type", f"wanted {JSON}, got {'another' if kind else 'none'}")])
+        raise invalid([FieldProblem("content-type", f"wanted {JSON}, got {kind[:_SHOWN] or 'none'}")])
     return {**event, "body": body, "isBase64Encoded": False}
 
 

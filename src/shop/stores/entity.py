@@ -65,8 +65,8 @@ class Makers(NamedTuple):
     def entity(self, kind: str, key: ItemKey, attributes: Mapping[str, Any]) -> Plain:
         """Return a new item; attributes that are None are left out."""
         now = self.time()
-        common = {"entityType": kind, "createdAt": now, "updatedAt": now, "version": 1}
-        return {**key, **common, **{name: value for name, value in attributes.items() if value is not None}}
+        given = {name: value for name, value in attributes.items() if value is not None}
+        return {**key, "entityType": kind, **given, "createdAt": now, "updatedAt": now, "version": 1}
 
     def changing(self, changes: Mapping[str, Any]) -> Changing:
         """Return the update that changes attributes of an entity, of which None removes one."""

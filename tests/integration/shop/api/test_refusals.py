@@ -129,6 +129,7 @@ def test_a_body_has_a_size_and_a_type(api: ShopApi) -> None:
         ("OPTIONS", "/orders", "GET"),
         ("POST", "/orders/o", "GET"),
         ("GET", "/sessions", "POST"),
+        ("PUT", "/users/batch-get", "POST"),
     ],
 )
 def test_a_path_says_which_methods_it_has(api: ShopApi, method: str, path: str, allowed: str) -> None:
