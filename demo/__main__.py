@@ -44,7 +44,7 @@ def _add_commands(add: AddParser) -> None:
     run.add_argument("-v", "--verbose", action="store_true", help="show every line the functions write")
     run.set_defaults(run=_run)
     _add_order(add("order", help="place or change an order in a running `up`"))
-    add("events", help="write events/*.json anew").set_defaults(run=_events)
+    add("events", help="write events/*.json and events/api/*.json anew").set_defaults(run=_events)
 
 
 def _add_order(parser: argparse.ArgumentParser) -> None:
@@ -78,9 +78,11 @@ def _order(given: argparse.Namespace) -> int:
 
 
 def _events(_given: argparse.Namespace) -> int:
+    from demo.api_samples import write_api_samples
     from demo.samples import write
 
     write(Path("events"))
+    write_api_samples(Path("events", "api"))
     return 0
 
 

@@ -42,7 +42,7 @@ def write(folder: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
-def as_text(sample: Event) -> str:
+def as_text(sample: Any) -> str:
     """An event as its file holds it."""
     return json.dumps(sample, indent=2, ensure_ascii=False) + "\n"
 

@@ -50,7 +50,7 @@ def test_no_more_capabilities_are_given_than_the_template_asks_for() -> None:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-@pytest.mark.parametrize("command", ["local_invoke", "local_start_lambda"])
+@pytest.mark.parametrize("command", ["local_invoke", "local_start_lambda", "local_start_api"])
 def test_an_environment_finds_the_stack_of_make_local(environment: str, command: str) -> None:
     local = settings(environment, command)
     (told,) = json.loads((ROOT / local["env_vars"]).read_text(encoding="utf-8")).values()
@@ -58,7 +58,8 @@ def test_an_environment_finds_the_stack_of_make_local(environment: str, command:
 
     assert local["add_host"] == [f"{host}:host-gateway"]
     # The SAM CLI overrides only variables that the template declares.
-    assert set(told) <= set(translated()["Resources"]["Worker"]["Properties"]["Environment"]["Variables"])
+    for function in ("Worker", "Api"):
+        assert set(told) <= set(translated()["Resources"][function]["Properties"]["Environment"]["Variables"])
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

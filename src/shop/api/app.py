@@ -33,6 +33,13 @@ def _tell(fields: Mapping[str, object]) -> None:
 
 
 _aws = Aws(os.environ)
+if _aws.is_sam_local:
+    from tablestream.dry_run import join_stack  # nothing of it is imported in AWS
+
+    # The template's names of resources are no names of tables: `make local` tells those of its own.
+    if (_alone := join_stack(os.environ)) is not None:
+        print(f"{_alone}: start it, or requests will find no table")  # noqa: T201
+    _aws = _aws.read_again(os.environ)
 _aws.prepare(MARGIN_SECONDS, 1)
 _api = Api(
     _aws.named("TABLE_NAME", TABLE, "a table's name"),

@@ -6,6 +6,7 @@ levels, with the place of each. `write` gives every number with exactly the digi
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -157,9 +158,11 @@ def _like_float(value: Any) -> Any:
     return _listed(value)
 
 
-def _listed(value: Any) -> list[Any]:
+def _listed(value: Any) -> list[Any] | str:
     if isinstance(value, set | frozenset):
         return sorted(value)
+    if isinstance(value, bytes):  # no body can bring one, but other programs write to the table too
+        return base64.b64encode(value).decode("ascii")
     raise TypeError(f"wanted a value of an item, got {type(value).__name__}")
 
 

@@ -38,7 +38,7 @@ def invoke(
             put(output, shown, indent=0, hang=2, style="dim")
 
     with Cloud(template) as cloud, around(output, cloud, event) if around else nullcontext():
-        invocation = _run(cloud, cloud.addressed(event), function or _only_function(cloud), on_log)
+        invocation = _run(cloud, cloud.addressed(event), function or _only_function(cloud, event), on_log)
         answer = invocation.error if invocation.error is not None else invocation.payload
         print_answer(output, answer, f" after {invocation.seconds * 1000:.0f} ms")
     return 0 if invocation.error is None else 1
@@ -61,10 +61,13 @@ def read_event(path: Path) -> Any:
         raise UsageError(f"the event {path} is not JSON: {error}") from error
 
 
-def _only_function(cloud: Cloud) -> str:
-    functions = {mapping.function for mapping in cloud.mappings}
+def _only_function(cloud: Cloud, event: Any) -> str:
+    """The function that gets such events: requests to the template's APIs, or records of its streams."""
+    functions, of = {mapping.function for mapping in cloud.mappings}, "streams"
+    if isinstance(event, dict) and "requestContext" in event:
+        functions, of = {route.function for api in cloud.apis for route in api.routes}, "HTTP APIs"
     if len(functions) != 1:
-        raise UsageError(f"say which function with --function: the template's streams invoke {sorted(functions)}")
+        raise UsageError(f"say which function with --function: the template's {of} invoke {sorted(functions)}")
     return functions.pop()
 
 

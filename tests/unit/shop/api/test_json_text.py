@@ -71,6 +71,11 @@ def test_numbers_are_written_with_the_digits_that_are_stored() -> None:
     assert json.loads(write(slow))["b"][2] == "ä\n"
 
 
+def test_bytes_that_another_program_wrote_are_shown_in_base64() -> None:
+    item = {"proof": b"\x00\xff", "scans": {b"\x02", b"\x01"}, "exact": Decimal("0.1234567890123456789")}
+    assert write(item) == '{"proof":"AP8=","scans":["AQ==","Ag=="],"exact":0.1234567890123456789}'
+
+
 def test_a_value_of_no_item_is_not_written() -> None:
     with pytest.raises(TypeError, match="wanted a value of an item, got object"):
         write({"x": object()})

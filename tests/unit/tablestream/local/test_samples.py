@@ -13,7 +13,9 @@ EVENTS = Path(__file__).parents[4] / "events"
 
 
 def test_there_is_a_file_for_each_sample_and_nothing_else() -> None:
-    assert sorted(path.name for path in EVENTS.iterdir()) == sorted(f"{name}.json" for name in samples())
+    assert sorted(path.name for path in EVENTS.iterdir() if path.is_file()) == sorted(
+        f"{name}.json" for name in samples()
+    )
 
 
 @pytest.mark.parametrize("name", samples())
