@@ -20,10 +20,11 @@ NEED_SAM := $(INSTALL) .venv-sam sam
 NEED_CHECKOV := $(INSTALL) .venv-checkov checkov
 # Runs functions with the Python that runs it, so it has to be Lambda's; without one, the tests that need it say so.
 NEED_MINISTACK := $(if $(PYTHON313),$(PYTHON313),python3.13) requirements/install.py .venv-ministack ministack
+NEED_FUZZ := $(INSTALL) .venv-fuzz fuzz
 NEED_COMPILE := $(INSTALL) .venv-compile compile
 
 .DEFAULT_GOAL := help
-.PHONY: help run local order status redrive replay fault mapping invoke invoke-docker events test slow conformance simulate mutants bench check format build e2e requirements clean
+.PHONY: help run local order status redrive replay fault mapping invoke invoke-docker events test slow conformance simulate fuzz-api mutants bench check format build e2e requirements clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -93,6 +94,11 @@ simulate: ## Fault schedules: SEEDS=2000, or SEED=7 REGIME=harsh
 	@$(PY) -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(REGIME),--regime $(REGIME)) $(ARGS)
 
+fuzz-api: ## schemathesis against the HTTP API of `make local`
+	@$(NEED_DEV)
+	@$(NEED_FUZZ)
+	@$(PY) -m tests.fuzz_api $(ARGS)
+
 mutants: ## Planted slips, each of which the simulation must notice
 	@$(NEED_DEV)
 	@$(PY) -m tests.simulation.mutants $(ARGS)
@@ -133,7 +139,7 @@ requirements: ## Compile requirements/*.in to hashed files
 	@$(NEED_COMPILE)
 	@set -e; compiled() { case $$1 in runtime) echo src/requirements.txt;; api) echo src/requirements-api.txt;; \
 	  *) echo requirements/$$1.txt;; esac; }; \
-	for step in runtime api:runtime local:api dev:local sam checkov ministack compile; do \
+	for step in runtime api:runtime local:api dev:local peers:api fuzz sam checkov ministack compile; do \
 	  layer=$${step%%:*}; below=$${step#$$layer}; below=$${below#:}; \
 	  .venv-compile/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-emit-index-url --no-emit-find-links $${below:+-c $$(compiled $$below)} $(ARGS) \
@@ -141,5 +147,5 @@ requirements: ## Compile requirements/*.in to hashed files
 	done
 
 clean: ## Remove what was built, and the virtual environments
-	@rm -rf .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov .local .bench .venv .venv-sam .venv-checkov .venv-ministack .venv-compile
+	@rm -rf .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov .local .bench .venv .venv-sam .venv-checkov .venv-ministack .venv-fuzz .venv-compile
 	@find $(wildcard src tests benchmarks requirements) -name __pycache__ -type d -prune -exec rm -rf {} +

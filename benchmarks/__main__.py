@@ -8,10 +8,10 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import calls, cold, cpu, growth, local_rate, page
+from benchmarks import calls, cold, cpu, growth, local_rate, page, requests
 from benchmarks.toolchain import LAMBDA_PYTHON, Toolchain
 
-_MEASURED = ("cpu", "calls", "cold", "growth", "local")
+_MEASURED = ("cpu", "calls", "requests", "cold", "growth", "local")
 
 
 def main() -> None:
@@ -37,6 +37,8 @@ def _measure(section: str, tools: Toolchain, *, quick: bool) -> None:
         called = calls.measure(tools, rounds // 2 + 1, calls.QUICK if quick else calls.CASES)
         page.save("calls", page.calls_section(called, said))
         page.save("costs", page.costs_section(called, said))
+    elif section == "requests":
+        page.save("requests", page.requests_section(requests.measure(tools, rounds), said))
     elif section == "cold":
         started = cold.measure(tools, 2 * rounds)
         byte_code = cold.has_byte_code(tools.package)
@@ -46,7 +48,7 @@ def _measure(section: str, tools: Toolchain, *, quick: bool) -> None:
         records = cpu.measure(tools, 3, sizes, only=(cpu.OURS,))
         page.save("growth", page.growth_section(growth.measure(tools, rounds, records), said))
     else:
-        page.save("local", page.local_section(local_rate.measure(40 if quick else 100), said))
+        page.save("local", page.local_section(local_rate.measure(40 if quick else 400), said))
 
 
 def _conditions(tools: Toolchain, section: str, *, quick: bool) -> str:

@@ -1,4 +1,4 @@
-"""DynamoDB and SNS as far as new orders need them, each answer held back for some milliseconds. A process of its own.
+"""DynamoDB and SNS as far as the contenders need them, each answer held back for some milliseconds: a program.
 
 `python -m benchmarks.aws_stub` prints its port. `POST /control` sets the delay and the state, and returns what was
 counted until then: calls, write units (two for each kilobyte of a transaction's item, also when it is cancelled),
@@ -38,6 +38,10 @@ class State:
         self.ledger: set[str] = set(settings.get("decided", ()))
         self.closed: set[str] = {*settings.get("decided", ()), *settings.get("withdrawn", ())}
         self.order_kb: int = settings.get("order_kb", 1)
+        self.item: Any = settings.get("item")
+        """The item that GetItem gives."""
+        self.page: Any = settings.get("page", [])
+        """The items that Query gives."""
         self.counts: Counter[str] = Counter()
 
     # A key tells what an action is about; its expressions are taken to be the usual ones for that.
@@ -115,10 +119,28 @@ def batch_write_item(state: State, request: Mapping[str, Any]) -> Answer:
     return 200, b'{"UnprocessedItems": {}}'
 
 
+def get_item(state: State, _request: Mapping[str, Any]) -> Answer:
+    """The same item for every key."""
+    return 200, json.dumps({"Item": state.item}).encode()
+
+
+def put_item(_state: State, _request: Mapping[str, Any]) -> Answer:
+    """Write everything."""
+    return 200, b"{}"
+
+
+def query(state: State, _request: Mapping[str, Any]) -> Answer:
+    """The same last page for every partition."""
+    return 200, json.dumps({"Items": state.page, "Count": len(state.page), "ScannedCount": len(state.page)}).encode()
+
+
 _DYNAMODB: dict[str, Callable[[State, Mapping[str, Any]], Answer]] = {
     "TransactWriteItems": transact_write_items,
     "BatchGetItem": batch_get_item,
     "BatchWriteItem": batch_write_item,
+    "GetItem": get_item,
+    "PutItem": put_item,
+    "Query": query,
 }
 
 

@@ -10,12 +10,14 @@ import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from benchmarks import requests
 from benchmarks.calls import Case, control, environment, prepare, stub
 from benchmarks.children import ROOT, clean_environment
 from benchmarks.sampling import Sample, in_turn
 from benchmarks.toolchain import FOLDER, Toolchain
 
 OURS, PEER = "tablestream", "boto3 resource + Powertools batch"
+API = "tablestream, the HTTP function"
 WITHOUT = "{}, without .pyc"
 
 Figures = Mapping[str, Mapping[str, Sample]]
@@ -29,11 +31,15 @@ def measure(tools: Toolchain, rounds: int) -> Figures:
     bare = {
         WITHOUT.format(name): (module, _without_byte_code(folder, module)) for name, (module, folder) in folders.items()
     }
+    request = requests.written()["GET a user"]
     with stub(tools) as port:
         contenders = {
             name: _start(tools, module, folder, path, lambda: control(port, state), environment(port))
             for name, (module, folder) in {**folders, **bare}.items()
         }
+        contenders[API] = _start(
+            tools, "cold_api", tools.api_package, request, lambda: control(port, requests.answers()), environment(port)
+        )
         return in_turn(contenders, rounds)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 
-from benchmarks import calls, cold, costs, cpu, growth, local_rate
+from benchmarks import calls, cold, costs, cpu, growth, local_rate, requests
 from benchmarks.chart import Bar, bars
 from benchmarks.children import ROOT
 from benchmarks.sampling import Sample
@@ -13,7 +13,7 @@ from benchmarks.toolchain import FOLDER
 
 DOCS = ROOT / "docs"
 PAGE = DOCS / "performance.md"
-SECTIONS = ("cpu", "calls", "costs", "cold", "growth", "local")
+SECTIONS = ("cpu", "calls", "costs", "requests", "cold", "growth", "local")
 _SAVED = FOLDER / "sections"
 
 _HEAD = """# What it costs, and how that was measured
@@ -181,6 +181,32 @@ def costs_section(figures: calls.Figures, conditions: str) -> str:
             table(head, rows),
             "DynamoDB is most of the bill. A transaction takes two write units for each kilobyte of each item, so what helps",
             "is a stock item that many orders of a batch share: it is written once for all of them.\n",
+        ]
+    )
+
+
+def requests_section(figures: requests.Figures, conditions: str) -> str:
+    """Say what an HTTP request costs."""
+    titles = list(figures)
+    rows = [
+        [
+            name,
+            *[
+                f"{figures[title][name]['cpu'].median:.0f} ±{figures[title][name]['cpu'].spread:.0%} "
+                f"({figures[title][name]['cpu'].ratio_to(figures[title][requests.RESOLVER]['cpu']):.2f}×)"
+                for title in titles
+            ],
+        ]
+        for name in figures[titles[0]]
+    ]
+    return "\n".join(
+        [
+            "## HTTP requests\n",
+            "CPU µs from the event of an HTTP API to the answer, with a stub of DynamoDB that answers at once over plain HTTP.",
+            "All make the same call: GetItem, PutItem, Query of 20. Ours is the shop's function as it is packaged, with its",
+            "checks, log line and errors; the peers do what their documentation shows. Ratios are to Powertools' resolver.",
+            f"\n{conditions}\n",
+            table(["", *titles], rows),
         ]
     )
 

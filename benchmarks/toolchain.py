@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -33,22 +34,39 @@ class Toolchain:
 
     @cached_property
     def package(self) -> Path:
-        """The package as `sam build` makes it, of the sources as they are now."""
-        folder = FOLDER / "package"
+        """The worker's package as `sam build` makes it, of the sources as they are now."""
+        return self._built("Worker", "package")
+
+    @cached_property
+    def api_package(self) -> Path:
+        """The HTTP function's package, likewise."""
+        return self._built("Api", "api-package")
+
+    def _built(self, function: str, name: str) -> Path:
+        folder = FOLDER / name
         shutil.rmtree(folder, ignore_errors=True)
-        build = ["make", "-s", "-C", str(ROOT / "src"), "build-Worker", f"ARTIFACTS_DIR={folder}"]
+        build = ["make", "-s", "-C", str(ROOT / "src"), f"build-{function}", f"ARTIFACTS_DIR={folder}"]
         _run([*build, f"PYTHON={sys.executable}", f"PYTHON313={self.python}"])
         return folder
 
     @cached_property
     def peers(self) -> Path:
-        """The libraries of the package, complete, as somebody who follows a tutorial has them; with byte code."""
-        requirements = ROOT / "src" / "requirements.txt"
-        folder = FOLDER / f"peers-{_digest(requirements)}"
+        """The libraries of the worker, complete, as somebody who follows a tutorial has them; with byte code."""
+        return self._installed(ROOT / "src" / "requirements.txt", "peers")
+
+    @cached_property
+    def api_peers(self) -> Path:
+        """The libraries of the HTTP function and of its peers, likewise."""
+        return self._installed(ROOT / "requirements" / "peers.txt", "api-peers")
+
+    def _installed(self, requirements: Path, name: str) -> Path:
+        folder = FOLDER / f"{name}-{_digest(requirements)}"
         if not folder.is_dir():
             pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-qq", "--no-deps"]
-            wheels = ["--no-compile", "--require-hashes", "--only-binary=:all:", "--platform", "any"]
-            _run([*pip, *wheels, "--target", str(folder), "-r", str(requirements)])
+            wheels = ["--no-compile", "--require-hashes", "--only-binary=:all:", "--implementation", "cp"]
+            runtime = ["--python-version", ".".join(map(str, LAMBDA_PYTHON))]
+            platforms = [f"--platform={name}" for name in ("any", f"manylinux2014_{platform.machine()}")]
+            _run([*pip, *wheels, *runtime, *platforms, "--target", str(folder), "-r", str(requirements)])
             _run([self.python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", str(folder)])
         return folder
 

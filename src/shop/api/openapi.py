@@ -47,6 +47,18 @@ def _list(entries: Schema) -> Schema:
     return {"type": "array", "items": entries}
 
 
+_MOST, _LEAST = 10**38 - 1, 1e-130
+_KEPT: Schema = {
+    "type": "number",
+    "anyOf": [{"const": 0}, {"minimum": _LEAST, "maximum": _MOST}, {"maximum": -_LEAST, "minimum": -_MOST}],
+}
+"""A number that DynamoDB keeps, as far as a schema can say it."""
+_VALUE: Schema = {
+    "anyOf": [{"type": ["string", "boolean", "null"]}, _KEPT, _list(_of("Value")), _of("Map")],
+}
+_FILLED: Schema = {"type": "object", "propertyNames": {"minLength": 1}, "additionalProperties": _of("Value")}
+"""A map that a caller may fill."""
+
 _USER: Mapping[str, Schema] = {
     "userId": _TEXT,
     "email": _TEXT,
@@ -141,8 +153,18 @@ def document(api: Api) -> str:
         known[name]["anyOf"] = [{"required": [member]} for member in changeable]
     schemas = {name: schema for name, schema in known.items() if "ValidationError" not in name}
     made["paths"] = _tidied(paths)
-    made["components"] = {"schemas": {**_tidied(schemas, "default"), **answer_schemas()}}
+    bodies = _with_maps(_tidied(schemas, "default"))
+    made["components"] = {"schemas": {**bodies, "Map": _FILLED, "Value": _VALUE, **answer_schemas()}}
     return json.dumps(made, indent=1)
+
+
+def _with_maps(schema: Any) -> Any:
+    """Return the schemas of bodies with what a map may hold, which a model does not say."""
+    if isinstance(schema, dict):
+        if {name: schema.get(name) for name in _MAP} == _MAP:
+            return _of("Map")
+        return {name: _with_maps(part) for name, part in schema.items()}
+    return [_with_maps(part) for part in schema] if isinstance(schema, list) else schema
 
 
 def _template(path: str) -> str:
