@@ -24,7 +24,7 @@ NEED_FUZZ := $(INSTALL) .venv-fuzz fuzz
 NEED_COMPILE := $(INSTALL) .venv-compile compile
 
 .DEFAULT_GOAL := help
-.PHONY: help run local order status redrive replay fault mapping invoke invoke-docker events test slow conformance simulate fuzz-api mutants bench check format build e2e requirements clean
+.PHONY: help run local order status redrive replay fault mapping invoke invoke-docker events test slow contract conformance simulate fuzz-api mutants bench check format build e2e requirements clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -84,6 +84,10 @@ test: ## Unit, integration and rule tests, and some simulation
 slow: ## Tests that start and kill programs, each some seconds
 	@$(NEED_DEV)
 	@$(PY) -m pytest -q -m slow $(ARGS)
+
+contract: ## DynamoDB: one suite over moto and DynamoDB Local
+	@$(NEED_DEV)
+	@$(PY) -m pytest -q tests/contracts $(ARGS)
 
 conformance: ## The delivery rules, and what services must promise
 	@$(NEED_DEV)

@@ -12,7 +12,7 @@ from boto3.dynamodb.conditions import Attr, Key
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tablestream.dynamodb import InvalidCursor, InvalidRequest, Page, Table
+from tablestream.dynamodb import Index, InvalidCursor, InvalidRequest, Page, Table
 from tests.contracts.conftest import INDEXES
 from tests.support.dynamodb import indexed_table_in
 
@@ -131,6 +131,13 @@ def test_an_index_by_pages_also_where_its_sort_keys_are_equal(orders: Table) -> 
             wanted: Any = {"condition": condition, "index": index, "limit": 3, "newest_first": newest_first}
             found = [item["sk"] for page in pages(orders.query, **wanted) for item in page.items]
             assert sorted(found) == [f"ORDER#{number:02}" for number in range(10)], (index, newest_first)
+
+
+def test_an_index_that_is_local_gives_whole_items_whatever_it_holds(orders: Table, client: Any) -> None:
+    local = Table(orders.name, client, indexes={"byCreation": Index("pk", "createdAt", local=True)})
+    found = [item for page in pages(local.query, condition=USER, index="byCreation", limit=3) for item in page.items]
+    assert sorted(found, key=lambda item: str(item["sk"])) == [order(number) for number in range(10)]
+    assert [*local.query(USER, index="byCreation", fields=["name"], limit=1).items[0]] == ["name"]
 
 
 def test_an_index_within_a_time(orders: Table) -> None:

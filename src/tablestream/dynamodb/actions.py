@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tablestream.dynamodb.calls import Calls, Refused
 from tablestream.dynamodb.errors import (
+    CONDITION_FAILED,
     AlreadyExists,
+    CancellationReason,
     ConditionFailed,
     InvalidRequest,
     NotFound,
+    TableError,
+    TransactionCancelled,
+    Unavailable,
     VersionConflict,
+    cancellation_reasons,
+    table_error,
 )
 from tablestream.dynamodb.expressions import Expressions, Path
 from tablestream.dynamodb.schema import KeyLike, Nulls, Schema, check_size
+from tablestream.dynamodb.transactions import MAX_ACTIONS, new_token
 
 if TYPE_CHECKING:
     from boto3.dynamodb.conditions import ConditionBase
@@ -204,3 +213,74 @@ def refusal(action: TableAction, schema: Schema, item: dict[str, Any] | None) ->
         if item is not None and version is not None and item.get(schema.version) != version:
             return VersionConflict(f"{doing}: the item has another version than the one that is wanted", item)
     return ConditionFailed(f"{doing}: the condition does not hold for the item", item)
+
+
+# --- carrying out ----------------------------------------------------------------------------------------------------
+
+
+def carry_out(calls: Calls, schema: Schema, action: TableAction, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Carry out an action by itself; return the answer."""
+    operation = f"{type(action).__name__}Item"
+    request = {**request_of(action, schema), **options}
+    answer = calls.write(operation, request, f"{operation} of {schema.name}", repeatable=is_repeatable(action))
+    if isinstance(answer, Refused):
+        item = answer.answer.get("Item")
+        raise refusal(action, schema, schema.plain(item) if item else None) from None
+    return answer
+
+
+def transact_write(calls: Calls, schema: Schema, actions: Iterable[TableAction], token: str | None) -> None:
+    """Carry out actions together or not at all."""
+    placed = [(action, schema if action.table is None else action.table.schema) for action in actions]
+    _check_count(len(placed))
+    request = {
+        "TransactItems": [entry_of(action, its_schema) for action, its_schema in placed],
+        "ClientRequestToken": new_token() if token is None else token,
+    }
+    doing = f"TransactWriteItems of {schema.name}"
+    answer = calls.write("TransactWriteItems", request, doing, repeatable=True)
+    if isinstance(answer, Refused):
+        raise _cancelled(placed, answer.answer, doing) from None
+
+
+def transact_get(
+    calls: Calls, schema: Schema, keys: Iterable[KeyLike], fields: Sequence[Path]
+) -> list[dict[str, Any] | None]:
+    """Read items as they are at one moment."""
+    gets = [_get(schema, key, fields) for key in keys]
+    _check_count(len(gets))
+    doing = f"TransactGetItems of {schema.name}"
+    told = calls.read("TransactGetItems", {"TransactItems": gets}, doing).get("Responses")
+    if not isinstance(told, list) or len(told) != len(gets):
+        raise Unavailable(f"{doing}: wanted an answer for each key, got something else")
+    return [schema.plain(part["Item"]) if part.get("Item") else None for part in told]
+
+
+def _get(schema: Schema, key: KeyLike, fields: Sequence[Path]) -> dict[str, Any]:
+    terms = Expressions()
+    table, tagged = schema.key_of_any(key)
+    request: dict[str, Any] = {"TableName": table, "Key": tagged}
+    return {"Get": terms.into(request, ProjectionExpression=terms.paths(fields))}
+
+
+def _check_count(count: int) -> None:
+    if not 1 <= count <= MAX_ACTIONS:
+        raise InvalidRequest(f"wanted 1 to {MAX_ACTIONS} items in a transaction, got {count}")
+
+
+def _cancelled(
+    placed: Sequence[tuple[TableAction, Schema]], answer: Mapping[str, Any], doing: str
+) -> TransactionCancelled:
+    told = cancellation_reasons(answer, len(placed))
+    reasons = [_error(action, schema, reason, doing) for (action, schema), reason in zip(placed, told, strict=True)]
+    count = len(reasons) - reasons.count(None)
+    words = f"{count} of {len(placed)} actions were refused" if count else "nobody knows why"
+    return TransactionCancelled(f"{doing}: {words}, none took effect", tuple(reasons) if count else ())
+
+
+def _error(action: TableAction, schema: Schema, reason: CancellationReason | None, doing: str) -> TableError | None:
+    if reason is None:
+        return None
+    if reason.code == CONDITION_FAILED:
+        return refusal(action, schema, schema.plain(reason.item) if reason.item else None)
+    return table_error(reason.code, reason.kind, doing, reason.told)

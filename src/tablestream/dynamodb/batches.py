@@ -54,8 +54,7 @@ def batch_get(
     given: dict[Key, KeyLike] = {}
     tagged: defaultdict[str, dict[Key, dict[str, Any]]] = defaultdict(dict)
     for key in keys:
-        table = key.table if isinstance(key, Key) else schema.name
-        made = key.tagged() if isinstance(key, Key) and table != schema.name else schema.key(key)
+        table, made = schema.key_of_any(key)
         known = Key.of(table, plain(made))
         given.setdefault(known, key)
         tagged[table][known] = made

@@ -14,13 +14,14 @@ from botocore.exceptions import ClientError
 
 from tablestream.dynamodb.client import attempt, fit_for_tables
 from tablestream.dynamodb.errors import (
+    CANCELLED,
     ErrorKind,
     Failed,
     OutcomeUnknown,
     TableError,
     Unavailable,
+    cancellation_reasons,
     code_of,
-    kind_of_code,
     table_error_of,
 )
 from tablestream.run import Run
@@ -43,7 +44,7 @@ _METHODS: Mapping[str, str] = {
     "TransactGetItems": "transact_get_items",
     "TransactWriteItems": "transact_write_items",
 }
-_CONDITION, _CANCELLED = "ConditionalCheckFailedException", "TransactionCanceledException"
+_REFUSALS = frozenset({"ConditionalCheckFailedException", CANCELLED})
 _LATER = frozenset({ErrorKind.THROTTLE, ErrorKind.CONFLICT})
 
 
@@ -72,7 +73,7 @@ class Calls(NamedTuple):
         """Make a call that changes nothing; return the answer."""
         answer = self._send(operation, request, doing, repeatable=True, unknown=Unavailable)
         if isinstance(answer, Refused):
-            invalid = ErrorKind.INVALID in reasons_of(answer.answer)
+            invalid = ErrorKind.INVALID in _kinds_in(answer.answer)
             kind = ErrorKind.INVALID if invalid else ErrorKind.CONFLICT
             raise table_error_of(Failed(answer.error, kind), doing) from None
         return answer
@@ -142,7 +143,7 @@ _LOST: Mapping[type[TableError], str] = {
 
 def _read(failed: Failed) -> Failed | Refused:
     error = failed.error
-    if isinstance(error, ClientError) and code_of(error) in {_CONDITION, _CANCELLED}:
+    if isinstance(error, ClientError) and code_of(error) in _REFUSALS:
         answer: Any = error.response
         return Refused(answer, error)
     return failed
@@ -150,19 +151,16 @@ def _read(failed: Failed) -> Failed | Refused:
 
 def _is_worth_another_try(failure: Failed | Refused, *, repeatable: bool) -> bool:
     if isinstance(failure, Refused):
-        return code_of(failure.error) == _CANCELLED and _may_pass(failure.answer)
+        return code_of(failure.error) == CANCELLED and _may_pass(failure.answer)
     return failure.kind in _LATER or (repeatable and failure.kind is ErrorKind.AMBIGUOUS)
 
 
 def _may_pass(answer: Mapping[str, Any]) -> bool:
     """Tell whether a transaction was cancelled for nothing but what passes: conflicts and throttling."""
-    return reasons_of(answer) <= _LATER
+    return _kinds_in(answer) <= _LATER
 
 
-def reasons_of(answer: Mapping[str, Any]) -> frozenset[ErrorKind]:
-    """Return the kinds of the reasons for which a transaction was cancelled; that of a condition is configuration."""
-    codes = [reason.get("Code") or NO_REASON for reason in answer.get("CancellationReasons") or ()]
-    return frozenset([kind_of_code(code) for code in codes if code != NO_REASON])
-
-
-NO_REASON = "None"
+def _kinds_in(answer: Mapping[str, Any]) -> frozenset[ErrorKind]:
+    """Return the kinds of the reasons for which a transaction was cancelled."""
+    reasons = cancellation_reasons(answer, len(answer.get("CancellationReasons") or ()))
+    return frozenset([reason.kind for reason in reasons if reason is not None])

@@ -22,6 +22,7 @@ TableError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -151,6 +152,43 @@ class Failed(NamedTuple):
 def code_of(error: ClientError) -> str:
     """Return the error code that AWS gave."""
     return str(error.response.get("Error", {}).get("Code", ""))
+
+
+CANCELLED = "TransactionCanceledException"
+"""The code of a transaction that has not taken effect."""
+CONDITION_FAILED = "ConditionalCheckFailed"
+"""The code of a reason: a condition did not hold."""
+
+
+class CancellationReason(NamedTuple):
+    """The reason against an action of a transaction."""
+
+    code: str
+    told: str
+    """The words of AWS, which may quote keys and values."""
+    item: Any
+    """The item as it was, with type tags; None when there is none, or the service did not return it."""
+
+    @property
+    def kind(self) -> ErrorKind:
+        """The kind of the reason; that of a condition, and of a code that is not known, is configuration."""
+        return kind_of_code(self.code)
+
+
+def cancellation_reasons(answer: Mapping[str, Any], count: int) -> list[CancellationReason | None]:
+    """Return the reason against each of so many actions, None for one that has none.
+
+    Where the answer has any other number of reasons nobody knows whose they are, and there is none for any action.
+    """
+    told = answer.get("CancellationReasons") or ()
+    if len(told) != count:
+        return [None] * count
+    return [_reason(reason) for reason in told]
+
+
+def _reason(told: Mapping[str, Any]) -> CancellationReason | None:
+    code = str(told.get("Code") or "None")
+    return None if code == "None" else CancellationReason(code, str(told.get("Message")), told.get("Item") or None)
 
 
 # --- errors of a table -----------------------------------------------------------------------------------------------

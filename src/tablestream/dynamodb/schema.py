@@ -29,7 +29,7 @@ class Nulls(Enum):
 
 
 class Index(NamedTuple):
-    """The key attributes of an index, global or local."""
+    """The key attributes of an index, global or local: the one that an access pattern asks for."""
 
     partition: str
     sort: str | None = None
@@ -94,6 +94,12 @@ class Schema(NamedTuple):
             wanted = " and ".join(self.primary.attributes)
             raise InvalidRequest(f"key of {self.name}: wanted {wanted}, got {', '.join(map(str, given)) or 'nothing'}")
         return self._checked(tag_item(given))
+
+    def key_of_any(self, given: KeyLike) -> tuple[str, dict[str, Any]]:
+        """Return the table and the key with type tags; a `Key` may be of another table, of which nothing is known."""
+        if isinstance(given, Key) and given.table != self.name:
+            return given.table, given.tagged()
+        return self.name, self.key(given)
 
     def item(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return an item with type tags; raises `InvalidRequest` for one that DynamoDB would not take."""

@@ -1,11 +1,11 @@
 """`Table`: the items of a DynamoDB table as plain dictionaries, one method for each thing that is done with them.
 
-    from boto3.dynamodb.conditions import Attr, Key
-    from tablestream.dynamodb import Index, Table
-
-    orders = Table("orders", client, key=("pk", "sk"), indexes={"byStatus": Index("status", "createdAt")})
-    orders.put({"pk": "USER#1", "sk": "ORDER#1", "status": "pending"}, if_absent=True)
-    page = orders.query(Key("pk").eq("USER#1") & Key("sk").begins_with("ORDER#"), limit=20, newest_first=True)
+    >>> from boto3.dynamodb.conditions import Key
+    >>> from tablestream.dynamodb import Index, Table
+    >>> orders = Table("orders", client, key=("pk", "sk"), indexes={"byStatus": Index("status", "createdAt")})
+    >>> orders.put({"pk": "USER#1", "sk": "ORDER#1", "status": "pending"}, if_absent=True)
+    >>> orders.query(Key("pk").eq("USER#1") & Key("sk").begins_with("ORDER#"), limit=20, newest_first=True)
+    Page(items=[{'pk': 'USER#1', 'sk': 'ORDER#1', 'status': 'pending'}], cursor=None)
 
 Whole numbers are `int`, other numbers `Decimal`, binary values `bytes`, sets `frozenset`. What goes wrong is a
 `TableError` (`tablestream.dynamodb.errors`). The client is one of boto3 or botocore. It should try nothing twice
@@ -15,7 +15,6 @@ may find its own work and call it a conflict.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from types import MappingProxyType
@@ -27,21 +26,12 @@ from tablestream.dynamodb.actions import (
     Returns,
     TableAction,
     Update,
-    entry_of,
-    is_repeatable,
-    refusal,
-    request_of,
+    carry_out,
+    transact_get,
+    transact_write,
 )
 from tablestream.dynamodb.batches import Got, Unwritten, batch_get, batch_write
-from tablestream.dynamodb.calls import NO_REASON, Calls, Observe, Refused
-from tablestream.dynamodb.errors import (
-    InvalidRequest,
-    TableError,
-    TransactionCancelled,
-    Unavailable,
-    kind_of_code,
-    table_error,
-)
+from tablestream.dynamodb.calls import Calls, Observe
 from tablestream.dynamodb.expressions import Expressions, Path
 from tablestream.dynamodb.pages import Page, Wanted, query, read_all, read_page, scan
 from tablestream.dynamodb.schema import Index, KeyLike, Nulls, Schema
@@ -52,8 +42,6 @@ if TYPE_CHECKING:
 
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})
 _RUN = Run()
-MAX_ACTIONS = 100
-"""Actions of a transaction."""
 
 
 class Table:
@@ -94,7 +82,14 @@ class Table:
         return self.schema.name
 
     def within(self, run: Run) -> Table:
-        """Return the same table for another deadline."""
+        """Return the same table for another deadline, as that of an invocation.
+
+        >>> hurried = orders.within(Run(Deadline(lambda: 0.0)))
+        >>> hurried.get({"pk": "USER#1", "sk": "ORDER#1"})
+        Traceback (most recent call last):
+        tablestream.dynamodb.errors.Unavailable: GetItem of orders: the deadline came before the call
+
+        """
         other = object.__new__(Table)
         other.schema = self.schema
         other._calls = Calls(self._calls.client, run, self._calls.observe)
@@ -103,7 +98,15 @@ class Table:
     # --- one item ----------------------------------------------------------------------------------------------------
 
     def get(self, key: KeyLike, *, consistent: bool = False, fields: Sequence[Path] = ()) -> dict[str, Any] | None:
-        """Return an item, or those of its attributes that `fields` names; None where there is none."""
+        """Return an item, or those of its attributes that `fields` names; None where there is none.
+
+        >>> orders.put({"pk": "USER#1", "sk": "ORDER#1", "status": "pending", "items": [{"productId": "tea"}]})
+        >>> orders.get({"pk": "USER#1", "sk": "ORDER#1"}, fields=["status"], consistent=True)
+        {'status': 'pending'}
+        >>> orders.get({"pk": "USER#1", "sk": "ORDER#2"}) is None
+        True
+
+        """
         terms = Expressions()
         request: dict[str, Any] = {"TableName": self.name, "Key": self.schema.key(key)}
         if consistent:
@@ -113,8 +116,17 @@ class Table:
         return None if item is None else self.schema.plain(item)
 
     def put(self, item: Mapping[str, Any], *, if_absent: bool = False, condition: ConditionBase | None = None) -> None:
-        """Write an item, in the place of whatever has its key."""
-        self._write("PutItem", Put(item, if_absent, condition), {})
+        """Write an item, in the place of whatever has its key; `if_absent` where there must be none.
+
+        >>> order = {"pk": "USER#1", "sk": "ORDER#1", "status": "pending", "total": Decimal("9.90"), "note": None}
+        >>> orders.put(order, if_absent=True)
+        >>> orders.put({**order, "total": 5}, if_absent=True)
+        Traceback (most recent call last):
+        tablestream.dynamodb.errors.AlreadyExists: Put in orders: there is an item with this key
+        >>> orders.put({**order, "total": 5}, condition=Attr("status").eq("pending"))
+
+        """
+        self._write(Put(item, if_absent, condition), {})
 
     def update(
         self,
@@ -129,9 +141,26 @@ class Table:
         version: int | None = None,
         returns: Returns = Returns.ALL_NEW,
     ) -> dict[str, Any]:
-        """Change attributes of an item; return the item as it is then, or what `returns` says."""
+        """Change attributes of an item; return the item as it is then, or what `returns` says.
+
+        There must be an item, unless `create` is set. With `version` it must have that version, and gets the next one.
+
+        >>> orders.put({"pk": "USER#1", "sk": "ORDER#1", "status": "pending", "version": 1, "tags": {"new", "gift"}})
+        >>> key = {"pk": "USER#1", "sk": "ORDER#1"}
+        >>> changed = orders.update(key, set={"status": "shipped"}, delete={"tags": {"new"}}, version=1)
+        >>> changed["status"], changed["version"], sorted(changed["tags"])
+        ('shipped', 2, ['gift'])
+        >>> try:
+        ...     orders.update(key, set={"status": "cancelled"}, version=1)
+        ... except VersionConflict as conflict:
+        ...     conflict.item["status"], conflict.item["version"]
+        ('shipped', 2)
+        >>> orders.update({"pk": "VIEWS", "sk": "1"}, add={"count": 1}, create=True)["count"]
+        1
+
+        """
         action = Update(key, set, add, remove, delete, condition, create, version)
-        answer = self._write("UpdateItem", action, {"ReturnValues": returns.value})
+        answer = self._write(action, {"ReturnValues": returns.value})
         return self.schema.plain(answer.get("Attributes") or {})
 
     def delete(
@@ -142,18 +171,22 @@ class Table:
         must_exist: bool = False,
         version: int | None = None,
     ) -> dict[str, Any] | None:
-        """Take an item away; return it as it was, None where there was none."""
-        answer = self._write("DeleteItem", Delete(key, condition, must_exist, version), {"ReturnValues": "ALL_OLD"})
+        """Take an item away; return it as it was, None where there was none.
+
+        >>> orders.put({"pk": "USER#1", "sk": "ORDER#1", "status": "pending"})
+        >>> orders.delete({"pk": "USER#1", "sk": "ORDER#1"}, condition=Attr("status").eq("pending"))["status"]
+        'pending'
+        >>> orders.delete({"pk": "USER#1", "sk": "ORDER#1"}, must_exist=True)
+        Traceback (most recent call last):
+        tablestream.dynamodb.errors.NotFound: Delete in orders: there is no item with this key
+
+        """
+        answer = self._write(Delete(key, condition, must_exist, version), {"ReturnValues": "ALL_OLD"})
         old = answer.get("Attributes")
         return self.schema.plain(old) if old else None
 
-    def _write(self, operation: str, action: TableAction, options: Mapping[str, Any]) -> dict[str, Any]:
-        request = {**request_of(action, self.schema), **options}
-        doing = f"{operation} of {self.name}"
-        answer = self._calls.write(operation, request, doing, repeatable=is_repeatable(action))
-        if isinstance(answer, Refused):
-            raise refusal(action, self.schema, _item_in(self.schema, answer.answer)) from None
-        return answer
+    def _write(self, action: TableAction, options: Mapping[str, Any]) -> dict[str, Any]:
+        return carry_out(self._calls, self.schema, action, options)
 
     # --- pages -------------------------------------------------------------------------------------------------------
 
@@ -170,7 +203,19 @@ class Table:
         consistent: bool = False,
         reads: int = 10,
     ) -> Page:
-        """Return a page of the items of a partition, in the order of the sort key."""
+        """Return a page of the items of a partition, in the order of the sort key.
+
+        A page with a filter is filled up to `limit` over at most `reads` reads.
+
+        >>> left = orders.batch_write([{"pk": "USER#1", "sk": f"ORDER#{n}", "status": "pending"} for n in range(5)])
+        >>> mine = Key("pk").eq("USER#1") & Key("sk").begins_with("ORDER#")
+        >>> page = orders.query(mine, limit=3, newest_first=True)
+        >>> [item["sk"] for item in page.items], page.has_more
+        (['ORDER#4', 'ORDER#3', 'ORDER#2'], True)
+        >>> [item["sk"] for item in orders.query(mine, limit=3, newest_first=True, cursor=page.cursor).items]
+        ['ORDER#1', 'ORDER#0']
+
+        """
         walk = query(self.schema, condition, Wanted(index, filter, fields, newest_first, consistent))
         return read_page(self._calls, walk, limit, cursor, reads)
 
@@ -184,7 +229,13 @@ class Table:
         newest_first: bool = False,
         consistent: bool = False,
     ) -> Iterator[dict[str, Any]]:
-        """Yield the items of a partition, as `query` does without pages; they are read as they are asked for."""
+        """Yield the items of a partition, as `query` does without pages; they are read as they are asked for.
+
+        >>> orders.put({"pk": "USER#1", "sk": "ORDER#1", "status": "pending", "createdAt": "2025-11-20"})
+        >>> [item["sk"] for item in orders.items(Key("status").eq("pending"), index="byStatus")]
+        ['ORDER#1']
+
+        """
         return read_all(
             self._calls, query(self.schema, condition, Wanted(index, filter, fields, newest_first, consistent))
         )
@@ -200,7 +251,14 @@ class Table:
         consistent: bool = False,
         reads: int = 10,
     ) -> Page:
-        """Return a page of all the items of the table or an index, in no order; it costs what it reads."""
+        """Return a page of all the items of the table or an index, in no order; it costs what it reads.
+
+        >>> left = orders.batch_write([{"pk": f"USER#{n}", "sk": "PROFILE", "age": n} for n in range(40)])
+        >>> page = orders.scan(filter=Attr("age").gte(30), limit=5)
+        >>> len(page.items), page.has_more
+        (5, True)
+
+        """
         walk = scan(self.schema, Wanted(index, filter, fields, newest_first=False, consistent=consistent))
         return read_page(self._calls, walk, limit, cursor, reads)
 
@@ -212,81 +270,71 @@ class Table:
         fields: Sequence[Path] = (),
         consistent: bool = False,
     ) -> Iterator[dict[str, Any]]:
-        """Yield all items, as `scan` does without pages; they are read as they are asked for."""
+        """Yield all items, as `scan` does without pages; they are read as they are asked for.
+
+        >>> left = orders.batch_write([{"pk": f"USER#{n}", "sk": "PROFILE"} for n in range(40)])
+        >>> sum(1 for item in orders.scan_items(fields=["pk"]))
+        40
+
+        """
         wanted = Wanted(index, filter, fields, newest_first=False, consistent=consistent)
         return read_all(self._calls, scan(self.schema, wanted))
 
     # --- many items --------------------------------------------------------------------------------------------------
 
     def batch_get(self, keys: Iterable[KeyLike], *, fields: Sequence[Path] = (), consistent: bool = False) -> Got:
-        """Return the items of any number of keys, in their order, and the keys that are missing."""
+        """Return the items of any number of keys, in their order, and the keys that are missing.
+
+        A `tablestream.dynamodb.items.Key` may be of another table.
+
+        >>> orders.put({"pk": "USER#1", "sk": "PROFILE", "name": "Ann"})
+        >>> orders.batch_get([{"pk": f"USER#{n}", "sk": "PROFILE"} for n in (2, 1)], fields=["name"])
+        Got(items=[{'name': 'Ann'}], missing=[{'pk': 'USER#2', 'sk': 'PROFILE'}])
+
+        """
         return batch_get(self._calls, self.schema, keys, fields, consistent=consistent)
 
     def batch_write(self, puts: Iterable[Mapping[str, Any]] = (), deletes: Iterable[KeyLike] = ()) -> Unwritten:
-        """Put and delete any number of items, in no order; return what could not be written in time."""
+        """Put and delete any number of items, in no order; return what could not be written in time.
+
+        >>> left = orders.batch_write(puts=[{"pk": f"USER#{n}", "sk": "PROFILE"} for n in range(60)])
+        >>> bool(left)
+        False
+        >>> orders.batch_write(deletes=[{"pk": "USER#1", "sk": "PROFILE"}])
+        Unwritten(puts=[], deletes=[], error=None)
+
+        """
         return batch_write(self._calls, self.schema, puts, deletes)
 
     def transact_write(self, actions: Iterable[TableAction], *, token: str | None = None) -> None:
-        """Carry out up to a hundred actions, all of them or none."""
-        placed = [(action, self._schema_of(action)) for action in actions]
-        _check_count(len(placed))
-        request = {
-            "TransactItems": [entry_of(action, schema) for action, schema in placed],
-            "ClientRequestToken": uuid.uuid4().hex if token is None else token,
-        }
-        doing = f"TransactWriteItems of {self.name}"
-        answer = self._calls.write("TransactWriteItems", request, doing, repeatable=True)
-        if isinstance(answer, Refused):
-            raise _cancelled(placed, answer.answer, doing) from None
+        """Carry out up to a hundred actions, all of them or none.
+
+        It is sent again where its answer is lost: a token lets it take effect once. Give one of your own, and the
+        same request may be sent by two programs.
+
+        >>> orders.put({"pk": "ACCOUNT#1", "sk": "BALANCE", "balance": 10})
+        >>> transfer = [
+        ...     Update(
+        ...         {"pk": "ACCOUNT#1", "sk": "BALANCE"}, add={"balance": -7}, condition=Attr("balance").gte(7)
+        ...     ),
+        ...     Put({"pk": "ACCOUNT#1", "sk": "TXN#1", "amount": -7}, if_absent=True),
+        ... ]
+        >>> orders.transact_write(transfer)
+        >>> try:
+        ...     orders.transact_write(transfer)
+        ... except TransactionCancelled as cancelled:
+        ...     [type(reason).__name__ for reason in cancelled.reasons], cancelled.reasons[0].item["balance"]
+        (['ConditionFailed', 'AlreadyExists'], 3)
+
+        """
+        transact_write(self._calls, self.schema, actions, token)
 
     def transact_get(self, keys: Iterable[KeyLike], *, fields: Sequence[Path] = ()) -> list[dict[str, Any] | None]:
-        """Return the items of up to a hundred keys as they were at one moment, None for each that there is not."""
-        gets = [self._get_of(key, fields) for key in keys]
-        _check_count(len(gets))
-        doing = f"TransactGetItems of {self.name}"
-        answer = self._calls.read("TransactGetItems", {"TransactItems": gets}, doing)
-        told = answer.get("Responses")
-        if not isinstance(told, list) or len(told) != len(gets):
-            raise Unavailable(f"{doing}: wanted an answer for each key, got something else")
-        return [self.schema.plain(part["Item"]) if part.get("Item") else None for part in told]
+        """Return the items of up to a hundred keys as they were at one moment, None for each that there is not.
 
-    def _get_of(self, key: KeyLike, fields: Sequence[Path]) -> dict[str, Any]:
-        terms = Expressions()
-        table = getattr(key, "table", self.name)
-        request: dict[str, Any] = {
-            "TableName": table,
-            "Key": self.schema.key(key) if table == self.name else key.tagged(),  # type: ignore[union-attr]
-        }
-        return {"Get": terms.into(request, ProjectionExpression=terms.paths(fields))}
+        >>> orders.put({"pk": "ACCOUNT#1", "sk": "BALANCE", "balance": 10})
+        >>> orders.transact_get([{"pk": f"ACCOUNT#{n}", "sk": "BALANCE"} for n in (1, 2)])
+        [{'pk': 'ACCOUNT#1', 'sk': 'BALANCE', 'balance': 10}, None]
 
-    def _schema_of(self, action: TableAction) -> Schema:
-        return self.schema if action.table is None else action.table.schema
-
-
-def _check_count(count: int) -> None:
-    if not 1 <= count <= MAX_ACTIONS:
-        raise InvalidRequest(f"wanted 1 to {MAX_ACTIONS} items in a transaction, got {count}")
-
-
-def _item_in(schema: Schema, told: Mapping[str, Any]) -> dict[str, Any] | None:
-    item = told.get("Item")
-    return schema.plain(item) if item else None
-
-
-def _cancelled(
-    placed: Sequence[tuple[TableAction, Schema]], answer: Mapping[str, Any], doing: str
-) -> TransactionCancelled:
-    told = answer.get("CancellationReasons") or ()
-    pairs = zip(placed, told, strict=True) if len(told) == len(placed) else ()
-    reasons = tuple([_reason(action, schema, reason, doing) for (action, schema), reason in pairs])
-    count = sum([reason is not None for reason in reasons])
-    return TransactionCancelled(f"{doing}: {count} of {len(placed)} actions were refused, none took effect", reasons)
-
-
-def _reason(action: TableAction, schema: Schema, reason: Mapping[str, Any], doing: str) -> TableError | None:
-    code = reason.get("Code") or NO_REASON
-    if code == NO_REASON:
-        return None
-    if code == "ConditionalCheckFailed":
-        return refusal(action, schema, _item_in(schema, reason))
-    return table_error(code, kind_of_code(code), doing, str(reason.get("Message") or ""))
+        """
+        return transact_get(self._calls, self.schema, keys, fields)

@@ -16,17 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from botocore.exceptions import ClientError
 
 from tablestream.dynamodb.client import attempt
-from tablestream.dynamodb.errors import ErrorKind, Failed, code_of, kind_of_code
+from tablestream.dynamodb.errors import CANCELLED, CONDITION_FAILED, ErrorKind, Failed, cancellation_reasons, code_of
 from tablestream.dynamodb.items import Item, Key
 from tablestream.errors import without_frames
 from tablestream.run import Run
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-_CANCELLED = "TransactionCanceledException"
-_CONDITION = "ConditionalCheckFailed"
-_NO_REASON = "None"
 
 Action = Mapping[str, Any]
 """An entry of TransactItems."""
@@ -265,26 +261,19 @@ def _move(key: Key, amounts: Mapping[str, tuple[Amount, bool]]) -> Action:
 
 def parse_cancellation(error: ClientError, targets: Sequence[Target]) -> Cancelled:
     """Read the reasons, one for each action in order, of a cancelled transaction; any other number tells nothing."""
-    reasons: Sequence[Any] = error.response.get("CancellationReasons") or ()
-    pairs = zip(targets, reasons, strict=True) if len(reasons) == len(targets) else ()
-    told = [(target, reason) for target, reason in pairs if _code(reason) != _NO_REASON]
-    refusals = tuple(
-        [Refusal(target, reason.get("Item") or None) for target, reason in told if _code(reason) == _CONDITION]
-    )
-    kinds = [kind_of_code(_code(reason)) for _, reason in told if _code(reason) != _CONDITION]
-    invalid = [reason for _, reason in told if kind_of_code(_code(reason)) is ErrorKind.INVALID]
+    reasons = cancellation_reasons(error.response, len(targets))
+    told = [(target, reason) for target, reason in zip(targets, reasons, strict=True) if reason is not None]
+    others = [reason for _, reason in told if reason.code != CONDITION_FAILED]
+    kinds = [reason.kind for reason in others]
+    invalid = [reason for reason in others if reason.kind is ErrorKind.INVALID]
     return Cancelled(
         error,
-        refusals,
-        invalid=f"{_code(invalid[0])}: {invalid[0].get('Message')}" if invalid else None,
+        tuple([Refusal(target, reason.item) for target, reason in told if reason.code == CONDITION_FAILED]),
+        invalid=f"{invalid[0].code}: {invalid[0].told}" if invalid else None,
         conflicts=kinds.count(ErrorKind.CONFLICT),
         # Reasons that are missing or not known say nothing about any decision: wait, as after a conflict.
         busy=any(kind is not ErrorKind.INVALID for kind in kinds) or not told,
     )
-
-
-def _code(reason: Any) -> str:
-    return str(reason.get("Code") or _NO_REASON)
 
 
 # --- carrying out ----------------------------------------------------------------------------------------------------
@@ -319,7 +308,7 @@ def _carry_out(client: DynamoDBClient, transaction: Transaction, run: Run) -> Tr
     if run.deadline.expired:
         return outcome
     actions, targets = build(transaction.decisions)
-    request = {"TransactItems": actions, "ClientRequestToken": _token()}
+    request = {"TransactItems": actions, "ClientRequestToken": new_token()}
     for _ in run.attempts(_REPEATS):
         outcome = attempt(partial(_send, client, request, targets))
         if not isinstance(outcome, Failed) or outcome.kind is not ErrorKind.AMBIGUOUS:
@@ -327,7 +316,8 @@ def _carry_out(client: DynamoDBClient, transaction: Transaction, run: Run) -> Tr
     return outcome
 
 
-def _token() -> str:
+def new_token() -> str:
+    """Return a token under which a transaction is carried out once, however often it is sent within ten minutes."""
     # Of the operating system's randomness: environments restored from one snapshot share the state of `random`.
     return uuid.uuid4().hex
 
@@ -336,7 +326,7 @@ def _send(client: DynamoDBClient, request: Any, targets: Sequence[Target]) -> Co
     try:
         client.transact_write_items(**request)
     except ClientError as error:
-        if code_of(error) != _CANCELLED:
+        if code_of(error) != CANCELLED:
             raise
         return parse_cancellation(without_frames(error), targets)
     return Committed()

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import tablestream
-from tablestream import sinks
+from tablestream import dynamodb, sinks
 
 ENGINE = """
 DONE Answer Backoff Change Clock ConfigurationError DeadLetter DeadLetters Deadline Done Effect Image
@@ -20,6 +20,11 @@ ThreadParallel Transient RecordOutcome Worker __version__ answer_to each
 TESTING = """
 CREATED FakeClock FakeContext MemoryDeadLetters MemoryJournal Raw RecordingSink event expired image inserted modified
 record removed tagged
+"""
+DYNAMODB = """
+AccessRefused AlreadyExists Append Check ConditionFailed Conflict Delete Got IfAbsent Index InvalidCursor InvalidRequest
+InvalidValue ItemTooLarge Misconfigured NotFound Nulls OutcomeUnknown Page Put Returns Table TableAction TableError
+Throttled TransactionCancelled Unavailable Unwritten Update VersionConflict
 """
 SINKS = "Counters Event EventBus Increment Message MessageTooLarge Queue S3DeadLetters Topic"
 
@@ -32,6 +37,39 @@ def test_the_engines_names_are_these() -> None:
 def test_the_sinks_names_are_these_and_each_is_there() -> None:
     assert sinks.__all__ == SINKS.split()
     assert {getattr(sinks, name).__name__ for name in sinks.__all__} == {*sinks.__all__}
+
+
+def test_the_names_of_dynamodb_are_these_and_each_is_there() -> None:
+    assert dynamodb.__all__ == DYNAMODB.split()
+    for name in dynamodb.__all__:
+        assert getattr(getattr(dynamodb, name), "__name__", name) == name
+    missing = "Nothing"
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        getattr(dynamodb, missing)
+
+
+def test_every_error_of_a_table_is_one() -> None:
+    named = [getattr(dynamodb, name) for name in dynamodb.__all__]
+    errors = [one for one in named if isinstance(one, type) and issubclass(one, Exception)]
+    assert len(errors) == 16
+    assert all(issubclass(error, dynamodb.TableError) for error in errors)
+    assert issubclass(dynamodb.TableError, tablestream.TablestreamError)
+
+
+@pytest.mark.parametrize(
+    ("asked", "brought"),
+    [
+        ("import tablestream.dynamodb", []),
+        ("from tablestream.dynamodb import TableError", ["botocore"]),
+        ("from tablestream.dynamodb import Table, Put", ["botocore", "tablestream.dynamodb.table"]),
+        ("import shop.stock.sink, tablestream.aws", ["botocore"]),
+    ],
+)
+def test_a_name_of_dynamodb_that_nobody_asks_for_is_not_imported(asked: str, brought: list[str]) -> None:
+    names = ["boto3", "botocore", "tablestream.dynamodb.table", "tablestream.testing"]
+    ask = f"import sys\n{asked}\nprint([name for name in {names} if name in sys.modules])"
+    told = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == str(brought)
 
 
 def test_a_sink_that_nobody_asks_for_is_not_imported() -> None:
