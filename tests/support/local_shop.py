@@ -1,0 +1,53 @@
+"""The shop as `make local` runs it, in a program of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+_PATIENCE_SECONDS = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalShop:
+    """Where it answers, and the process that runs it."""
+
+    api: str
+    endpoint: str
+    outputs: Mapping[str, str]
+    pid: int
+
+
+@contextmanager
+def local_shop() -> Iterator[LocalShop]:
+    """Run it on free ports while the with block runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        state = Path(folder) / ".local" / "up.json"
+        up = [sys.executable, "-m", "demo", "up", "--template", str(ROOT / "template.yaml"), "--port=0", "--api-port=0"]
+        variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+        with subprocess.Popen(up, cwd=folder, env=variables, stdout=subprocess.DEVNULL) as process:
+            try:
+                told = _told(state, process)
+                (api,) = told["apis"].values()
+                yield LocalShop(api, told["endpoint"], told["outputs"], process.pid)
+            finally:
+                process.terminate()
+
+
+def _told(state: Path, process: subprocess.Popen[bytes]) -> dict[str, dict[str, str]]:
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        if state.exists():
+            told: dict[str, dict[str, str]] = json.loads(state.read_text(encoding="utf-8"))
+            return told
+        time.sleep(0.1)
+    raise RuntimeError(f"wanted a running shop, got none within {_PATIENCE_SECONDS} s (exit status {process.poll()})")
