@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 MAX_BODY_BYTES = 256 * 1024
-MARGIN_SECONDS = 3.0
+MARGIN_SECONDS = 6.0
 """The part of the function's timeout that is kept back for the call that is under way and the answer."""
 _SHOWN = 40
 DOCUMENT = Path(__file__).with_name("openapi.json")
