@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,14 +109,23 @@ def invoke(
     return read_answer(done.stdout, done.stderr)
 
 
-@contextmanager
-def start_lambda(template: Path, function: str, cloud: Cloud) -> Iterator[str]:
+def start_lambda(template: Path, function: str, cloud: Cloud) -> AbstractContextManager[str]:
     """Run `sam local start-lambda`; yield its address, which boto3's `lambda` client takes as `endpoint_url`."""
-    port, log = free_port(), template.with_name("start-lambda.log")
+    return _started("start-lambda", template, function, cloud)
+
+
+def start_api(template: Path, function: str, cloud: Cloud) -> AbstractContextManager[str]:
+    """Run `sam local start-api` for the API of a function; yield its address."""
+    return _started("start-api", template, function, cloud, "--disable-authorizer")
+
+
+@contextmanager
+def _started(what: str, template: Path, function: str, cloud: Cloud, *more: str) -> Iterator[str]:
+    port, log = free_port(), template.with_name(f"{what}.log")
     with log.open("wb") as output:
-        options = ("--port", str(port), *_local_options(template, function, cloud))
+        options = ("--port", str(port), *_local_options(template, function, cloud), *more)
         process = subprocess.Popen(
-            [str(SAM), "local", "start-lambda", *options],
+            [str(SAM), "local", what, *options],
             cwd=ROOT,
             env=_environment(cloud.aws_environment()),
             stdin=subprocess.DEVNULL,
@@ -142,7 +151,7 @@ def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.1)
-    raise AssertionError(f"sam local start-lambda did not start:\n{log.read_text(encoding='utf-8')}")
+    raise AssertionError(f"the SAM CLI did not start:\n{log.read_text(encoding='utf-8')}")
 
 
 def free_port() -> int:
