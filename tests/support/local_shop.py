@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 _PATIENCE_SECONDS = 90.0
@@ -43,11 +44,11 @@ def local_shop() -> Iterator[LocalShop]:
                 process.terminate()
 
 
-def _told(state: Path, process: subprocess.Popen[bytes]) -> dict[str, dict[str, str]]:
+def _told(state: Path, process: subprocess.Popen[bytes]) -> dict[str, Any]:
     until = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < until and process.poll() is None:
         if state.exists():
-            told: dict[str, dict[str, str]] = json.loads(state.read_text(encoding="utf-8"))
+            told: dict[str, Any] = json.loads(state.read_text(encoding="utf-8"))
             return told
         time.sleep(0.1)
     raise RuntimeError(f"wanted a running shop, got none within {_PATIENCE_SECONDS} s (exit status {process.poll()})")
