@@ -95,7 +95,7 @@ Price = Annotated[Any, BeforeValidator(_price), WithJsonSchema({"type": "number"
 class Body(BaseModel):
     """A body: members that nobody knows are refused, since one that is misspelled would be lost."""
 
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, use_enum_values=True)
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, use_enum_values=True, defer_build=True)
 
     def __repr__(self) -> str:
         """Return nothing of what came: Powertools makes this text of each body, for a log at its lowest level."""
