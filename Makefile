@@ -24,7 +24,7 @@ NEED_FUZZ := $(INSTALL) .venv-fuzz fuzz
 NEED_COMPILE := $(INSTALL) .venv-compile compile
 
 .DEFAULT_GOAL := help
-.PHONY: help run local order status redrive replay fault mapping invoke invoke-docker events test slow contract conformance simulate fuzz-api mutants bench check format build e2e requirements clean
+.PHONY: help run local order status redrive replay fault mapping invoke invoke-docker events test coverage slow contract conformance simulate fuzz-api mutants bench check format build e2e requirements clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -76,10 +76,14 @@ events: ## Write the sample events anew from their builders
 	@$(NEED_LOCAL)
 	@$(PY) -m demo events
 
-# All tests side by side, with coverage; with ARGS (a path, -k, -x) only what they name, and without coverage of the rest.
+# All tests side by side; with ARGS (a path, -k, -x) only what they name.
 test: ## Unit, integration and rule tests, and some simulation
 	@$(NEED_DEV)
-	@$(PY) -m pytest -q -m "not e2e and not slow" $(or $(ARGS),-n 2 --dist worksteal --cov)
+	@$(PY) -m pytest -q -m "not e2e and not slow" $(or $(ARGS),-n 2 --dist worksteal)
+
+coverage: ## The same tests, and which lines of src/ they run
+	@$(NEED_DEV)
+	@$(PY) -m pytest -q -m "not e2e and not slow" -n 2 --dist worksteal --cov
 
 slow: ## Tests that start and kill programs, each some seconds
 	@$(NEED_DEV)
