@@ -19,7 +19,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 
 from shop.worker import make_worker
-from tablestream.aws import Aws, quiet_collector, stay_on_one_core
+from tablestream.aws import Aws, quiet_collector, stay_on_one_core, trace_calls
 from tablestream.metrics import Recorder
 from tablestream.run import SystemClock
 
@@ -43,12 +43,7 @@ _worker = make_worker(
 )
 _answer = _worker.handler(_aws)
 
-if os.environ.get("POWERTOOLS_TRACE_DISABLED", "true").lower() not in {"true", "1"}:
-    # Imported only where X-Ray is on: it takes a tenth of a second of every cold start.
-    from aws_lambda_powertools import Tracer
-
-    Tracer(patch_modules=("botocore",))
-
+trace_calls(os.environ)
 quiet_collector()
 stay_on_one_core(os.environ)
 gc.enable()

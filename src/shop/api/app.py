@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from shop.api.service import MARGIN_SECONDS, Api
 from shop.stock.decisions import iso_time
-from tablestream.aws import TABLE, Aws, quiet_collector, stay_on_one_core
+from tablestream.aws import TABLE, Aws, quiet_collector, stay_on_one_core, trace_calls
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+_CONTAINERS = 50_000
+"""A page of a hundred orders is read into a tenth of that: the collector looks between requests, not during one."""
 _SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "tablestream-shop")
 
 
@@ -50,7 +52,8 @@ _api = Api(
 _aws.check()
 _aws.start()
 
-quiet_collector()
+trace_calls(os.environ)
+quiet_collector(_CONTAINERS)
 stay_on_one_core(os.environ)
 gc.enable()
 

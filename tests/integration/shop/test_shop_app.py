@@ -175,12 +175,13 @@ def test_a_configuration_that_is_wrong_fails_the_start(monkeypatch: pytest.Monke
         fresh_app()
 
 
+@pytest.mark.parametrize("entry", ["shop.processor", "shop.api.app"])
 @pytest.mark.parametrize(("disabled", "loaded"), [("true", "False"), ("false", "True")])
 def test_the_sdk_of_x_ray_is_loaded_only_where_tracing_is_on(
-    environment: dict[str, str], disabled: str, loaded: str
+    environment: dict[str, str], disabled: str, loaded: str, entry: str
 ) -> None:
     in_lambda = {"LAMBDA_TASK_ROOT": "/var/task", "POWERTOOLS_TRACE_DISABLED": disabled}
-    asked = "import sys, shop.processor; print('aws_xray_sdk' in sys.modules)"
+    asked = f"import sys, {entry}; print('aws_xray_sdk' in sys.modules)"
     assert answered(asked, {**environment, **in_lambda}) == loaded
 
 
