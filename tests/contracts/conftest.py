@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from moto.dynamodb.models.table import LocalSecondaryIndex, SecondaryIndex
 from tablestream import Backoff, Run
 from tablestream.dynamodb import Index, Table
 from tablestream.testing import FakeClock
-from tests.support.dynamodb import indexed_table_in
+from tests.support.dynamodb import client_in, indexed_table
 
 INDEXES = {
     "byStatus": Index("status", "createdAt"),
@@ -42,20 +44,21 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return str(request.param)
 
 
-@pytest.fixture
-def made(backend: str) -> Iterator[tuple[Any, str]]:
-    with indexed_table_in(backend) as made:
-        yield made
+@pytest.fixture(scope="module")
+def clients() -> Iterator[Callable[[str], Any]]:
+    """Each client is made once a module: that takes longer than most tests."""
+    with ExitStack() as stack:
+        yield cache(lambda backend: stack.enter_context(client_in(backend)))
 
 
 @pytest.fixture
-def client(made: tuple[Any, str]) -> Any:
+def client(backend: str, clients: Callable[[str], Any]) -> Any:
     """The client as boto3 makes it."""
-    return made[0]
+    return clients(backend)
 
 
 @pytest.fixture
-def table(made: tuple[Any, str]) -> Table:
-    client, name = made
+def table(client: Any) -> Iterator[Table]:
     run = Run(clock=FakeClock(), backoff=Backoff(tries=2))
-    return Table(name, client, indexes=INDEXES, types={"rank": int}, run=run)
+    with indexed_table(client) as name:
+        yield Table(name, client, indexes=INDEXES, types={"rank": int}, run=run)

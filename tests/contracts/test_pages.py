@@ -13,8 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tablestream.dynamodb import Index, InvalidCursor, InvalidRequest, Page, Table
-from tests.contracts.conftest import INDEXES
-from tests.support.dynamodb import indexed_table_in
 
 USER = Key("pk").eq("USER#1")
 NEW = Key("status").eq("new")
@@ -216,42 +214,40 @@ WRITES = st.lists(st.tuples(st.booleans(), st.integers(0, 19)), max_size=4)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("newest_first", [False, True])
 def test_a_walk_returns_each_item_that_was_there_throughout_exactly_once(
-    backend: str, kind: str, newest_first: bool
+    table: Table, kind: str, newest_first: bool
 ) -> None:
     condition, index = KINDS[kind]
-    with indexed_table_in(backend) as (client, name):
-        table = Table(name, client, indexes=INDEXES, types={"rank": int})
 
-        @settings(max_examples=25)
-        @given(
-            begin=st.sets(st.integers(0, 19)),
-            limit=st.integers(1, 5),
-            writes=st.lists(WRITES, max_size=12),
-            filtered=st.booleans(),
-        )
-        def walk(begin: set[int], limit: int, writes: Sequence[Sequence[tuple[bool, int]]], filtered: bool) -> None:
-            table.batch_write(deletes=[{"pk": "USER#1", "sk": f"ORDER#{number:02}"} for number in range(20)])
-            table.batch_write([order(number) for number in begin])
-            throughout, there, found = set(begin), set(begin), []
-            left = iter(writes)
-            wanted: Any = {"condition": condition, "index": index, "limit": limit, "newest_first": newest_first}
-            if filtered and index != "byCreation":  # which holds nothing to filter by
-                wanted["filter"] = Attr("number").between(0, 99)
-            for page in pages(table.query, **wanted):
-                assert len(page.items) == limit or not page.has_more
-                found += [int(item["sk"][6:]) for item in page.items]
-                for insert, number in next(left, ()):
-                    if insert:
-                        table.put(order(number))
-                        there.add(number)
-                    else:
-                        table.delete({"pk": "USER#1", "sk": f"ORDER#{number:02}"})
-                        there.discard(number)
-                        throughout.discard(number)
-            assert len(found) == len(set(found))
-            assert throughout <= set(found)
+    @settings(max_examples=25)
+    @given(
+        begin=st.sets(st.integers(0, 19)),
+        limit=st.integers(1, 5),
+        writes=st.lists(WRITES, max_size=12),
+        filtered=st.booleans(),
+    )
+    def walk(begin: set[int], limit: int, writes: Sequence[Sequence[tuple[bool, int]]], filtered: bool) -> None:
+        table.batch_write(deletes=[{"pk": "USER#1", "sk": f"ORDER#{number:02}"} for number in range(20)])
+        table.batch_write([order(number) for number in begin])
+        throughout, there, found = set(begin), set(begin), []
+        left = iter(writes)
+        wanted: Any = {"condition": condition, "index": index, "limit": limit, "newest_first": newest_first}
+        if filtered and index != "byCreation":  # which holds nothing to filter by
+            wanted["filter"] = Attr("number").between(0, 99)
+        for page in pages(table.query, **wanted):
+            assert len(page.items) == limit or not page.has_more
+            found += [int(item["sk"][6:]) for item in page.items]
+            for insert, number in next(left, ()):
+                if insert:
+                    table.put(order(number))
+                    there.add(number)
+                else:
+                    table.delete({"pk": "USER#1", "sk": f"ORDER#{number:02}"})
+                    there.discard(number)
+                    throughout.discard(number)
+        assert len(found) == len(set(found))
+        assert throughout <= set(found)
 
-        walk()
+    walk()
 
 
 # --- cursors ---------------------------------------------------------------------------------------------------------

@@ -85,17 +85,23 @@ INDEXED: Mapping[str, Any] = {
 
 
 @contextmanager
-def indexed_table_in(backend: str) -> Iterator[tuple[Any, str]]:
-    """Create a table with indexes in moto or in DynamoDB Local; hand out a client and its name, and take it away."""
+def client_in(backend: str) -> Iterator[Any]:
+    """Hand out a client of moto or of DynamoDB Local."""
     if backend == "dynamodb-local" and not ENDPOINT:
         pytest.skip("DYNAMODB_LOCAL_ENDPOINT names no DynamoDB Local")
     with mock_aws() if backend == "moto" else nullcontext():
-        client, name = _client(None if backend == "moto" else ENDPOINT), f"contract-{uuid.uuid4().hex}"
-        client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **INDEXED)
-        try:
-            yield client, name
-        finally:
-            client.delete_table(TableName=name)
+        yield _client(None if backend == "moto" else ENDPOINT)
+
+
+@contextmanager
+def indexed_table(client: Any) -> Iterator[str]:
+    """Create a table with indexes; hand out its name, and take it away again."""
+    name = f"contract-{uuid.uuid4().hex}"
+    client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **INDEXED)
+    try:
+        yield name
+    finally:
+        client.delete_table(TableName=name)
 
 
 def create_table(client: Any, table: str, keys: Sequence[str]) -> None:
