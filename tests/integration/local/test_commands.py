@@ -171,7 +171,7 @@ def test_another_terminal_finds_everything_and_runs_programs_there(
 
 def test_at_80_columns_the_start_takes_few_lines_and_breaks_no_word(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "demo", "up", *TEMPLATE, "--port", "0"]
+    command = [sys.executable, "-m", "demo", "up", *TEMPLATE, "--port", "0", "--api-port", "0"]
     variables = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
@@ -190,6 +190,7 @@ def test_at_80_columns_the_start_takes_few_lines_and_breaks_no_word(tmp_path: Pa
     assert len(lines) <= 15
     assert max(map(len, lines)) <= 80
     assert "arn:" not in "".join(lines)
+    assert re.fullmatch(r"  HttpApi answers at (http://127\.0\.0\.1:\d+), see \1/docs", lines[1])
     commands = [line.split("  ")[1] for line in lines if line.startswith("  make ")]
     assert commands == [
         "make order",

@@ -157,7 +157,8 @@ def _headline(told: About) -> str:
 
 def _print_apis(output: Console, told: About) -> None:
     for one in told.apis:
-        put(output, f"{one.api} answers at {one.url}", indent=2, hang=2)
+        pages = [f", see {value}" for value in told.outputs.values() if value.startswith(f"{one.url}/")]
+        put(output, f"{one.api} answers at {one.url}{''.join(pages)}", indent=2, hang=2)
 
 
 def _here(output: str, apis: Sequence[Address]) -> str:
