@@ -274,8 +274,9 @@ def _cancelled(
     told = cancellation_reasons(answer, len(placed))
     reasons = [_error(action, schema, reason, doing) for (action, schema), reason in zip(placed, told, strict=True)]
     count = len(reasons) - reasons.count(None)
-    words = f"{count} of {len(placed)} actions were refused" if count else "nobody knows why"
-    return TransactionCancelled(f"{doing}: {words}, none took effect", tuple(reasons) if count else ())
+    return TransactionCancelled(
+        f"{doing}: {count} of {len(placed)} actions were refused, none took effect", tuple(reasons)
+    )
 
 
 def _error(action: TableAction, schema: Schema, reason: CancellationReason | None, doing: str) -> TableError | None:

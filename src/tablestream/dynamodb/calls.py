@@ -73,9 +73,7 @@ class Calls(NamedTuple):
         """Make a call that changes nothing; return the answer."""
         answer = self._send(operation, request, doing, repeatable=True, unknown=Unavailable)
         if isinstance(answer, Refused):
-            invalid = ErrorKind.INVALID in _kinds_in(answer.answer)
-            kind = ErrorKind.INVALID if invalid else ErrorKind.CONFLICT
-            raise table_error_of(Failed(answer.error, kind), doing) from None
+            raise table_error_of(Failed(answer.error, _kind_of(answer.answer)), doing) from None
         return answer
 
     def write(
@@ -100,7 +98,9 @@ class Calls(NamedTuple):
             if not _is_worth_another_try(failure, repeatable=repeatable):
                 break
         if isinstance(failure, Refused):
-            return failure
+            if not _is_passing(failure):
+                return failure
+            failure = Failed(failure.error, _kind_of(failure.answer))
         made = table_error_of(failure, doing)
         if not lost:
             raise made from None
@@ -151,16 +151,22 @@ def _read(failed: Failed) -> Failed | Refused:
 
 def _is_worth_another_try(failure: Failed | Refused, *, repeatable: bool) -> bool:
     if isinstance(failure, Refused):
-        return code_of(failure.error) == CANCELLED and _may_pass(failure.answer)
+        return _is_passing(failure)
     return failure.kind in _LATER or (repeatable and failure.kind is ErrorKind.AMBIGUOUS)
 
 
-def _may_pass(answer: Mapping[str, Any]) -> bool:
+def _is_passing(refused: Refused) -> bool:
     """Tell whether a transaction was cancelled for nothing but what passes: conflicts and throttling."""
-    return _kinds_in(answer) <= _LATER
+    return code_of(refused.error) == CANCELLED and _kinds_in(refused.answer) <= _LATER
+
+
+def _kind_of(answer: Mapping[str, Any]) -> ErrorKind:
+    """Return the gravest kind of the reasons for which a transaction was cancelled; a conflict where there is none."""
+    kinds = _kinds_in(answer)
+    order = (ErrorKind.INVALID, ErrorKind.CONFIGURATION, ErrorKind.CONFLICT, ErrorKind.THROTTLE)
+    return next((kind for kind in order if kind in kinds), ErrorKind.CONFLICT)
 
 
 def _kinds_in(answer: Mapping[str, Any]) -> frozenset[ErrorKind]:
-    """Return the kinds of the reasons for which a transaction was cancelled."""
     reasons = cancellation_reasons(answer, len(answer.get("CancellationReasons") or ()))
     return frozenset([reason.kind for reason in reasons if reason is not None])
