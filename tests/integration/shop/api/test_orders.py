@@ -226,6 +226,7 @@ def test_a_user_s_orders_are_chosen_by_date(api: ShopApi) -> None:
     assert chosen(to="2025-11-10") == orders[:3]
     assert chosen(from_="2025-11-10T01:00:00+01:00", to="2025-11-10T00:00:00Z") == orders[1:2]
     assert chosen(from_="2025-11-10T00:00:00.001Z", to="2025-11-11T00:00:00Z") == orders[2:]
+    assert chosen(from_="2025-11-10T00:00:00.0001Z", to="2025-11-11T00:00:00.0009Z") == orders[2:]
     assert chosen(from_="2025-11-01", status="pending") == []
     whole = api("GET", "/users/dated/orders", from_="2025-11-10", to="2025-11-10", limit=1).body["items"][0]
     assert whole == api("GET", f"/users/dated/orders/{orders[2]}").body

@@ -177,6 +177,8 @@ def test_many_users_are_read_in_the_order_of_their_ids(api: ShopApi) -> None:
         "missing": ["none", "no"],
     }
     assert api.calls == ["BatchGetItem"]
+    some = api("POST", "/users/batch-get", {"ids": ["m1"]}, fields="name,profile")
+    assert some.body == {"items": [{"name": "M1"}], "missing": []}
     whole = api("POST", "/users/batch-get", {"ids": ["m1"]}).body["items"][0]
     assert whole == api("GET", "/users/m1").body
     hundred = [f"u{number}" for number in range(100)]
