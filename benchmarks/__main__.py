@@ -8,10 +8,10 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import calls, cold, cpu, growth, local_rate, page, requests
+from benchmarks import calls, cold, cpu, growth, local_rate, page, requests, values
 from benchmarks.toolchain import LAMBDA_PYTHON, Toolchain
 
-_MEASURED = ("cpu", "calls", "requests", "cold", "growth", "local")
+_MEASURED = ("cpu", "calls", "requests", "values", "cold", "growth", "local")
 
 
 def main() -> None:
@@ -39,6 +39,8 @@ def _measure(section: str, tools: Toolchain, *, quick: bool) -> None:
         page.save("costs", page.costs_section(called, said))
     elif section == "requests":
         page.save("requests", page.requests_section(requests.measure(tools, rounds), said))
+    elif section == "values":
+        page.save("values", page.values_section(values.measure(tools, 2 * rounds), said))
     elif section == "cold":
         started = cold.measure(tools, 2 * rounds)
         byte_code = cold.has_byte_code(tools.package)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 
-from benchmarks import calls, cold, costs, cpu, growth, local_rate, requests
+from benchmarks import calls, cold, costs, cpu, growth, local_rate, requests, values
 from benchmarks.chart import Bar, bars
 from benchmarks.children import ROOT
 from benchmarks.sampling import Sample
@@ -13,7 +13,7 @@ from benchmarks.toolchain import FOLDER
 
 DOCS = ROOT / "docs"
 PAGE = DOCS / "performance.md"
-SECTIONS = ("cpu", "calls", "costs", "requests", "cold", "growth", "local")
+SECTIONS = ("cpu", "calls", "costs", "requests", "values", "cold", "growth", "local")
 _SAVED = FOLDER / "sections"
 
 _HEAD = """# What it costs, and how that was measured
@@ -207,6 +207,30 @@ def requests_section(figures: requests.Figures, conditions: str) -> str:
             "checks, log line and errors; the peers do what their documentation shows. Ratios are to Powertools' resolver.",
             f"\n{conditions}\n",
             table(["", *titles], rows),
+        ]
+    )
+
+
+def values_section(figures: values.Figures, conditions: str) -> str:
+    """Say what an item costs between plain values and type tags."""
+    rows = [
+        [
+            name,
+            *[
+                f"{group[name]['cpu'].median:.1f} ±{group[name]['cpu'].spread:.0%} "
+                f"({group[values.BOTO3]['cpu'].ratio_to(group[name]['cpu']):.1f}×)"
+                for group in figures.values()
+            ],
+        ]
+        for name in values.CONTENDERS
+    ]
+    return "\n".join(
+        [
+            "## Items as values\n",
+            f"CPU µs for an order of {values.size():,} bytes, from type tags to plain values and back. Both check the types that they",
+            "write; ours checks those that it reads as well. Ratios are how many items in the time that boto3 takes for one.",
+            f"\n{conditions}\n",
+            table(["", *figures], rows),
         ]
     )
 

@@ -265,20 +265,22 @@ def _members(item: Mapping[str, Any], made: dict[str, Value], depth: int) -> dic
     tagged: Any = None
     try:
         for name, tagged in item.items():
-            (tag,) = tagged
-            value = tagged[tag]
-            if tag == "S" and type(value) is str:
-                made[name] = value
-            elif tag == "N" and type(value) is str:
-                if len(value) <= MAX_DIGITS and value.isdigit() and value.isascii():
-                    made[name] = int(value)
-                elif len(value) <= MAX_DIGITS and value.isascii() and value.replace(".", "", 1).isdigit():
-                    made[name] = Decimal(value)
-                else:
-                    made[name] = _number(value)
-            else:
-                made[name] = _convert(tagged, depth, type(made))
-    except (AttributeError, TypeError, ValueError):
+            if "S" in tagged:
+                value = tagged["S"]
+                if type(value) is str and len(tagged) == 1:
+                    made[name] = value
+                    continue
+            elif "N" in tagged:
+                value = tagged["N"]
+                if type(value) is str and len(tagged) == 1:
+                    made[name] = (
+                        int(value)
+                        if value.isdigit() and value.isascii() and len(value) <= MAX_DIGITS
+                        else _number(value)
+                    )
+                    continue
+            made[name] = _convert(tagged, depth, type(made))
+    except TypeError:
         _convert(tagged, depth)  # says what is wrong with it
         raise
     return made

@@ -113,24 +113,30 @@ def _members(item: Mapping[str, Any], how: Tagging, depth: int) -> dict[str, Any
             kind = type(value)
             if kind is str:
                 made[name] = {"S": value}
-            elif kind is int and -_SAFE < value < _SAFE:
-                made[name] = {"N": str(value)}
+            elif kind is int:
+                text = str(value)
+                made[name] = {"N": text if len(text) <= MAX_DIGITS else number_text(value)}
             elif kind is Decimal:
                 text = str(value)
-                short = len(text) <= MAX_DIGITS and text[-1] != "0" and text.replace(".", "", 1).isdigit()
+                short = text[-1] != "0" and len(text) <= MAX_DIGITS and text.replace(".", "", 1).isdigit()
                 made[name] = {"N": text if short else number_text(value)}
             elif value is not None or not how.drop_nulls:
                 made[name] = _tag(value, how, depth)
-        "".join(made)  # looks at all names at once, for a type error
+            if type(name) is not str or not name:
+                _check_name(name)
     except NoTag as no_tag:
         no_tag.steps.append(str(name))
         raise
-    except TypeError:
-        _check_names(made)
-        raise
-    if "" in made:
-        _check_names(made)
+    except ValueError:  # Python does not write a whole number of thousands of digits
+        too_long = NoTag(_WANTED_NUMBER)
+        too_long.steps.append(str(name))
+        raise too_long from None
     return made
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not name:
+        raise NoTag(f"wanted text that is not empty as a name, got {type(name).__name__} {name!r}")
 
 
 _TEXT = frozenset({str})
@@ -150,14 +156,6 @@ def _entries(values: list[Any] | tuple[Any, ...], how: Tagging, depth: int) -> l
         no_tag.steps.append(len(made))
         raise
     return made
-
-
-def _check_names(made: Mapping[Any, Any]) -> None:
-    for name in made:
-        if not isinstance(name, str) or not name:
-            no_tag = NoTag(f"wanted text that is not empty as a name, got {type(name).__name__} {name!r}")
-            no_tag.steps.append(str(name))
-            raise no_tag
 
 
 def _check_depth(values: Collection[Any]) -> None:
@@ -214,6 +212,7 @@ def number_text(value: Decimal | int) -> str:
     try:
         return format(_number.normalize(number), "f") if number else "0"
     except (decimal.Inexact, decimal.Overflow, decimal.Subnormal):
-        raise NoTag(
-            f"wanted a number of {MAX_DIGITS} digits at most and a magnitude from 1E-130 to 9.99E+125"
-        ) from None
+        raise NoTag(_WANTED_NUMBER) from None
+
+
+_WANTED_NUMBER = f"wanted a number of {MAX_DIGITS} digits at most and a magnitude from 1E-130 to 9.99E+125"
