@@ -138,7 +138,7 @@ def test_indexes_are_on_attributes_that_mean_something_and_hold_what_their_pages
         for index in table["GlobalSecondaryIndexes"] + table["LocalSecondaryIndexes"]
     }
     assert found == {
-        "GSI1": (["GSI1PK", "GSI1SK"], "KEYS_ONLY"),
+        "GSI1": (["GSI1PK", "GSI1SK"], "ALL"),
         "byStatus": (["status", "createdAt"], "ALL"),
         "byEmail": (["email", "createdAt"], "ALL"),
         "byCreation": (["pk", "createdAt"], "KEYS_ONLY"),

@@ -58,13 +58,9 @@ class OrderStore:
         return self._table.get(customer_order_key(user_id, order_id))
 
     def find(self, order_id: str) -> Plain | None:
-        """Return the order with this id, whoever's it is; None where there is none yet.
-
-        The index holds keys, so the order is read from the table then, with its status as it is.
-        """
+        """Return the order with this id, whoever's it is; None where there is none, or none in the index as yet."""
         found = self._table.query(Key("GSI1PK").eq(order_index_partition(order_id)), index=BY_ORDER_ID, limit=1)
-        key = found.items[0] if found.items else None
-        return None if key is None else self._table.get({"pk": key["pk"], "sk": key["sk"]})
+        return found.items[0] if found.items else None
 
     def of_customer(
         self,
