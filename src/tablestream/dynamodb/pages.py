@@ -180,7 +180,7 @@ def read_page(calls: Calls, walk: Walk, limit: int | None, cursor: str | None, r
         size = size * 2 if walk.filtered else limit + 1 - len(found)
     if limit is not None and len(found) > limit:
         del found[limit:]
-        start = _place_of(walk, found[-1])
+        start = found[-1]
     return Page([walk.shown(item) for item in found], None if start is None else cursor_at(walk, start))
 
 
@@ -215,19 +215,15 @@ def _read(
     return items, answer.get("LastEvaluatedKey") or None
 
 
-def _place_of(walk: Walk, item: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the key of an item in what is read."""
-    return {name: item[name] for name in (*walk.keys.attributes, *walk.schema.primary.attributes)}
-
-
 # --- cursors ---------------------------------------------------------------------------------------------------------
 
 
 def cursor_at(walk: Walk, start: Mapping[str, Any]) -> str:
-    """Return the cursor for what comes after a key."""
-    values = plain({name: start[name] for name in walk.open})
-    told = [_text(values[name]) for name in walk.open]
-    return _written(walk, told)
+    """Return the cursor for what comes after a key, or after the item that has it."""
+    if any(name not in start for name in walk.open):
+        raise Unavailable(f"{walk.schema.name}: wanted an item with its keys in the answer, got one without")
+    values = walk.schema.plain({name: start[name] for name in walk.open})
+    return _written(walk, [_text(values[name]) for name in walk.open])
 
 
 def _written(walk: Walk, values: Sequence[str]) -> str:

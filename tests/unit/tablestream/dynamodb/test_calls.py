@@ -378,13 +378,15 @@ def test_reads_at_one_moment_that_are_cancelled(reasons: list[Any], error: type[
         (lambda table: table.get(KEY), {"Item": [1]}),
         (lambda table: table.query(Key("pk").eq("a")), {}),
         (lambda table: table.query(Key("pk").eq("a")), {"Items": [{"pk": {"X": "a"}}]}),
+        (lambda table: table.query(Key("pk").eq("a"), limit=1), {"Items": [{"pk": {"S": "a"}}] * 2}),
+        (lambda table: table.query(Key("pk").eq("a")), {"Items": [], "LastEvaluatedKey": {"sk": {"N": "x"}}}),
         (lambda table: table.transact_get([KEY]), {"Responses": []}),
         (lambda table: table.delete(KEY), {"Attributes": {"pk": {"S": 5}}}),
     ],
 )
 def test_an_answer_that_cannot_be_read_is_none(call: Callable[[Table], object], answer: Any) -> None:
     with pytest.raises(Unavailable, match="wanted"):
-        call(table_of(Script(answer)))
+        call(table_of(Script(*[answer] * 10)))
 
 
 # --- what may be logged ----------------------------------------------------------------------------------------------
