@@ -143,7 +143,7 @@ STOCK: tuple[Mutant, ...] = (
         "retry with another token",
         "tablestream.dynamodb.transactions:_carry_out",
         "attempt(partial(_send, client, request, targets))",
-        'attempt(partial(_send, client, {**request, "ClientRequestToken": _token()}, targets))',
+        'attempt(partial(_send, client, {**request, "ClientRequestToken": new_token()}, targets))',
         test="tests/simulation/test_simulation.py::test_a_repeated_transaction_carries_its_first_token",
     ),
     mutant(

@@ -35,4 +35,4 @@ def test_with_arguments_make_test_runs_what_they_name_and_nothing_else() -> None
 
     assert command("ARGS=tests/unit -x")[-2:] == ["tests/unit", "-x"]
     assert not {"--cov", "-n"} & set(command("ARGS=tests/unit -x"))
-    assert command()[-1] == "--cov"
+    assert command()[-4:] == ["-n", "2", "--dist", "worksteal"]
