@@ -59,6 +59,9 @@ _VALUE: Schema = {
 _FILLED: Schema = {"type": "object", "propertyNames": {"minLength": 1}, "additionalProperties": _of("Value")}
 """A map that a caller may fill."""
 
+_OF_NAMES = frozenset({"properties", "patternProperties"})
+"""Members of a schema whose own members are names that somebody has given."""
+
 _USER: Mapping[str, Schema] = {
     "userId": _TEXT,
     "email": _TEXT,
@@ -152,8 +155,8 @@ def document(api: Api) -> str:
         changeable = [member for member in known[name]["properties"] if member != "expectedVersion"]
         known[name]["anyOf"] = [{"required": [member]} for member in changeable]
     schemas = {name: schema for name, schema in known.items() if "ValidationError" not in name}
-    made["paths"] = _tidied(paths)
-    bodies = _with_maps(_tidied(schemas, "default"))
+    made["paths"] = tidied(paths, named=True)
+    bodies = _with_maps(tidied(schemas, "default", named=True))
     made["components"] = {"schemas": {**bodies, "Map": _FILLED, "Value": _VALUE, **answer_schemas()}}
     return json.dumps(made, indent=1)
 
@@ -193,13 +196,19 @@ def _response(description: str, schema: str) -> Schema:
     return {"description": description, "content": {JSON: {"schema": _of(schema)}}}
 
 
-def _tidied(schema: Any, *left_out: str) -> Any:
+def tidied(schema: Any, *left_out: str, named: bool = False) -> Any:
     """Return a schema without the titles that pydantic makes up, and with whole numbers as such.
 
-    Bodies go without defaults, too: what does not come stays as it is.
+    Bodies go without defaults, too: what does not come stays as it is. `named` says that the members are somebody's
+    own, as properties are: one of them may be called `title`.
     """
     if isinstance(schema, dict):
-        return {name: _tidied(part, *left_out) for name, part in schema.items() if name not in {"title", *left_out}}
+        gone = () if named else ("title", *left_out)
+        return {
+            name: tidied(part, *left_out, named=not named and name in _OF_NAMES)
+            for name, part in schema.items()
+            if name not in gone
+        }
     if isinstance(schema, list):
-        return [_tidied(part, *left_out) for part in schema]
+        return [tidied(part, *left_out) for part in schema]
     return int(schema) if isinstance(schema, float) and schema.is_integer() else schema

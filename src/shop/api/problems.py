@@ -131,6 +131,22 @@ _KINDS: Mapping[type, str] = {
     dict: "an object",
 }
 
+WRONG_ID = "wanted 1 to 128 of A-Z a-z 0-9 . _ @ -, not dots alone, got something else"
+_TOLD: Mapping[str, str] = {
+    "missing": "wanted a value, got nothing",
+    "extra_forbidden": "wanted no such field, got one",
+    "string_pattern_mismatch": WRONG_ID,  # ids are what has a pattern, and a longest length
+    "string_too_long": WRONG_ID,
+    "int_parsing": "wanted a whole number, got other text",
+    "bool_parsing": "wanted true or false, got other text",
+}
+_WANTED: Mapping[str, str] = {
+    "int_type": "a whole number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "an object",
+}
 _BOUNDS = frozenset({"greater_than_equal", "less_than_equal", "greater_than", "less_than"})
 _SHOWN = 40
 
@@ -142,12 +158,14 @@ def problems_of(errors: Sequence[Mapping[str, Any]]) -> list[FieldProblem]:
 
 def _message_of(error: Mapping[str, Any]) -> str:
     kind, told = error["type"], str(error["msg"])
-    if kind == "missing":
-        return "wanted a value, got nothing"
-    if kind == "extra_forbidden":
-        return "wanted no such field, got one"
-    if kind == "string_pattern_mismatch":
-        return "wanted 1 to 128 of A-Z a-z 0-9 . _ @ -, got other characters"
+    if kind in _TOLD:
+        return _TOLD[kind]
+    if kind in _WANTED:
+        return f"wanted {_WANTED[kind]}, got {kind_of(error.get('input'))}"
+    if kind in {"too_short", "too_long"}:
+        limits = error["ctx"]
+        bound = f"at least {limits['min_length']}" if kind == "too_short" else f"at most {limits['max_length']}"
+        return f"wanted {bound}, got {limits['actual_length']}"
     wanted = told.removeprefix("Value error, ").replace("Input should be", "wanted", 1)
     if ", got " in wanted:
         return wanted

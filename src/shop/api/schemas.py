@@ -37,7 +37,9 @@ MAX_VERSION = 2**53 - 1
 _LATEST = 10**11
 """A time to live of more seconds than this was meant in milliseconds."""
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
-ID = r"^[A-Za-z0-9._@-]{1,128}$"
+ID = r"^\.*[A-Za-z0-9_@-][A-Za-z0-9._@-]*$"
+"""An id, which is a part of a path: one of dots alone would be taken for another folder on the way."""
+MAX_ID = 128
 UserField = Literal[
     "userId", "email", "name", "profile", "settings", "tags", "viewCount", "createdAt", "updatedAt", "version"
 ]
@@ -55,8 +57,10 @@ def _email(text: str) -> str:
 
 
 def _price(value: Any) -> Any:
-    if type(value) not in {int, Decimal} or value < 0:
-        raise ValueError("wanted a number that is not negative")
+    if type(value) not in {int, Decimal}:
+        raise ValueError("wanted a number")
+    if value < 0:
+        raise ValueError(f"wanted a number that is not negative, got {value}")
     return value
 
 
@@ -84,7 +88,7 @@ Email = Annotated[str, Strict(), AfterValidator(_email), Field(json_schema_extra
 Settings = Annotated[Map, AfterValidator(_settings)]
 Tags = Annotated[list[Text], AfterValidator(_once)]
 Version = Annotated[int, Strict(), Field(ge=1, le=MAX_VERSION)]
-Id = Annotated[str, Strict(), Field(pattern=ID)]
+Id = Annotated[str, Strict(), Field(pattern=ID, max_length=MAX_ID)]
 ProductId = Annotated[str, Strict(), AfterValidator(_product), Field(json_schema_extra={"minLength": 1})]
 Price = Annotated[Any, BeforeValidator(_price), WithJsonSchema({"type": "number", "minimum": 0})]
 
@@ -260,10 +264,10 @@ def _last(text: str) -> str:
 
 _DATE_OR_TIME = WithJsonSchema({"anyOf": [{"type": "string", "format": kind} for kind in ("date", "date-time")]})
 
-UserId = Annotated[str, Path(pattern=ID)]
-OrderId = Annotated[str, Path(pattern=ID)]
-SessionId = Annotated[str, Path(pattern=ID)]
-LeadId = Annotated[str, Path(pattern=ID)]
+UserId = Annotated[str, Path(pattern=ID, max_length=MAX_ID)]
+OrderId = Annotated[str, Path(pattern=ID, max_length=MAX_ID)]
+SessionId = Annotated[str, Path(pattern=ID, max_length=MAX_ID)]
+LeadId = Annotated[str, Path(pattern=ID, max_length=MAX_ID)]
 
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 Cursor = Annotated[str | None, Query()]

@@ -16,20 +16,22 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from shop.api.answers import JSON, Endpoint, refusal
 from shop.api.json_text import read
 from shop.api.problems import (
+    WRONG_ID,
     FieldProblem,
     Problem,
     camel,
     internal,
     invalid,
+    not_found,
     problem_of,
     problems_of,
     wrong_method,
 )
 from shop.api.routes import endpoints
-from shop.api.schemas import ID
+from shop.api.schemas import ID, MAX_ID
 from shop.stores import Stores
 from shop.stores.entity import INDEXES, Makers
-from tablestream.dynamodb import Nulls, Table
+from tablestream.dynamodb import NotFound, Nulls, Table
 from tablestream.errors import error_class_of, place_of
 from tablestream.run import CALL_SHARE, Clock, Deadline, Run, SystemClock
 
@@ -182,7 +184,8 @@ class Api:
         return self._failed(invalid([*problems_of(error.errors()), *self._unknown_parameters()]))
 
     def _failed(self, error: Exception) -> Response[str]:
-        problem = problem_of(error)
+        named = re.findall(r"{(\w+)Id}", self._current.route)
+        problem = not_found(named[-1]) if named and isinstance(error, NotFound) else problem_of(error)
         if problem is None:
             self._current.failure = error
             problem = internal()
@@ -275,7 +278,7 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 def _wrong_ids(parts: Mapping[str, str]) -> list[FieldProblem]:
     return [
-        FieldProblem(camel(name), "wanted 1 to 128 of A-Z a-z 0-9 . _ @ -, got other characters")
+        FieldProblem(camel(name), WRONG_ID)
         for name, value in parts.items()
-        if not re.fullmatch(ID, value)
+        if len(value) > MAX_ID or not re.fullmatch(ID, value)
     ]

@@ -14,7 +14,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from shop.api import service
-from shop.api.openapi import document
+from shop.api.openapi import document, tidied
 from shop.api.service import Api
 from tests.support.cloudformation import ROOT
 from tests.support.shop_api import Answered, ShopApi
@@ -47,6 +47,18 @@ def test_the_document_is_openapi_3_1() -> None:
     assert described()["openapi"] == "3.1.0"
     names = [operation["operationId"] for methods in described()["paths"].values() for operation in methods.values()]
     assert len(set(names)) == len(names) == 25
+
+
+@pytest.mark.parametrize("entity", ["User", "Order", "Session", "Lead", "Review"])
+def test_what_a_body_sets_the_answer_shows(entity: str) -> None:
+    schemas = described()["components"]["schemas"]
+    assert {*schemas[f"{entity}Body"]["properties"]} - {"ttl"} <= {*schemas[entity]["properties"]}
+
+
+def test_a_property_may_be_called_as_an_annotation_of_pydantic() -> None:
+    properties = {"title": {"title": "Title", "type": "string"}, "default": {"title": "Default", "default": 1.0}}
+    told = tidied({"title": "Body", "default": None, "properties": properties}, "default")
+    assert told == {"properties": {"title": {"type": "string"}, "default": {}}}
 
 
 def test_every_answer_is_as_the_document_says(api: ShopApi) -> None:

@@ -22,20 +22,57 @@ def test_every_field_that_is_wrong_is_told_in_one_answer(api: ShopApi) -> None:
     answer = api("POST", "/users", body)
     assert (answer.status, answer.body["requestId"]) == (400, "request-1")
     assert answer.fields == {
-        "userId": "wanted 1 to 128 of A-Z a-z 0-9 . _ @ -, got other characters",
+        "userId": "wanted 1 to 128 of A-Z a-z 0-9 . _ @ -, not dots alone, got something else",
         "email": "wanted an address with one @, of at most 254 characters, got text",
         "name": "wanted a value, got nothing",
-        "profile": "wanted a valid dictionary, got a list",
-        "settings": "wanted a valid dictionary, got a whole number",
-        "tags[1]": "wanted a valid string, got a whole number",
+        "profile": "wanted an object, got a list",
+        "settings": "wanted an object, got a whole number",
+        "tags[1]": "wanted text, got a whole number",
         "nmae": "wanted no such field, got one",
     }
     both = api("GET", "/users/a b/orders", limit=1000, stauts="pending")
     assert both.fields == {
-        "userId": "wanted 1 to 128 of A-Z a-z 0-9 . _ @ -, got other characters",
+        "userId": "wanted 1 to 128 of A-Z a-z 0-9 . _ @ -, not dots alone, got something else",
         "limit": "wanted less than or equal to 100, got 1000",
         "stauts": "wanted no such parameter, got one",
     }
+
+
+@pytest.mark.parametrize("user_id", [".", "..", "...", "a/b", "ä", "x" * 129])
+def test_an_id_is_a_part_of_a_path(api: ShopApi, user_id: str) -> None:
+    assert list(api("POST", "/users", {**USER, "userId": user_id}).fields) == ["userId"]
+    if "/" not in user_id:
+        assert list(api("GET", f"/users/{user_id}").fields) == ["userId"]
+
+
+@pytest.mark.parametrize("user_id", ["x", "-", ".x", "x.", "a@b.c", "x" * 128])
+def test_an_id_may_have_dots(api: ShopApi, user_id: str) -> None:
+    assert api("GET", f"/users/{user_id}").code == "NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "what"),
+    [
+        ("PATCH", "/users/nobody", {"name": "x"}, "user"),
+        ("POST", "/users/nobody/reviews", {"productId": "tea", "rating": 5}, "user"),
+        ("PATCH", "/users/nobody/orders/none", {"status": "cancelled", "expectedVersion": 1}, "order"),
+        ("PATCH", "/sessions/none", {"extendSeconds": 5}, "session"),
+        ("DELETE", "/leads/none", None, "lead"),
+    ],
+)
+def test_what_is_not_there_is_named(api: ShopApi, method: str, path: str, body: Any, what: str) -> None:
+    answer = api(method, path, body)
+    assert (answer.status, answer.body["error"]) == (404, f"There is no such {what}")
+
+
+def test_words_are_the_apis_own(api: ShopApi) -> None:
+    line = {"productId": "tea", "quantity": "two", "price": -1}
+    assert api("POST", "/users/x/orders", {"items": [line]}).fields == {
+        "items[0].quantity": "wanted a whole number, got text",
+        "items[0].price": "wanted a number that is not negative, got -1",
+    }
+    assert api("POST", "/users/x/orders", {"items": []}).fields == {"items": "wanted at least 1, got 0"}
+    assert api("GET", "/users/x/orders", limit="abc").fields == {"limit": "wanted a whole number, got other text"}
 
 
 @pytest.mark.parametrize("email", ["", "x", "@x", "x@", "a@b@c", "a b@c.de", "x" * 250 + "@y.de", 5, None, ["a@b.de"]])
