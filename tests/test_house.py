@@ -15,7 +15,7 @@ def test_a_floor_holds_few_files() -> None:
 
 
 def test_few_files_are_too_small_for_a_subject() -> None:
-    assert len(house.small(FILES)) <= 7
+    assert len(house.small(FILES)) <= 12
 
 
 def test_no_file_is_longer_than_a_reader_holds_in_mind() -> None:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from shop.stores.customer_orders import OrderStore
 from shop.stores.entity import Makers
-from shop.stores.leads import LeadStore, ReviewStore
+from shop.stores.leads import LeadStore
+from shop.stores.reviews import ReviewStore
 from shop.stores.sessions import SessionStore
 from shop.stores.users import UserStore
 from tablestream.dynamodb import Table

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from shop.api.answers import Endpoint
-from shop.api.routes.leads import LeadRoutes, SessionRoutes
+from shop.api.routes.leads import LeadRoutes
 from shop.api.routes.orders import OrderRoutes
-from shop.api.routes.users import ReviewRoutes, UserRoutes
+from shop.api.routes.reviews import ReviewRoutes
+from shop.api.routes.sessions import SessionRoutes
+from shop.api.routes.users import UserRoutes
 from shop.stores import Stores
 from shop.stores.entity import Makers
 

@@ -1,4 +1,4 @@
-"""Routes of leads and of sessions."""
+"""Routes of leads."""
 
 from __future__ import annotations
 
@@ -13,12 +13,8 @@ from shop.api.schemas import (
     Limit,
     MaybeEmail,
     MaybeLeadStatus,
-    SessionBody,
-    SessionChange,
-    SessionId,
 )
 from shop.stores.leads import LeadStore
-from shop.stores.sessions import SessionStore
 
 
 class LeadRoutes:
@@ -74,40 +70,3 @@ class LeadRoutes:
     def delete_lead(self, lead_id: LeadId) -> Answer:
         """Delete a lead."""
         return answer({"deleted": shown(self._leads.delete(lead_id))})
-
-
-class SessionRoutes:
-    """Answers what is asked about sessions."""
-
-    def __init__(self, sessions: SessionStore) -> None:
-        """Take the store of sessions."""
-        self._sessions = sessions
-
-    def endpoints(self) -> list[Endpoint]:
-        """Return the routes."""
-        one = "/sessions/<session_id>"
-        return [
-            Endpoint("POST", "/sessions", self.open_session, "Session", 201),
-            Endpoint("GET", one, self.get_session, "Session", errors=(NOT_FOUND,)),
-            Endpoint("PATCH", one, self.extend_session, "Session", errors=(NOT_FOUND,)),
-            Endpoint("DELETE", one, self.close_session, "DeletedSession", errors=(NOT_FOUND,)),
-        ]
-
-    def open_session(self, body: SessionBody) -> Answer:
-        """Open a session of a user, for a day."""
-        return answer(shown(self._sessions.open(body.user_id, body.data)), 201)
-
-    def get_session(self, session_id: SessionId) -> Answer:
-        """Read a session that has not run out."""
-        session = self._sessions.get(session_id)
-        if session is None:
-            raise not_found("session")
-        return answer(shown(session))
-
-    def extend_session(self, session_id: SessionId, body: SessionChange) -> Answer:
-        """Let a session last so many seconds from now."""
-        return answer(shown(self._sessions.extend(session_id, body.extend_seconds)))
-
-    def close_session(self, session_id: SessionId) -> Answer:
-        """Close a session."""
-        return answer({"deleted": shown(self._sessions.close(session_id))})

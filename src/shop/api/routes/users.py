@@ -1,4 +1,4 @@
-"""Routes of users and of their reviews."""
+"""Routes of users."""
 
 from __future__ import annotations
 
@@ -28,13 +28,11 @@ from shop.api.schemas import (
     Include,
     Limit,
     MaybeEmail,
-    ReviewBody,
     UserBody,
     UserChange,
     UserId,
     UserIds,
 )
-from shop.stores.leads import ReviewStore
 from shop.stores.users import UserStore
 
 NEWEST_ORDERS = 20
@@ -103,27 +101,3 @@ class UserRoutes:
     def count_view(self, user_id: UserId) -> Answer:
         """Count a view of a user."""
         return answer({"viewCount": self._users.count_view(user_id)})
-
-
-class ReviewRoutes:
-    """Answers what is asked about a user's reviews."""
-
-    def __init__(self, reviews: ReviewStore) -> None:
-        """Take the store of reviews."""
-        self._reviews = reviews
-
-    def endpoints(self) -> list[Endpoint]:
-        """Return the routes."""
-        path = "/users/<user_id>/reviews"
-        return [
-            Endpoint("POST", path, self.write_review, "Review", 201, (NOT_FOUND,)),
-            Endpoint("GET", path, self.get_reviews, "ReviewPage", errors=(NOT_FOUND, INVALID_CURSOR)),
-        ]
-
-    def write_review(self, user_id: UserId, body: ReviewBody) -> Answer:
-        """Write a review of a product."""
-        return answer(shown(self._reviews.write(user_id, body.given())), 201)
-
-    def get_reviews(self, user_id: UserId, limit: Limit = PAGE, cursor: Cursor = None) -> Answer:
-        """Read a page of a user's reviews, the newest first."""
-        return answer(page_of(self._reviews.of_user(user_id, limit=limit, cursor=cursor)))

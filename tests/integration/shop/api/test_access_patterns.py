@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from shop.stores import customer_orders, leads, sessions, users
+from shop.stores import customer_orders, leads, reviews, sessions, users
 from shop.stores.entity import INDEXES
 from tests.support.cloudformation import ROOT
 from tests.support.shop_api import ShopApi
@@ -18,7 +18,7 @@ from tests.support.shop_api import ShopApi
 PAGE = (ROOT / "docs" / "access-patterns.md").read_text(encoding="utf-8")
 STORES = {
     name: found
-    for module in (customer_orders, leads, sessions, users)
+    for module in (customer_orders, leads, reviews, sessions, users)
     for name, found in inspect.getmembers(module, inspect.isclass)
 }
 LINE = {"productId": "tea", "quantity": 1, "price": 5}
