@@ -25,7 +25,6 @@ MOTO_DIFFERS = {
     "test_a_transaction_under_the_token_of_one_that_took_effect_does_nothing": "it carries the token out once more",
     "test_a_token_stands_for_one_transaction": "it does not know tokens",
     "test_an_item_of_exactly_400_kilobytes_is_written": "it takes 405,000 bytes for the limit",
-    "test_an_update_of_nothing_looks_whether_there_is_an_item": "it fails without an update expression",
     "test_fields_of_what_is_read_at_one_moment": "it returns whole items in a transaction",
     "test_an_index_that_is_local_gives_whole_items_whatever_it_holds": "it leaves what the index has",
     "test_dynamodb_itself_takes_no_more_than_25_writes_in_a_batch": "it takes 26",

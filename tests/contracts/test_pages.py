@@ -398,7 +398,7 @@ def test_a_condition_that_is_none_is_refused(table: Table, condition: Any, index
 
 def test_a_limit_is_at_least_one(table: Table) -> None:
     for limit in (0, -1):
-        with pytest.raises(InvalidRequest, match="wanted a limit of at least 1"):
+        with pytest.raises(InvalidRequest, match="limit: wanted a whole number of at least 1"):
             table.query(USER, limit=limit)
 
 

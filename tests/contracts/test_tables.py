@@ -316,11 +316,31 @@ def test_a_condition_beside_the_version_is_told_apart(table: Table) -> None:
     assert type(told.value) is ConditionFailed
 
 
-def test_an_update_of_nothing_looks_whether_there_is_an_item(table: Table) -> None:
-    item = another(table)
-    assert table.update(ONE) == item
-    with pytest.raises(NotFound):
-        table.update({"pk": "a", "sk": "2"})
+def test_an_update_of_nothing_is_refused(table: Table) -> None:
+    another(table)
+    with pytest.raises(InvalidRequest, match="wanted something to change"):
+        table.update(ONE)
+
+
+def test_dynamodb_itself_changes_no_attribute_of_a_key_and_none_twice(table: Table, client: Any) -> None:
+    another(table)
+    key = {"pk": {"S": "a"}, "sk": {"S": "1"}}
+    for change in ("REMOVE pk", "REMOVE a, a", "REMOVE a, a.b", "REMOVE a SET a = if_not_exists(b, a)"):
+        with pytest.raises(client.exceptions.ClientError, match="ValidationException"):
+            client.update_item(TableName=table.name, Key=key, UpdateExpression=change)
+
+
+def test_dynamodb_itself_takes_an_item_once_in_a_transaction(table: Table, client: Any) -> None:
+    put = {"Put": {"TableName": table.name, "Item": {"pk": {"S": "a"}, "sk": {"S": "1"}}}}
+    with pytest.raises(client.exceptions.ClientError, match="ValidationException"):
+        client.transact_write_items(TransactItems=[put, put])
+
+
+def test_what_dynamodb_says_of_a_request_is_told_apart(table: Table) -> None:
+    another(table, a="text")
+    with pytest.raises(InvalidRequest, match="`told` of this error has the words of AWS") as error:
+        table.update(ONE, add={"a": 1})
+    assert error.value.told
 
 
 def test_an_update_that_does_not_fit_the_item_is_refused(table: Table) -> None:
@@ -539,7 +559,7 @@ def test_a_transaction_has_1_to_100_actions(table: Table) -> None:
     for count in (0, 101):
         with pytest.raises(InvalidRequest, match=f"wanted 1 to 100 items in a transaction, got {count}"):
             table.transact_write([Put({"pk": "a", "sk": f"{number}"}) for number in range(count)])
-    with pytest.raises(InvalidRequest, match="wanted an update that changes something in a transaction"):
+    with pytest.raises(InvalidRequest, match="wanted something to change"):
         table.transact_write([Update(ONE)])
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tablestream.dynamodb.actions import Append, Check, Delete, IfAbsent, Put, Returns, TableAction, Update
     from tablestream.dynamodb.batches import Got, Unwritten
+    from tablestream.dynamodb.client import connect
     from tablestream.dynamodb.errors import (
         AccessRefused,
         AlreadyExists,
@@ -61,6 +62,7 @@ __all__ = [
     "Unwritten",
     "Update",
     "VersionConflict",
+    "connect",
 ]
 
 _HOMES = {
@@ -78,6 +80,7 @@ _HOMES = {
     "TableAction": "actions",
     "Unwritten": "batches",
     "Update": "actions",
+    "connect": "client",
 }
 
 if not TYPE_CHECKING:  # where it stands, a type checker takes any name for one of this module's

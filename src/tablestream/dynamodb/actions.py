@@ -9,6 +9,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tablestream.dynamodb.calls import Calls, Refused
+from tablestream.dynamodb.checks import (
+    check_list,
+    check_mapping,
+    check_names,
+    check_number,
+    check_text,
+    wrong,
+)
 from tablestream.dynamodb.errors import (
     CONDITION_FAILED,
     AlreadyExists,
@@ -23,8 +31,8 @@ from tablestream.dynamodb.errors import (
     cancellation_reasons,
     table_error,
 )
-from tablestream.dynamodb.expressions import Expressions, Path
-from tablestream.dynamodb.schema import KeyLike, Nulls, Schema, check_size
+from tablestream.dynamodb.expressions import Expressions, Path, steps_of
+from tablestream.dynamodb.schema import KeyLike, Nulls, Schema, check_key_value, check_size
 from tablestream.dynamodb.transactions import MAX_ACTIONS, new_token
 
 if TYPE_CHECKING:
@@ -107,11 +115,14 @@ class Check(NamedTuple):
 
 
 TableAction = Put | Update | Delete | Check
+_ACTIONS = frozenset({Put, Update, Delete, Check})
 
 
 def request_of(action: TableAction, schema: Schema) -> dict[str, Any]:
     """Return the parameters of an action, the same by itself and in a transaction."""
     terms = Expressions()
+    if (version := getattr(action, "version", None)) is not None:
+        check_number("version", version)
     request: dict[str, Any] = {"TableName": schema.name, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
     change = ""
     if isinstance(action, Put):
@@ -129,10 +140,7 @@ def request_of(action: TableAction, schema: Schema) -> dict[str, Any]:
 
 def entry_of(action: TableAction, schema: Schema) -> dict[str, Any]:
     """Return an action as an entry of TransactItems."""
-    request = request_of(action, schema)
-    if isinstance(action, Update) and "UpdateExpression" not in request:
-        raise InvalidRequest("wanted an update that changes something in a transaction, got none; Check looks only")
-    return {"ConditionCheck" if isinstance(action, Check) else type(action).__name__: request}
+    return {"ConditionCheck" if isinstance(action, Check) else type(action).__name__: request_of(action, schema)}
 
 
 def _conditions(action: TableAction, schema: Schema, terms: Expressions) -> list[str]:
@@ -162,27 +170,76 @@ def _must_exist(action: Update | Delete | Check) -> bool:
 
 def _change(action: Update, schema: Schema, terms: Expressions) -> str:
     """Return the update expression."""
+    for word, values in (("set", action.set), ("add", action.add), ("delete", action.delete)):
+        check_mapping(word, values)
+    check_names("remove", action.remove)
     given = dict(action.set)
     if action.version is not None and not {schema.version, (schema.version,)} & {*given, *action.add}:
         given[schema.version] = action.version + 1
+    places = (*given, *action.remove, *action.add, *action.delete)
+    if not places:
+        raise InvalidRequest("update: wanted something to change (set, add, remove or delete), got nothing")
+    _check_places(places, schema)
     dropped = [path for path, value in given.items() if value is None] if schema.nulls is Nulls.DROP else []
     clauses = {
         "SET": [_set(terms, path, value, schema) for path, value in given.items() if path not in dropped],
         "REMOVE": [terms.path(path) for path in (*action.remove, *dropped)],
-        "ADD": [f"{terms.path(path)} {terms.value(value, path)}" for path, value in action.add.items()],
-        "DELETE": [f"{terms.path(path)} {terms.value(value, path)}" for path, value in action.delete.items()],
+        "ADD": [_operand(terms, path, value, _ADDED, "a number or a set") for path, value in action.add.items()],
+        "DELETE": [_operand(terms, path, value, _SETS, "a set") for path, value in action.delete.items()],
     }
     return " ".join([f"{word} {', '.join(parts)}" for word, parts in clauses.items() if parts])
+
+
+def _check_places(paths: Iterable[Path], schema: Schema) -> None:
+    """Refuse to change an attribute of the key, and to change one place twice."""
+    taken: set[tuple[str, ...]] = set()
+    fixed = schema.primary.attributes
+    for path in paths:
+        place = steps_of(path)
+        if place and place[0] in fixed:
+            raise InvalidRequest(
+                f"{place[0]}: wanted an attribute that can change, got one of the key of {schema.name}"
+            )
+        if place in taken:
+            raise InvalidRequest(f"{'.'.join(place)}: wanted one change of an attribute, got two")
+        taken.add(place)
+    for place in taken:
+        if len(place) > 1 and any(place[:count] in taken for count in range(1, len(place))):
+            raise InvalidRequest(
+                f"{'.'.join(place)}: wanted one change of an attribute, got one of the whole and one in it"
+            )
+
+
+_SETS = frozenset({"SS", "NS", "BS"})
+_ADDED = _SETS | {"N"}
+
+
+def _operand(terms: Expressions, path: Path, value: Any, tags: frozenset[str], wanted: str) -> str:
+    """Return a place and what is added to it or taken out of it."""
+    place, placeholder = terms.path(path), terms.value(value, path)
+    if terms.values[placeholder].keys() - tags:
+        raise wrong(".".join(steps_of(path)), wanted, value)
+    return f"{place} {placeholder}"
 
 
 def _set(terms: Expressions, path: Path, value: Any, schema: Schema) -> str:
     place = terms.path(path)
     if isinstance(value, IfAbsent):
-        return f"{place} = if_not_exists({place}, {terms.value(value.value, path, schema.tagging)})"
+        return f"{place} = if_not_exists({place}, {_value(terms, path, value.value, schema)})"
     if isinstance(value, Append):
+        check_list(".".join(steps_of(path)), value.entries, "a list of entries")
         begin, entries = terms.value([], path), terms.value(list(value.entries), path, schema.tagging)
         return f"{place} = list_append(if_not_exists({place}, {begin}), {entries})"
-    return f"{place} = {terms.value(value, path, schema.tagging)}"
+    return f"{place} = {_value(terms, path, value, schema)}"
+
+
+def _value(terms: Expressions, path: Path, value: Any, schema: Schema) -> str:
+    """Return a placeholder for a value that is set; a key attribute of an index has its type."""
+    placeholder = terms.value(value, path, schema.tagging)
+    name = path[0] if isinstance(path, tuple) and len(path) == 1 else path
+    if name in schema.rules:
+        check_key_value(str(name), terms.values[placeholder], schema.rules[str(name)])
+    return placeholder
 
 
 # --- what became of it -----------------------------------------------------------------------------------------------
@@ -231,10 +288,17 @@ def carry_out(calls: Calls, schema: Schema, action: TableAction, options: Mappin
 
 def transact_write(calls: Calls, schema: Schema, actions: Iterable[TableAction], token: str | None) -> None:
     """Carry out actions together or not at all."""
-    placed = [(action, schema if action.table is None else action.table.schema) for action in actions]
+    check_list("actions", actions, "a list of Put, Update, Delete and Check")
+    placed = [(action, _schema_of(action, schema)) for action in actions]
     _check_count(len(placed))
+    if token is not None:
+        check_text("token", token)
+        if not 1 <= len(token) <= _MAX_TOKEN:
+            raise InvalidRequest(f"token: wanted text of 1 to {_MAX_TOKEN} letters, got {len(token)}")
+    entries = [entry_of(action, its_schema) for action, its_schema in placed]
+    _check_keys(entries, placed)
     request = {
-        "TransactItems": [entry_of(action, its_schema) for action, its_schema in placed],
+        "TransactItems": entries,
         "ClientRequestToken": new_token() if token is None else token,
     }
     doing = f"TransactWriteItems of {schema.name}"
@@ -243,10 +307,41 @@ def transact_write(calls: Calls, schema: Schema, actions: Iterable[TableAction],
         raise _cancelled(placed, answer.answer, doing) from None
 
 
+_MAX_TOKEN = 36
+
+
+def _schema_of(action: TableAction, schema: Schema) -> Schema:
+    """Return the schema of an action's table."""
+    if type(action) not in _ACTIONS:
+        raise wrong("actions", "Put, Update, Delete or Check", action)
+    if action.table is None:
+        return schema
+    its_schema = getattr(action.table, "schema", None)
+    if not isinstance(its_schema, Schema):
+        raise wrong(f"{type(action).__name__}.table", "a Table", action.table)
+    return its_schema
+
+
+def _check_keys(entries: Iterable[Mapping[str, Any]], placed: Iterable[tuple[TableAction, Schema]]) -> None:
+    """Refuse two actions on one item."""
+    taken = set()
+    for entry, (_, schema) in zip(entries, placed, strict=True):
+        (request,) = entry.values()
+        item = request.get("Key") or request["Item"]
+        place = (schema.name, *[text for name in schema.primary.attributes for text in item[name].values()])
+        if place in taken:
+            names = " and ".join(schema.primary.attributes)
+            raise InvalidRequest(
+                f"{schema.name}: wanted one action on an item in a transaction, got two of one {names}"
+            )
+        taken.add(place)
+
+
 def transact_get(
     calls: Calls, schema: Schema, keys: Iterable[KeyLike], fields: Sequence[Path]
 ) -> list[dict[str, Any] | None]:
     """Read items as they are at one moment."""
+    check_list("keys", keys, "a list of keys")
     gets = [_get(schema, key, fields) for key in keys]
     _check_count(len(gets))
     doing = f"TransactGetItems of {schema.name}"

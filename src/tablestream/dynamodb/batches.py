@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple, cast
 
 from tablestream.dynamodb.calls import RETRIES, Calls
+from tablestream.dynamodb.checks import check_list, check_names
 from tablestream.dynamodb.client import READ_LIMIT, WRITE_LIMIT, read_batch, write_batch
 from tablestream.dynamodb.errors import (
     HOPELESS,
@@ -51,6 +52,8 @@ def batch_get(
     calls: Calls, schema: Schema, keys: Iterable[KeyLike], fields: Sequence[Path], *, consistent: bool
 ) -> Got:
     """Read items; a `Key` may be of another table. A repeated key counts once."""
+    check_list("keys", keys, "a list of keys")
+    check_names("fields", fields)
     given: dict[Key, KeyLike] = {}
     tagged: defaultdict[str, dict[Key, dict[str, Any]]] = defaultdict(dict)
     for key in keys:
@@ -101,6 +104,8 @@ def batch_write(
     calls: Calls, schema: Schema, puts: Iterable[Mapping[str, Any]], deletes: Iterable[KeyLike]
 ) -> Unwritten:
     """Put and delete items; return what is left. Raises what can never succeed, whatever else was written."""
+    check_list("puts", puts, "a list of items")
+    check_list("deletes", deletes, "a list of keys")
     given: list[tuple[Any, Any, bool]] = [(schema.item(item), item, True) for item in puts]
     given += [(schema.key(key), key, False) for key in deletes]
     keys = {Key.of(schema.name, plain(schema.key_of(made))) for made, _, _ in given}

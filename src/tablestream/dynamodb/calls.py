@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from tablestream.dynamodb.checks import kind_of_value
 from tablestream.dynamodb.client import attempt, fit_for_tables
 from tablestream.dynamodb.errors import (
     CANCELLED,
     ErrorKind,
     Failed,
+    Misconfigured,
     OutcomeUnknown,
     TableError,
     Unavailable,
@@ -65,6 +67,12 @@ class Calls(NamedTuple):
     @classmethod
     def of(cls, client: Any, run: Run, observe: Observe | None) -> Calls:
         """Fit a client; a double that has no hooks is taken as it is."""
+        if hasattr(getattr(client, "meta", None), "client"):
+            raise Misconfigured("client: wanted a client of DynamoDB, got a resource; its `meta.client` is one")
+        if not any(hasattr(client, method) for method in _METHODS.values()):
+            raise Misconfigured(f"client: wanted a client of DynamoDB, got {kind_of_value(client)}")
+        if not isinstance(run, Run):
+            raise Misconfigured(f"run: wanted a Run, got {kind_of_value(run)}")
         if hasattr(client, "meta"):
             fit_for_tables(client)
         return cls(client, run, observe)

@@ -72,6 +72,20 @@ def dynamodb_client(general: Session, config: ClientConfig) -> DynamoDBClient:
     return check_answers(write_json(made))
 
 
+def connect(*, region: str | None = None, endpoint: str | None = None, seconds: float = 5.0) -> DynamoDBClient:
+    """Return a client of DynamoDB for the tables of a program: it tries nothing twice itself.
+
+    Args:
+        region: the region; where it is None, that of the environment or of the profile, as boto3 finds it.
+        endpoint: another address than AWS's own, as that of an emulator.
+        seconds: the time that a call may take; a table tries a call three times.
+    """
+    made: Any = session().create_client(
+        "dynamodb", region_name=region, endpoint_url=endpoint, config=settings(seconds / CALL_SHARE)
+    )
+    return check_answers(write_json(made))
+
+
 class LazyClient:
     """Stands for a client until it is used: most environments never use all, and each takes a part of a cold start."""
 

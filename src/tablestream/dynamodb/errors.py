@@ -15,8 +15,8 @@ TableError
 ├── InvalidRequest         the request can never succeed
 │   ├── InvalidValue       a value that DynamoDB has no type for; `path` is its place
 │   ├── ItemTooLarge       more than 400 KB; `size` is the item's, None where DynamoDB found it
-│   └── InvalidCursor      a cursor that this query did not give
-└── Misconfigured          the table, the region, the credentials are at fault
+│   └── InvalidCursor      no cursor of this index, direction and condition
+└── Misconfigured          the table, its settings, the region, the credentials are at fault
     └── AccessRefused      permissions or credentials
 """
 
@@ -273,11 +273,11 @@ class ItemTooLarge(InvalidRequest):
 
 
 class InvalidCursor(InvalidRequest):
-    """The cursor is none that this query gave."""
+    """The cursor is none of this index and direction, or names no place within the condition."""
 
 
 class Misconfigured(TableError):
-    """The table, the region, the endpoint or the credentials are at fault, not the request."""
+    """The table, its settings, the region, the endpoint or the credentials are at fault, not the request."""
 
 
 class AccessRefused(Misconfigured):
@@ -312,7 +312,8 @@ def table_error(code: str, kind: ErrorKind, doing: str, told: str = "") -> Table
     found = _CLASSES_BY_CODE.get(code, _CLASSES[kind])
     if kind is ErrorKind.INVALID and told.startswith(_TOO_LARGE):
         found = ItemTooLarge
-    made = found(f"{doing}: {_WORDS.get(found, 'it did not succeed')} ({code})")
+    hint = "; `told` of this error has the words of AWS" if told and found is InvalidRequest else ""
+    made = found(f"{doing}: {_WORDS.get(found, 'it did not succeed')} ({code}){hint}")
     made.told = told
     return made
 

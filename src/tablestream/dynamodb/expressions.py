@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from tablestream.dynamodb.checks import check_names, check_path, wrong
 from tablestream.dynamodb.errors import InvalidRequest
 from tablestream.dynamodb.values import PLAIN, Tagging, tag
 
@@ -21,7 +22,16 @@ Path = str | tuple[str | int, ...]
 """The place of an attribute."""
 
 _STEP = re.compile(r"[^.\[\]]+(?![^\[]*\])")
+_STEP_OR_NUMBER = re.compile(r"[^.\[\]]+")
 _PATH = re.compile(r"[^.\[\]]+(?:\[\d+\])*(?:\.[^.\[\]]+(?:\[\d+\])*)*")
+
+
+def steps_of(path: Path) -> tuple[str, ...]:
+    """Return the names and numbers of a path, the same for each way to write it."""
+    if isinstance(path, tuple):
+        return tuple(map(str, path))
+    check_path(path)
+    return tuple(_STEP_OR_NUMBER.findall(path)) if "." in path or "[" in path else (path,)
 
 
 class Expressions:
@@ -35,17 +45,22 @@ class Expressions:
     def path(self, path: Path) -> str:
         """Return a path with placeholders."""
         if isinstance(path, tuple):
-            steps = [f"[{step}]" if isinstance(step, int) else f".{self._name(step)}" for step in path]
-            return "".join(steps).removeprefix(".")
+            steps = [
+                f"[{step}]" if place and type(step) is int else f".{self._name(step)}"
+                for place, step in enumerate(path)
+            ]
+            return "".join(steps).removeprefix(".") or self._name(None)
+        if type(path) is not str:
+            check_path(path)
         if "." not in path and "[" not in path:
             return self._name(path)
         if not _PATH.fullmatch(path):
             raise InvalidRequest(f"wanted a path like settings.theme or items[0].price, got {path!r}")
         return _STEP.sub(lambda found: self._name(found.group()), path)
 
-    def _name(self, name: str) -> str:
-        if not name:
-            raise InvalidRequest("wanted the name of an attribute, got nothing")
+    def _name(self, name: object) -> str:
+        if not isinstance(name, str) or not name:
+            raise wrong("path", "the name of an attribute", None if name == "" else name)
         return self._names.setdefault(name, f"#n{len(self._names)}")
 
     def value(self, value: object, path: Path = "", how: Tagging = PLAIN) -> str:
@@ -77,6 +92,7 @@ class Expressions:
 
     def paths(self, paths: Iterable[Path]) -> str:
         """Return the paths of a projection."""
+        check_names("fields", paths)
         return ", ".join([self.path(path) for path in paths])
 
     def into(self, request: dict[str, Any], **expressions: str) -> dict[str, Any]:

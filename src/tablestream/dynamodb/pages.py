@@ -2,7 +2,8 @@
 
 A cursor is opaque text that a client may keep and send back: base64url of a JSON list, with the format's version, the
 index, the direction, and of the next page's start only what the request does not fix itself. The partition is always
-the request's, so a cursor of somebody else, or a made-up one, cannot show another partition. Before DynamoDB sees it,
+the request's, so a cursor of somebody else, or a made-up one, cannot show another partition; one that names a place
+within the request's condition is taken. Before DynamoDB sees it,
 its length, its shape, the types and sizes of its values, and whether its sort value is within the request's condition
 are checked.
 """
@@ -17,6 +18,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tablestream.dynamodb.calls import Calls
+from tablestream.dynamodb.checks import check_names, check_number, check_text
 from tablestream.dynamodb.errors import InvalidCursor, InvalidRequest, Unavailable
 from tablestream.dynamodb.expressions import Expressions, Path
 from tablestream.dynamodb.schema import Index, Schema, check_key_value
@@ -97,6 +99,7 @@ def keys_of(schema: Schema, index: str | None) -> Index:
     """Return the key attributes of an index, or of the table."""
     if index is None:
         return schema.primary
+    check_text("index", index)
     if index not in schema.indexes:
         raise InvalidRequest(f"wanted one of the indexes {', '.join(schema.indexes) or '(none)'}, got {index}")
     return schema.indexes[index]
@@ -140,6 +143,7 @@ def scan(schema: Schema, wanted: Wanted) -> Walk:
 
 def _hidden(schema: Schema, keys: Index, fields: Sequence[Path]) -> tuple[str, ...]:
     """Return the key attributes that a projection leaves out, which a cursor needs."""
+    check_names("fields", fields)
     names = dict.fromkeys((*keys.attributes, *schema.primary.attributes)) if fields else {}
     return tuple([name for name in names if name not in fields and (name,) not in fields])
 
@@ -166,8 +170,9 @@ def _request(
 
 def read_page(calls: Calls, walk: Walk, limit: int | None, cursor: str | None, reads: int) -> Page:
     """Read a page; a filtered one over as many reads as it takes, up to `reads` of them."""
-    if limit is not None and limit < 1:
-        raise InvalidRequest(f"wanted a limit of at least 1, got {limit}")
+    if limit is not None:
+        check_number("limit", limit, 1)
+    check_number("reads", reads, 1)
     start: Mapping[str, Any] | None = start_of(walk, cursor) if cursor is not None else None
     found: list[Any] = []
     size = None if limit is None else limit + 1
@@ -237,7 +242,7 @@ def _text(value: Any) -> str:
 
 
 def start_of(walk: Walk, cursor: str) -> dict[str, Any]:
-    """Return the key that a cursor stands for; raises `InvalidCursor` for one that this query did not give."""
+    """Return the key that a cursor stands for; raises `InvalidCursor` for what is no place within this query."""
     values = _content(walk, cursor)
     start = dict(walk.fixed)
     for name, text in zip(walk.open, values, strict=True):

@@ -7,8 +7,9 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, NamedTuple
 
+from tablestream.dynamodb.checks import check_mapping, kind_of_value
 from tablestream.dynamodb.client import encode
-from tablestream.dynamodb.errors import InvalidRequest, ItemTooLarge, Unavailable
+from tablestream.dynamodb.errors import InvalidRequest, ItemTooLarge, Misconfigured, Unavailable
 from tablestream.dynamodb.items import MAX_ITEM_BYTES, Key, item_bytes
 from tablestream.dynamodb.values import Tagging, tag_item
 from tablestream.errors import InvalidRecord
@@ -70,8 +71,8 @@ class Schema(NamedTuple):
         cls, name: str, key: str | Sequence[str], indexes: Mapping[str, Index], types: Mapping[str, type], **rest: Any
     ) -> Schema:
         """Put a schema together; a key attribute is text unless `types` says otherwise."""
-        names = (key,) if isinstance(key, str) else tuple(key)
-        primary = Index(names[0], names[1] if len(names) > 1 else None)
+        primary = _primary(name, key)
+        _check_parts(indexes, types, **rest)
         rules: dict[str, KeyRule] = {}
         for index in (primary, *indexes.values()):
             for attribute, most in zip(index.attributes, (MAX_PARTITION_BYTES, MAX_SORT_BYTES), strict=False):
@@ -90,6 +91,7 @@ class Schema(NamedTuple):
             if given.table != self.name:
                 raise InvalidRequest(f"wanted a key of the table {self.name}, got one of {given.table}")
             given = dict(given.attributes)
+        check_mapping("key", given)
         if set(given) != set(self.primary.attributes):
             wanted = " and ".join(self.primary.attributes)
             raise InvalidRequest(f"key of {self.name}: wanted {wanted}, got {', '.join(map(str, given)) or 'nothing'}")
@@ -103,6 +105,7 @@ class Schema(NamedTuple):
 
     def item(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return an item with type tags; raises `InvalidRequest` for one that DynamoDB would not take."""
+        check_mapping("item", given)
         made = self._checked(tag_item(given, self.tagging))
         check_size(made)
         return made
@@ -126,6 +129,33 @@ class Schema(NamedTuple):
             return plain(item)
         except (InvalidRecord, AttributeError):
             raise Unavailable(f"{self.name}: wanted an item in the answer, got what is none") from None
+
+
+def _primary(name: object, key: str | Sequence[str]) -> Index:
+    """Return the key attributes of a table; raises `Misconfigured` for what can be none."""
+    if not isinstance(name, str) or not name:
+        raise Misconfigured(f"name: wanted the name of a table, got {kind_of_value(name or None)}")
+    names = (key,) if isinstance(key, str) else tuple(key) if isinstance(key, tuple | list) else ()
+    if not 1 <= len(names) <= _KEY_ATTRIBUTES or not all(isinstance(one, str) and one for one in names):
+        raise Misconfigured(f"key: wanted the names of one or two attributes, got {kind_of_value(key)}")
+    return Index(names[0], names[1] if len(names) > 1 else None)
+
+
+_KEY_ATTRIBUTES = 2
+
+
+def _check_parts(indexes: object, types: object, *, nulls: object, version: object) -> None:
+    """Refuse settings of a table that are none."""
+    for name, index in indexes.items() if isinstance(indexes, Mapping) else [("the table", indexes)]:
+        if not isinstance(index, Index):
+            raise Misconfigured(f"indexes: wanted Index(…) for {name}, got {kind_of_value(index)}")
+    for name, kind in types.items() if isinstance(types, Mapping) else [("the table", types)]:
+        if not isinstance(kind, type) or kind not in _TAGS:
+            raise Misconfigured(f"types: wanted str, int, Decimal or bytes for {name}, got {kind_of_value(kind)}")
+    if not isinstance(nulls, Nulls):
+        raise Misconfigured(f"nulls: wanted Nulls.DROP or Nulls.KEEP, got {kind_of_value(nulls)}")
+    if not isinstance(version, str) or not version:
+        raise Misconfigured(f"version: wanted the name of an attribute, got {kind_of_value(version or None)}")
 
 
 def check_key_value(name: str, tagged: Mapping[str, Any], rule: KeyRule) -> None:

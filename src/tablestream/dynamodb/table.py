@@ -9,8 +9,8 @@
 
 Whole numbers are `int`, other numbers `Decimal`, binary values `bytes`, sets `frozenset`. What goes wrong is a
 `TableError` (`tablestream.dynamodb.errors`). The client is one of boto3 or botocore. It should try nothing twice
-itself, which `tablestream.dynamodb.client.dynamodb_client` sees to: a write that is sent again behind the table's back
-may find its own work and call it a conflict.
+itself, which `tablestream.dynamodb.connect` sees to: a write that is sent again behind the table's back may find its
+own work and call it a conflict.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from tablestream.dynamodb.actions import (
 )
 from tablestream.dynamodb.batches import Got, Unwritten, batch_get, batch_write
 from tablestream.dynamodb.calls import Calls, Observe
+from tablestream.dynamodb.checks import wrong
 from tablestream.dynamodb.expressions import Expressions, Path
 from tablestream.dynamodb.pages import Page, Wanted, query, read_all, read_page, scan
 from tablestream.dynamodb.schema import Index, KeyLike, Nulls, Schema
@@ -159,6 +160,8 @@ class Table:
         1
 
         """
+        if not isinstance(returns, Returns):
+            raise wrong("returns", "one of Returns", returns)
         action = Update(key, set, add, remove, delete, condition, create, version)
         answer = self._write(action, {"ReturnValues": returns.value})
         return self.schema.plain(answer.get("Attributes") or {})

@@ -24,7 +24,7 @@ record removed tagged
 DYNAMODB = """
 AccessRefused AlreadyExists Append Check ConditionFailed Conflict Delete Got IfAbsent Index InvalidCursor InvalidRequest
 InvalidValue ItemTooLarge Misconfigured NotFound Nulls OutcomeUnknown Page Put Returns Table TableAction TableError
-Throttled TransactionCancelled Unavailable Unwritten Update VersionConflict
+Throttled TransactionCancelled Unavailable Unwritten Update VersionConflict connect
 """
 SINKS = "Counters Event EventBus Increment Message MessageTooLarge Queue S3DeadLetters Topic"
 

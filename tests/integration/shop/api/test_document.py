@@ -8,6 +8,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from tests.support.shop_api import Answered, ShopApi
 
 @cache
 def described() -> Any:
-    return json.loads(document(Api("table", None, lambda _: None)))
+    return json.loads(document(Api("table", SimpleNamespace(get_item=None), lambda _: None)))
 
 
 @pytest.fixture(scope="module")
