@@ -73,6 +73,8 @@ class Calls(NamedTuple):
             raise Misconfigured(f"client: wanted a client of DynamoDB, got {kind_of_value(client)}")
         if not isinstance(run, Run):
             raise Misconfigured(f"run: wanted a Run, got {kind_of_value(run)}")
+        if observe is not None and not callable(observe):
+            raise Misconfigured(f"observe: wanted a function, got {kind_of_value(observe)}")
         if hasattr(client, "meta"):
             fit_for_tables(client)
         return cls(client, run, observe)

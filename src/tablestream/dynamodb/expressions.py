@@ -93,7 +93,10 @@ class Expressions:
     def paths(self, paths: Iterable[Path]) -> str:
         """Return the paths of a projection."""
         check_names("fields", paths)
-        return ", ".join([self.path(path) for path in paths])
+        places = [self.path(path) for path in paths]
+        if len(set(places)) < len(places):
+            raise InvalidRequest("fields: wanted each attribute once, got one twice")
+        return ", ".join(places)
 
     def into(self, request: dict[str, Any], **expressions: str) -> dict[str, Any]:
         """Put expressions, those that there are, with their names and values into a request, and return it."""

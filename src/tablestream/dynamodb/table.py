@@ -91,6 +91,8 @@ class Table:
         tablestream.dynamodb.errors.Unavailable: GetItem of orders: the deadline came before the call
 
         """
+        if not isinstance(run, Run):
+            raise wrong("run", "a Run", run)
         other = object.__new__(Table)
         other.schema = self.schema
         other._calls = Calls(self._calls.client, run, self._calls.observe)

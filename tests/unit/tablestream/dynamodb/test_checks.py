@@ -74,6 +74,7 @@ def test_names_come_in_any_collection(fields: Any) -> None:
 
 
 NO_LISTS: Mapping[str, tuple[Callable[[Any], object], str]] = {
+    "a name twice": (lambda table: table.get(KEY, fields=["a", ("a",)]), "fields: wanted each attribute once, got one"),
     "names once": (lambda table: table.get(KEY, fields=iter("ab")), "fields: wanted a list of names, got str_"),
     "a name that is none": (lambda table: table.get(KEY, fields=[5]), "path: wanted the name of an attribute, got int"),
     "a path of nothing": (lambda table: table.get(KEY, fields=[()]), "the name of an attribute, got nothing"),
@@ -134,6 +135,7 @@ WRONG: Mapping[str, tuple[Callable[[Any], object], str]] = {
         lambda table: table.transact_write([Put(KEY)], token=""),
         "token: wanted text of 1 to 36 letters, got 0",
     ),
+    "a run": (lambda table: table.within(SECRET), "run: wanted a Run, got text"),
     "a condition": (lambda table: table.put(KEY, condition=SECRET), "wanted a condition like Attr('status').eq('new')"),
 }
 
@@ -223,6 +225,7 @@ SETTINGS: Mapping[str, tuple[Callable[[Any], object], str]] = {
         "version: wanted the name of an attribute, got int",
     ),
     "a run": (lambda table: table("notes", Script(), run=5), "run: wanted a Run, got int"),
+    "an observer": (lambda table: table("notes", Script(), observe=[]), "observe: wanted a function, got list"),
 }
 
 
