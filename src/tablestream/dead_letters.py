@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
 from tablestream.change import RawRecord
 from tablestream.run import Run
 from tablestream.sink import Answer
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
+class DeadLetter(NamedTuple):
     """A record that can never be processed, and why."""
 
     record: RawRecord
@@ -51,7 +48,7 @@ class DeadLetters(Protocol):
 
 def body_of(letter: DeadLetter) -> bytes:
     """Return a letter as JSON, in ASCII: a lone surrogate in the record survives as its escape."""
-    fields: dict[str, Any] = {field.name: getattr(letter, field.name) for field in dataclasses.fields(letter)}
+    fields = letter._asdict()
     fields["time"] = iso(letter.time)
     fields["first_time"] = iso(_first_time(letter))
     return json.dumps(fields, ensure_ascii=True).encode("ascii")

@@ -18,7 +18,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tablestream._engine.intake import Consumer
@@ -295,7 +295,7 @@ class Worker:
         from tablestream.dry_run import DryRun, DryRunSink  # nothing of it is imported in AWS
 
         sinks = [DryRunSink.of(sink) for sink in self._sinks]
-        return DryRun(replace(self._consumer(sinks), table=None), because=because)
+        return DryRun(self._consumer(sinks)._replace(table=None), because=because)
 
     def __call__(self, event: object, context: LambdaContext | None = None) -> Response:
         """Process an event and return the partial batch response.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import boto3
 import pytest
@@ -65,7 +65,7 @@ def test_nothing_to_store_is_nothing_to_answer(subject: Subject) -> None:
 
 def test_storing_again_replaces_also_on_another_day_and_for_another_reason(subject: Subject) -> None:
     first = letter()
-    later = replace(first, time=CREATED + 86_400, reason="no total", worker_version="1.1")
+    later = first._replace(time=CREATED + 86_400, reason="no total", worker_version="1.1")
     for each in (first, later):
         assert subject.letters.store([each], Run()) == [DONE]
     assert subject.stored() == [subject.letters.key(first)] == [subject.letters.key(later)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from tablestream._engine.waves import Poison, Task
@@ -27,9 +26,10 @@ _WANTED = (
 _MAX_SEQUENCE_NUMBER = 128
 """The service model allows 40 digits; whatever is longer than this is not a sequence number."""
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)
-_SERVICE = re.compile(r"aws:[A-Za-z0-9_.-]{1,64}", re.ASCII)
-_TABLE_ARN = re.compile(r"arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]+:table/[A-Za-z0-9_.-]{1,255}", re.ASCII)
+# Patterns for errors only, so they are compiled when one is raised, and not at each start.
+_NAME = r"[A-Za-z][A-Za-z0-9_-]{0,63}"
+_SERVICE = r"aws:[A-Za-z0-9_.-]{1,64}"
+_TABLE_ARN = r"arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]+:table/[A-Za-z0-9_.-]{1,255}"
 _BOTH_IMAGES = "NEW_AND_OLD_IMAGES"
 _LESSER_VIEWS = frozenset({"KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE"})
 
@@ -40,7 +40,7 @@ def records_of(event: object) -> list[Any]:
         raise InvalidEvent(f"{_WANTED}; got a {type(event).__name__}")
     records = event.get("Records")
     if not isinstance(records, list):
-        names = ", ".join(sorted(name for name in map(str, event) if _NAME.fullmatch(name))[:10])
+        names = ", ".join(sorted(name for name in map(str, event) if re.fullmatch(_NAME, name, re.ASCII))[:10])
         got = "no Records" if records is None else f"Records of type {type(records).__name__}"
         raise InvalidEvent(f"{_WANTED}; got {got} in an event with the keys: {names or 'none'}")
     return records
@@ -72,8 +72,7 @@ class Lanes(NamedTuple):
     """Those that an operator's tool sent, duplicates included."""
 
 
-@dataclass(frozen=True, slots=True)
-class Consumer:
+class Consumer(NamedTuple):
     """The worker, as far as the records of an event concern it."""
 
     name: str
@@ -278,9 +277,13 @@ def _check_record(record: Any, position: int) -> None:
         raise InvalidEvent(f"wanted a stream with the StreamViewType {_BOTH_IMAGES}, got {view}")
 
 
-def _shown(value: object, wanted: re.Pattern[str]) -> str:
+def _shown(value: object, wanted: str) -> str:
     """Name what came only when it looks like what it should be: these errors are logged, and it could be anything."""
-    return value if isinstance(value, str) and wanted.fullmatch(value) else f"a {type(value).__name__} that names none"
+    return (
+        value
+        if isinstance(value, str) and re.fullmatch(wanted, value, re.ASCII)
+        else f"a {type(value).__name__} that names none"
+    )
 
 
 def _check_table(record: Mapping[str, Any], wanted: str | None, unset: str) -> str:

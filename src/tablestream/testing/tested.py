@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from tablestream._engine.intake import Consumer
@@ -54,7 +54,7 @@ class TestedWorker:
         self._reports: list[Report] = []
         places = {effect: place for place, sink in enumerate(doubles) for effect in sink.takes}
         self._invocations = Invocations(
-            replace(consumer, sinks=tuple(doubles), sink_of=places),
+            consumer._replace(sinks=tuple(doubles), sink_of=places),
             journal=self.journal,
             dead_letters=self.dead_letters,
             run=Run(clock=self.clock),
