@@ -203,8 +203,8 @@ def requests_section(figures: requests.Figures, conditions: str) -> str:
         [
             "## HTTP requests\n",
             "CPU µs from the event of an HTTP API to the answer, with a stub of DynamoDB that answers at once over plain HTTP.",
-            "All make the same call: GetItem, PutItem, Query of 20. Ours is the shop's function as it is packaged, with its",
-            "checks, log line and errors; the peers do what their documentation shows. Ratios are to Powertools' resolver.",
+            "All make the same call (GetItem, PutItem, Query of 20) and write a log line of the request. Ours is the shop's function",
+            "as it is packaged, with its checks and errors; the peers do what their documentation shows. Ratios are to Powertools' resolver.",
             f"\n{conditions}\n",
             table(["", *titles], rows),
         ]

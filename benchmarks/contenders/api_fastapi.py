@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
 import boto3
+from aws_lambda_powertools import Logger
 from boto3.dynamodb.conditions import Attr, Key
 from fastapi import FastAPI
 from mangum import Mangum
@@ -17,6 +19,7 @@ from pydantic import BaseModel, Field
 from benchmarks.contenders.context import Context
 
 _app = FastAPI()
+_logger = Logger()
 _dynamodb: Any = boto3.resource("dynamodb")
 _table = _dynamodb.Table(os.environ["TABLE_NAME"])
 _HIDDEN = {"pk", "sk", "GSI1PK", "GSI1SK", "entityType", "ttl"}
@@ -87,6 +90,16 @@ _handle = Mangum(_app, lifespan="off")
 
 
 def handler(event: Any) -> object:
-    """Answer a request."""
+    """Answer a request and write a log line of it."""
     context: Any = Context()
-    return _handle(event, context)
+    began = time.perf_counter()
+    answer = _handle(event, context)
+    asked = event["requestContext"]
+    told = {
+        "requestId": asked["requestId"],
+        "route": f"{asked['http']['method']} {asked['http']['path']}",
+        "status": answer["statusCode"],
+        "milliseconds": round((time.perf_counter() - began) * 1000, 1),
+    }
+    _logger.info("request", extra=told)
+    return answer

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
 import boto3
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from pydantic import BaseModel, Field
@@ -17,6 +19,7 @@ from benchmarks.contenders.context import Context
 
 _app = APIGatewayHttpResolver(enable_validation=True)
 _client = boto3.client("dynamodb")
+_logger = Logger()
 _table = os.environ["TABLE_NAME"]
 _read = TypeDeserializer().deserialize
 _write = TypeSerializer().serialize
@@ -104,6 +107,16 @@ def _json(value: Any) -> Any:
 
 
 def handler(event: Any) -> object:
-    """Answer a request."""
+    """Answer a request and write a log line of it."""
     context: Any = Context()
-    return _app.resolve(event, context)
+    began = time.perf_counter()
+    answer = _app.resolve(event, context)
+    asked = event["requestContext"]
+    told = {
+        "requestId": asked["requestId"],
+        "route": f"{asked['http']['method']} {asked['http']['path']}",
+        "status": answer["statusCode"],
+        "milliseconds": round((time.perf_counter() - began) * 1000, 1),
+    }
+    _logger.info("request", extra=told)
+    return answer
