@@ -38,7 +38,7 @@ def measure(tools: Toolchain, rounds: int) -> Figures:
             for name, (module, folder) in {**folders, **bare}.items()
         }
         contenders[API] = _start(
-            tools, "cold_api", tools.api_package, request, lambda: control(port, requests.answers()), environment(port)
+            tools, "api.cold", tools.api_package, request, lambda: control(port, requests.answers()), environment(port)
         )
         return in_turn(contenders, rounds)
 

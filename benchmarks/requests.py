@@ -18,7 +18,7 @@ from tablestream.testing import image
 OURS = "tablestream"
 RESOLVER = "Powertools resolver, pydantic, boto3 client"
 FASTAPI = "FastAPI, Mangum, boto3 resource"
-CONTENDERS = {OURS: "api_ours", RESOLVER: "api_resolver", FASTAPI: "api_fastapi"}
+CONTENDERS = {OURS: "api.ours", RESOLVER: "api.resolver", FASTAPI: "api.fastapi_mangum"}
 
 _USER = "0123456789ab"
 _PAGE = 20

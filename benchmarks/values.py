@@ -16,7 +16,7 @@ from tablestream.testing import image
 
 OURS = "tablestream"
 BOTO3 = "boto3"
-CONTENDERS = {OURS: "values_ours", BOTO3: "values_boto3"}
+CONTENDERS = {OURS: "values.ours", BOTO3: "values.boto3_types"}
 DIRECTIONS = {"read": "to plain values", "write": "to type tags"}
 
 _ITEMS_A_ROUND = 2000

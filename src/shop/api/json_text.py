@@ -15,9 +15,9 @@ from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 
 from shop.api.problems import FieldProblem, invalid, kind_of
+from tablestream.image import MAX_DIGITS
 
 MAX_LEVELS = 32
-MAX_DIGITS = 38
 _LARGEST = 125
 """The decimal exponent of the largest number that DynamoDB keeps; that of the smallest one is -130."""
 _SMALLEST = -130

@@ -22,9 +22,9 @@ from tablestream.dynamodb import (
     Unavailable,
     VersionConflict,
 )
+from tablestream.dynamodb.items import MAX_ITEM_BYTES
 
 RETRY_SECONDS = 1
-MAX_ITEM_BYTES = 400 * 1024
 
 
 class FieldProblem(NamedTuple):

@@ -25,7 +25,7 @@ from pydantic.alias_generators import to_camel
 
 from shop.api.json_text import write
 from shop.keys import MAX_PRODUCT_ID_BYTES
-from shop.orders import MAX_PRODUCTS, MAX_QUANTITY, OrderStatus
+from shop.orders import MAX_PRODUCTS, MAX_QUANTITY, MAX_VERSION, OrderStatus
 from shop.stores.leads import LeadStatus
 
 PAGE, MAX_PAGE = 20, 100
@@ -33,7 +33,6 @@ MAX_IDS = 100
 MAX_EMAIL = 254
 MAX_SETTINGS_BYTES = 4096
 MAX_EXTENSION = 2_592_000
-MAX_VERSION = 2**53 - 1
 _LATEST = 10**11
 """A time to live of more seconds than this was meant in milliseconds."""
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")

@@ -18,10 +18,9 @@ from shop.keys import (
 from shop.orders import BEFORE, OrderStatus
 from shop.stores.entity import BY_CREATION, BY_ORDER_ID, BY_STATUS, Between, IllegalTransition, Makers, Plain
 from tablestream.dynamodb import ConditionFailed, Page, Table
+from tablestream.image import MAX_DIGITS
 
 KIND = "Order"
-MAX_DIGITS = 38
-"""The digits that DynamoDB keeps of a number."""
 _ALL_DIGITS = 300
 """More than the largest and the smallest price that there can be have in one sum."""
 

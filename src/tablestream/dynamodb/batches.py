@@ -19,7 +19,7 @@ from tablestream.dynamodb.errors import (
     Unavailable,
     table_error_of,
 )
-from tablestream.dynamodb.expressions import Expressions, Path
+from tablestream.dynamodb.expressions import Expressions, Path, unasked
 from tablestream.dynamodb.items import Key
 from tablestream.dynamodb.schema import KeyLike, Schema
 from tablestream.image import plain
@@ -62,8 +62,7 @@ def batch_get(
         given.setdefault(known, key)
         tagged[table][known] = made
     terms = Expressions()
-    names = dict.fromkeys(name for known in given for name, _ in known.attributes)
-    hidden = [name for name in names if fields and name not in fields and (name,) not in fields]
+    hidden = unasked([name for known in given for name, _ in known.attributes], fields)
     options: dict[str, Any] = {"ConsistentRead": True} if consistent else {}
     projection = terms.paths([*fields, *[(name,) for name in hidden]]) if fields else ""
     terms.into(options, ProjectionExpression=projection)

@@ -8,7 +8,7 @@ themselves, dots and all.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tablestream.dynamodb.checks import check_names, check_path, wrong
@@ -32,6 +32,11 @@ def steps_of(path: Path) -> tuple[str, ...]:
         return tuple(map(str, path))
     check_path(path)
     return tuple(_STEP_OR_NUMBER.findall(path)) if "." in path or "[" in path else (path,)
+
+
+def unasked(names: Iterable[str], fields: Sequence[Path]) -> tuple[str, ...]:
+    """Return those of the attributes, each once, that a projection to `fields` leaves out; none where it is all."""
+    return tuple([name for name in dict.fromkeys(names) if fields and name not in fields and (name,) not in fields])
 
 
 class Expressions:

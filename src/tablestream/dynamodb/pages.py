@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tablestream.dynamodb.calls import Calls
 from tablestream.dynamodb.checks import check_names, check_number, check_text
 from tablestream.dynamodb.errors import InvalidCursor, InvalidRequest, Unavailable
-from tablestream.dynamodb.expressions import Expressions, Path
+from tablestream.dynamodb.expressions import Expressions, Path, unasked
 from tablestream.dynamodb.schema import Index, Schema, check_key_value
 from tablestream.dynamodb.values import tag
 from tablestream.image import plain
@@ -144,8 +144,7 @@ def scan(schema: Schema, wanted: Wanted) -> Walk:
 def _hidden(schema: Schema, keys: Index, fields: Sequence[Path]) -> tuple[str, ...]:
     """Return the key attributes that a projection leaves out, which a cursor needs."""
     check_names("fields", fields)
-    names = dict.fromkeys((*keys.attributes, *schema.primary.attributes)) if fields else {}
-    return tuple([name for name in names if name not in fields and (name,) not in fields])
+    return unasked((*keys.attributes, *schema.primary.attributes), fields)
 
 
 def _request(

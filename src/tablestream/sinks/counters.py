@@ -14,6 +14,7 @@ from tablestream.dynamodb.items import Item, Key, KeyValue, item_bytes
 from tablestream.dynamodb.once import OpenDecisions, settle
 from tablestream.dynamodb.transactions import Action, Amount, Decision, Move, OwnAction, Refusal
 from tablestream.errors import ConfigurationError, InvalidRecord, describe
+from tablestream.image import MAX_DIGITS
 from tablestream.run import Run
 from tablestream.sink import Answer, Effect
 
@@ -27,7 +28,6 @@ LEDGER_PREFIX = "ONCE#"
 _WANTED = "a table's name"
 _MAX_KEY_BYTES = 2048
 _MAX_ID_LETTERS = 256
-_MAX_DIGITS = 38
 _MAX_EXPONENT = 125
 _SECONDS_A_DAY = 86_400
 
@@ -98,11 +98,11 @@ def _check_key(name: str, value: object) -> None:
 def _is_number(value: object) -> bool:
     """Tell whether DynamoDB has such a number: 38 digits, and a magnitude below 10^126."""
     if type(value) is int:
-        return len(str(abs(value)).rstrip("0")) <= _MAX_DIGITS and abs(value) < 10 ** (_MAX_EXPONENT + 1)
+        return len(str(abs(value)).rstrip("0")) <= MAX_DIGITS and abs(value) < 10 ** (_MAX_EXPONENT + 1)
     if type(value) is not Decimal or not value.is_finite():
         return False
     digits = "".join(map(str, value.as_tuple().digits)).strip("0")
-    return len(digits) <= _MAX_DIGITS and (not digits or abs(value.adjusted()) <= _MAX_EXPONENT)
+    return len(digits) <= MAX_DIGITS and (not digits or abs(value.adjusted()) <= _MAX_EXPONENT)
 
 
 class Counters:

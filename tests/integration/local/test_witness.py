@@ -45,6 +45,17 @@ def client(server: Server, service: str, token: str | None = FUNCTION_TOKEN) -> 
     )
 
 
+def asked(service: str, body: bytes) -> dict[str, Any]:
+    """A signed request, as WSGI gives it."""
+    return {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/",
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body),
+        "HTTP_AUTHORIZATION": f"AWS4-HMAC-SHA256 Credential=local/20261126/eu-west-1/{service}/aws4_request",
+    }
+
+
 def test_messages_of_functions_are_seen_and_stay_for_the_queues_consumers(server: Server) -> None:
     sqs = client(server, "sqs")
     url = sqs.create_queue(QueueName="work")["QueueUrl"]
@@ -84,14 +95,7 @@ def test_of_a_batch_the_messages_that_the_topic_refused_are_left_out() -> None:
         return [b"<R><Successful><member><Id>a</Id></member></Successful>", failed, b"</R>"]
 
     witness = Witness(app)
-    environ = {
-        "REQUEST_METHOD": "POST",
-        "PATH_INFO": "/",
-        "CONTENT_LENGTH": str(len(body)),
-        "wsgi.input": io.BytesIO(body),
-        "HTTP_AUTHORIZATION": "AWS4-HMAC-SHA256 Credential=local/20261126/eu-west-1/sns/aws4_request",
-    }
-    list(witness(environ, lambda *_: None))
+    list(witness(asked("sns", body), lambda *_: None))
     assert witness.take() == [Sent("news", "message a"), Sent("news", "message c")]
 
 
@@ -116,12 +120,7 @@ def test_of_a_batch_the_messages_that_the_queue_refused_are_left_out() -> None:
         return [b'{"Successful": [{"Id": "a"}, {"Id": "c"}], ', b'"Failed": [{"Id": "b"}]}']
 
     witness = Witness(app)
-    environ = {
-        "REQUEST_METHOD": "POST",
-        "PATH_INFO": "/",
-        "CONTENT_LENGTH": str(len(body)),
-        "wsgi.input": io.BytesIO(body),
-        "HTTP_AUTHORIZATION": "AWS4-HMAC-SHA256 Credential=local/20261126/eu-west-1/sqs/aws4_request",
+    environ = asked("sqs", body) | {
         "HTTP_X_AMZ_SECURITY_TOKEN": FUNCTION_TOKEN,
         "HTTP_X_AMZ_TARGET": "AmazonSQS.SendMessageBatch",
     }
