@@ -51,7 +51,7 @@ redrive: ## Its dead letters: ARGS=list, show, run or discard
 
 replay: ## Send items of its table again, as if just inserted
 	@$(NEED_LOCAL)
-	@$(PY) -m tablestream.local exec $(PY) -m tablestream.ops replay $(ARGS) --stack {stack}
+	@$(PY) -m tablestream.local exec $(PY) -m tablestream.ops replay $(or $(ARGS),--help) --stack {stack}
 
 fault: ## Make its AWS fail, to practise (ARGS=--help for more)
 	@$(NEED_LOCAL)
@@ -155,5 +155,5 @@ requirements: ## Compile requirements/*.in to hashed files
 	done
 
 clean: ## Remove what was built, and the virtual environments
-	@rm -rf .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov .local .bench .venv .venv-sam .venv-checkov .venv-ministack .venv-fuzz .venv-compile
-	@find $(wildcard src tests benchmarks requirements) -name __pycache__ -type d -prune -exec rm -rf {} +
+	@rm -rf .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .coverage htmlcov .local .bench .venv .venv-sam .venv-checkov .venv-ministack .venv-fuzz .venv-compile
+	@find $(wildcard src demo examples tests tools benchmarks requirements) -name __pycache__ -type d -prune -exec rm -rf {} +

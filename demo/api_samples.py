@@ -62,7 +62,7 @@ REQUESTS: Mapping[str, _Asked] = {
     "unknown-path": _Asked("GET", "/baskets/ada"),
     "unknown-method": _Asked("PUT", "/users/ada"),
 }
-"""The requests by the name of their file, without its suffix, in an order in which each finds what it asks for."""
+"""The requests by the name of their file, without its suffix; one after the other, each finds what it asks for."""
 
 
 def api_samples() -> dict[str, dict[str, Any]]:

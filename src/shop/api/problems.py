@@ -18,6 +18,7 @@ from tablestream.dynamodb import (
     InvalidValue,
     ItemTooLarge,
     NotFound,
+    OutcomeUnknown,
     TransactionCancelled,
     Unavailable,
     VersionConflict,
@@ -96,6 +97,11 @@ def _unavailable(_: Unavailable) -> Problem:
     return problem
 
 
+def _unknown(_: OutcomeUnknown) -> Problem:
+    """Return the answer where a write may be done: nothing in it asks a client to try again by itself."""
+    return Problem(503, "UNAVAILABLE", "The table's answer was lost, and this may be done: look before you try again")
+
+
 _PROBLEMS: Mapping[type[Exception], Callable[[Any], Problem]] = {
     Problem: lambda error: error,
     AlreadyTaken: lambda error: Problem(409, "ALREADY_EXISTS", f"Another item has this {error.attribute}"),
@@ -108,6 +114,7 @@ _PROBLEMS: Mapping[type[Exception], Callable[[Any], Problem]] = {
     ItemTooLarge: _too_large,
     InvalidValue: lambda error: invalid([FieldProblem(error.path or "body", "wanted a value that an item can hold")]),
     Unavailable: _unavailable,
+    OutcomeUnknown: _unknown,
 }
 
 

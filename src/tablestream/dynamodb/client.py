@@ -15,11 +15,12 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from botocore.config import Config as ClientConfig
+from botocore.exceptions import NoRegionError
 from botocore.handlers import BUILTIN_HANDLERS
 from botocore.session import Session
 
 from tablestream._version import __version__
-from tablestream.dynamodb.errors import HOPELESS, Failed, UnreadableAnswerError, kind_of
+from tablestream.dynamodb.errors import HOPELESS, Failed, Misconfigured, UnreadableAnswerError, kind_of
 from tablestream.errors import without_frames
 from tablestream.run import CALL_SHARE, Run
 
@@ -80,9 +81,11 @@ def connect(*, region: str | None = None, endpoint: str | None = None, seconds: 
         endpoint: another address than AWS's own, as that of an emulator.
         seconds: the time that a call may take; a table tries a call three times.
     """
-    made: Any = session().create_client(
-        "dynamodb", region_name=region, endpoint_url=endpoint, config=settings(seconds / CALL_SHARE)
-    )
+    config = settings(seconds / CALL_SHARE)
+    try:
+        made: Any = session().create_client("dynamodb", region_name=region, endpoint_url=endpoint, config=config)
+    except NoRegionError:
+        raise Misconfigured("region: wanted region=… or AWS_DEFAULT_REGION, got neither") from None
     return check_answers(write_json(made))
 
 

@@ -248,8 +248,11 @@ class Conflict(Unavailable):
     """A transaction of somebody else is under way on the item. Nothing was written."""
 
 
-class OutcomeUnknown(Unavailable):
-    """The answer was lost: the write may have taken effect. It was not sent again where that could do it twice."""
+class OutcomeUnknown(TableError):
+    """The answer was lost: the write may have taken effect. It was not sent again where that could do it twice.
+
+    It is no `Unavailable`: who tries that again must not try this again without a look.
+    """
 
 
 class InvalidRequest(TableError):

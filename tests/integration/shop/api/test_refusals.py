@@ -229,6 +229,15 @@ def test_a_table_that_does_not_answer_is_tried_three_times_and_told_so(api: Shop
     assert len(api.calls) == 3
 
 
+def test_a_write_whose_answer_is_lost_asks_nobody_to_try_again(api: ShopApi) -> None:
+    with failing(api, lambda: ReadTimeoutError(endpoint_url="https://dynamodb.eu-central-1.amazonaws.com")):
+        answer = api("POST", "/leads", {"name": "x", "email": "x@example.com", "subject": "s", "message": "m"})
+    assert (answer.status, answer.code) == (503, "UNAVAILABLE")
+    assert "may be done" in answer.body["error"]
+    assert "Retry-After" not in answer.headers
+    assert len(api.calls) == 1
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -29,6 +29,7 @@ from tablestream.dynamodb import (
     TransactionCancelled,
     Unavailable,
     Update,
+    connect,
 )
 from tablestream.testing import FakeClock
 from tablestream.testing.doubles import cancelled, client_error
@@ -157,6 +158,10 @@ def test_a_write_whose_answer_is_lost_is_not_sent_again_where_that_could_do_it_t
 def test_an_answer_that_was_lost_stays_lost_whatever_comes_after_it(after: Exception) -> None:
     with pytest.raises(OutcomeUnknown):
         table_of(Script(LOST, after, after)).put(KEY)
+
+
+def test_who_tries_again_what_was_not_done_leaves_a_lost_answer_alone() -> None:
+    assert not issubclass(OutcomeUnknown, Unavailable)
 
 
 def test_a_throttled_write_whose_answer_is_lost_then_is_unknown() -> None:
@@ -472,3 +477,11 @@ def test_otherwise_nobody_asks_for_it() -> None:
     script = Script(FOUND)
     table_of(script).get(KEY)
     assert script.asked == [("get_item", {"TableName": "orders", "Key": TAGGED})]
+
+
+def test_a_client_without_a_region_is_a_mistake_in_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    with pytest.raises(Misconfigured, match="wanted region="):
+        connect()
