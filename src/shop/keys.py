@@ -103,5 +103,8 @@ def ulid(seconds: float, random: int) -> str:
 
     The format is that of the ULID specification. The library for it takes longer to import than this function to read.
     """
-    value = int(seconds * 1000) << _RANDOM_BITS | random & (1 << _RANDOM_BITS) - 1
+    milliseconds = (
+        round(seconds * 1_000_000) // 1000
+    )  # those that a time of an item has; * 1000 may come out as one less
+    value = milliseconds << _RANDOM_BITS | random & (1 << _RANDOM_BITS) - 1
     return "".join([_CROCKFORD[value >> 5 * place & 31] for place in range(_ULID_LETTERS - 1, -1, -1)])

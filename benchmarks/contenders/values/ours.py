@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.contenders.values import Converter
-from tablestream.dynamodb.values import tag_item
+from tablestream.dynamodb.requests.values import tag_item
 from tablestream.image import plain
 
 handler = Converter(plain, tag_item)

@@ -6,7 +6,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tablestream.dynamodb.actions import Append, Check, Delete, IfAbsent, Put, Returns, TableAction, Update
+    from tablestream.dynamodb.actions import (
+        Append,
+        Check,
+        Delete,
+        IfAbsent,
+        Put,
+        ReadyAction,
+        Returns,
+        TableAction,
+        Update,
+    )
     from tablestream.dynamodb.batches import Got, Unwritten
     from tablestream.dynamodb.client import connect
     from tablestream.dynamodb.errors import (
@@ -14,6 +24,7 @@ if TYPE_CHECKING:
         AlreadyExists,
         ConditionFailed,
         Conflict,
+        IdempotencyKeyReused,
         InvalidCursor,
         InvalidRequest,
         InvalidValue,
@@ -27,6 +38,7 @@ if TYPE_CHECKING:
         Unavailable,
         VersionConflict,
     )
+    from tablestream.dynamodb.idempotency import IdempotencyKey, IdempotencyKeys, Outcome
     from tablestream.dynamodb.pages import Page
     from tablestream.dynamodb.schema import Index, Nulls
     from tablestream.dynamodb.table import Table
@@ -40,6 +52,9 @@ __all__ = [
     "Conflict",
     "Delete",
     "Got",
+    "IdempotencyKey",
+    "IdempotencyKeyReused",
+    "IdempotencyKeys",
     "IfAbsent",
     "Index",
     "InvalidCursor",
@@ -49,9 +64,11 @@ __all__ = [
     "Misconfigured",
     "NotFound",
     "Nulls",
+    "Outcome",
     "OutcomeUnknown",
     "Page",
     "Put",
+    "ReadyAction",
     "Returns",
     "Table",
     "TableAction",
@@ -70,11 +87,15 @@ _HOMES = {
     "Check": "actions",
     "Delete": "actions",
     "Got": "batches",
+    "IdempotencyKey": "idempotency",
+    "IdempotencyKeys": "idempotency",
     "IfAbsent": "actions",
     "Index": "schema",
     "Nulls": "schema",
+    "Outcome": "idempotency",
     "Page": "pages",
     "Put": "actions",
+    "ReadyAction": "actions",
     "Returns": "actions",
     "Table": "table",
     "TableAction": "actions",

@@ -9,14 +9,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tablestream.dynamodb.calls import Calls, Refused
-from tablestream.dynamodb.checks import (
-    check_list,
-    check_mapping,
-    check_names,
-    check_number,
-    check_text,
-    wrong,
-)
 from tablestream.dynamodb.errors import (
     CONDITION_FAILED,
     AlreadyExists,
@@ -31,7 +23,15 @@ from tablestream.dynamodb.errors import (
     cancellation_reasons,
     table_error,
 )
-from tablestream.dynamodb.expressions import Expressions, Path, steps_of
+from tablestream.dynamodb.requests.checks import (
+    check_list,
+    check_mapping,
+    check_names,
+    check_number,
+    check_text,
+    wrong,
+)
+from tablestream.dynamodb.requests.expressions import Expressions, Path, steps_of
 from tablestream.dynamodb.schema import KeyLike, Nulls, Schema, check_key_value, check_size
 from tablestream.dynamodb.transactions import MAX_ACTIONS, new_token
 
@@ -114,11 +114,20 @@ class Check(NamedTuple):
     table: Table | None = None
 
 
-TableAction = Put | Update | Delete | Check
-_ACTIONS = frozenset({Put, Update, Delete, Check})
+class ReadyAction(NamedTuple):
+    """An action of a transaction in DynamoDB's own words, as `tablestream.dynamodb.transactions.build` returns them."""
+
+    entry: Mapping[str, Any]
+    """An entry of TransactItems, with its table."""
 
 
-def request_of(action: TableAction, schema: Schema) -> dict[str, Any]:
+TableAction = Put | Update | Delete | Check | ReadyAction
+OneItem = Put | Update | Delete | Check
+"""An action that can be carried out by itself."""
+_ACTIONS = frozenset({Put, Update, Delete, Check, ReadyAction})
+
+
+def request_of(action: OneItem, schema: Schema) -> dict[str, Any]:
     """Return the parameters of an action, the same by itself and in a transaction."""
     terms = Expressions()
     if (version := getattr(action, "version", None)) is not None:
@@ -140,10 +149,12 @@ def request_of(action: TableAction, schema: Schema) -> dict[str, Any]:
 
 def entry_of(action: TableAction, schema: Schema) -> dict[str, Any]:
     """Return an action as an entry of TransactItems."""
+    if isinstance(action, ReadyAction):
+        return dict(action.entry)
     return {"ConditionCheck" if isinstance(action, Check) else type(action).__name__: request_of(action, schema)}
 
 
-def _conditions(action: TableAction, schema: Schema, terms: Expressions) -> list[str]:
+def _conditions(action: OneItem, schema: Schema, terms: Expressions) -> list[str]:
     found = []
     partition = schema.primary.partition
     if isinstance(action, Put):
@@ -245,7 +256,7 @@ def _value(terms: Expressions, path: Path, value: Any, schema: Schema) -> str:
 # --- what became of it -----------------------------------------------------------------------------------------------
 
 
-def is_repeatable(action: TableAction) -> bool:
+def is_repeatable(action: OneItem) -> bool:
     """Tell whether an action that has taken effect does the same once more, so that a lost answer is no matter."""
     if isinstance(action, Update):
         counts = action.add or action.version is not None or any(isinstance(v, Append) for v in action.set.values())
@@ -263,7 +274,7 @@ def refusal(action: TableAction, schema: Schema, item: dict[str, Any] | None) ->
     if isinstance(action, Put):
         if action.if_absent and item is not None:
             return AlreadyExists(f"{doing}: there is an item with this key", item)
-    else:
+    elif not isinstance(action, ReadyAction):
         version = getattr(action, "version", None)
         if item is None and (_must_exist(action) or version is not None):
             return NotFound(f"{doing}: there is no item with this key")
@@ -275,7 +286,7 @@ def refusal(action: TableAction, schema: Schema, item: dict[str, Any] | None) ->
 # --- carrying out ----------------------------------------------------------------------------------------------------
 
 
-def carry_out(calls: Calls, schema: Schema, action: TableAction, options: Mapping[str, Any]) -> dict[str, Any]:
+def carry_out(calls: Calls, schema: Schema, action: OneItem, options: Mapping[str, Any]) -> dict[str, Any]:
     """Carry out an action by itself; return the answer."""
     operation = f"{type(action).__name__}Item"
     request = {**request_of(action, schema), **options}
@@ -314,18 +325,21 @@ def _schema_of(action: TableAction, schema: Schema) -> Schema:
     """Return the schema of an action's table."""
     if type(action) not in _ACTIONS:
         raise wrong("actions", "Put, Update, Delete or Check", action)
-    if action.table is None:
+    table = getattr(action, "table", None)
+    if table is None:
         return schema
-    its_schema = getattr(action.table, "schema", None)
+    its_schema = getattr(table, "schema", None)
     if not isinstance(its_schema, Schema):
-        raise wrong(f"{type(action).__name__}.table", "a Table", action.table)
+        raise wrong(f"{type(action).__name__}.table", "a Table", table)
     return its_schema
 
 
 def _check_keys(entries: Iterable[Mapping[str, Any]], placed: Iterable[tuple[TableAction, Schema]]) -> None:
-    """Refuse two actions on one item."""
+    """Refuse two actions on one item; of those that are ready DynamoDB itself does."""
     taken = set()
-    for entry, (_, schema) in zip(entries, placed, strict=True):
+    for entry, (action, schema) in zip(entries, placed, strict=True):
+        if isinstance(action, ReadyAction):
+            continue
         (request,) = entry.values()
         item = request.get("Key") or request["Item"]
         place = (schema.name, *[text for name in schema.primary.attributes for text in item[name].values()])

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, NamedTuple, cast
 
 from tablestream.dynamodb.calls import RETRIES, Calls
-from tablestream.dynamodb.checks import check_list, check_names
 from tablestream.dynamodb.client import READ_LIMIT, WRITE_LIMIT, read_batch, write_batch
 from tablestream.dynamodb.errors import (
     HOPELESS,
@@ -19,8 +18,9 @@ from tablestream.dynamodb.errors import (
     Unavailable,
     table_error_of,
 )
-from tablestream.dynamodb.expressions import Expressions, Path, unasked
 from tablestream.dynamodb.items import Key
+from tablestream.dynamodb.requests.checks import check_list, check_names
+from tablestream.dynamodb.requests.expressions import Expressions, Path, unasked
 from tablestream.dynamodb.schema import KeyLike, Schema
 from tablestream.image import plain
 from tablestream.run import chunks

@@ -1,7 +1,9 @@
 """`Calls`: calls of one client with their retries, within a deadline; what fails is an error of the table's own.
 
-Three tries in all, with full jitter between them, and none that would begin after the deadline. A call whose answer was
-lost is sent again only where that cannot do its work twice.
+Three tries in all, with full jitter between them, and none that would begin after the deadline. A call that met a
+transaction of somebody else is tried for as long as the backoff has delays: that takes milliseconds, and many callers
+of one item come one after the other. A call whose answer was lost is sent again only where that cannot do its work
+twice.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from tablestream.dynamodb.checks import kind_of_value
 from tablestream.dynamodb.client import attempt, fit_for_tables
 from tablestream.dynamodb.errors import (
     CANCELLED,
@@ -26,10 +27,11 @@ from tablestream.dynamodb.errors import (
     code_of,
     table_error_of,
 )
+from tablestream.dynamodb.requests.checks import kind_of_value
 from tablestream.run import Run
 
 RETRIES = 2
-"""Tries after the first one."""
+"""Tries after the first one, without those after a conflict."""
 
 Observe = Callable[[str, float], object]
 """Gets the name of an operation and the capacity units that it took; it must not raise."""
@@ -98,14 +100,15 @@ class Calls(NamedTuple):
         self.begin(doing)
         call = partial(self.once, operation, request)
         failure: Failed | Refused = Failed(TimeoutError(), ErrorKind.AMBIGUOUS)
-        lost = False
-        for _ in self.run.attempts(RETRIES):
+        lost, retries = False, RETRIES
+        for _ in self.run.attempts():
             answer: dict[str, Any] | Failed = attempt(call)
             if not isinstance(answer, Failed):
                 return answer
             failure = _read(answer)
             lost = lost or (isinstance(failure, Failed) and failure.kind is ErrorKind.AMBIGUOUS)
-            if not _is_worth_another_try(failure, repeatable=repeatable):
+            retries -= not _is_conflict(failure)
+            if retries < 0 or not _is_worth_another_try(failure, repeatable=repeatable):
                 break
         if isinstance(failure, Refused):
             if not _is_passing(failure):
@@ -163,6 +166,13 @@ def _is_worth_another_try(failure: Failed | Refused, *, repeatable: bool) -> boo
     if isinstance(failure, Refused):
         return _is_passing(failure)
     return failure.kind in _LATER or (repeatable and failure.kind is ErrorKind.AMBIGUOUS)
+
+
+def _is_conflict(failure: Failed | Refused) -> bool:
+    """Tell whether nothing but transactions of others stood in the way."""
+    if isinstance(failure, Refused):
+        return code_of(failure.error) == CANCELLED and _kinds_in(failure.answer) == {ErrorKind.CONFLICT}
+    return failure.kind is ErrorKind.CONFLICT
 
 
 def _is_passing(refused: Refused) -> bool:

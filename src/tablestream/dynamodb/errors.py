@@ -8,10 +8,11 @@ TableError
 │   ├── NotFound           there is none
 │   └── VersionConflict    its version is another one
 ├── TransactionCancelled   no action has taken effect; `reasons` has an error, or None, for each of them
+├── IdempotencyKeyReused   the key was used for another request
 ├── Unavailable            the same may succeed later
 │   ├── Throttled          too many requests, also after retries
-│   ├── Conflict           somebody else's transaction is under way on the item
-│   └── OutcomeUnknown     the answer to a write was lost: it may have taken effect
+│   └── Conflict           somebody else's transaction is under way on the item
+├── OutcomeUnknown         the answer to a write was lost: it may have taken effect
 ├── InvalidRequest         the request can never succeed
 │   ├── InvalidValue       a value that DynamoDB has no type for; `path` is its place
 │   ├── ItemTooLarge       more than 400 KB; `size` is the item's, None where DynamoDB found it
@@ -234,6 +235,10 @@ class TransactionCancelled(TableError):
     def failed(self) -> tuple[int, ...]:
         """The places of the actions that were refused."""
         return tuple([place for place, reason in enumerate(self.reasons) if reason is not None])
+
+
+class IdempotencyKeyReused(TableError):
+    """An idempotency key is known, and was used for another request. Nothing was written."""
 
 
 class Unavailable(TableError):

@@ -18,11 +18,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tablestream.dynamodb.calls import Calls
-from tablestream.dynamodb.checks import check_names, check_number, check_text
 from tablestream.dynamodb.errors import InvalidCursor, InvalidRequest, Unavailable
-from tablestream.dynamodb.expressions import Expressions, Path, unasked
+from tablestream.dynamodb.requests.checks import check_names, check_number, check_text
+from tablestream.dynamodb.requests.expressions import Expressions, Path, unasked
+from tablestream.dynamodb.requests.values import tag
 from tablestream.dynamodb.schema import Index, Schema, check_key_value
-from tablestream.dynamodb.values import tag
 from tablestream.image import plain
 
 if TYPE_CHECKING:

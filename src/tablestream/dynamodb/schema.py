@@ -7,11 +7,11 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, NamedTuple
 
-from tablestream.dynamodb.checks import check_mapping, kind_of_value
 from tablestream.dynamodb.client import encode
 from tablestream.dynamodb.errors import InvalidRequest, ItemTooLarge, Misconfigured, Unavailable
 from tablestream.dynamodb.items import MAX_ITEM_BYTES, Key, item_bytes
-from tablestream.dynamodb.values import Tagging, tag_item
+from tablestream.dynamodb.requests.checks import check_mapping, kind_of_value
+from tablestream.dynamodb.requests.values import Tagging, tag_item
 from tablestream.errors import InvalidRecord
 from tablestream.image import plain
 

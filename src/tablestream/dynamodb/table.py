@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from tablestream.dynamodb.actions import (
     Delete,
+    OneItem,
     Put,
     Returns,
     TableAction,
@@ -32,9 +33,9 @@ from tablestream.dynamodb.actions import (
 )
 from tablestream.dynamodb.batches import Got, Unwritten, batch_get, batch_write
 from tablestream.dynamodb.calls import Calls, Observe
-from tablestream.dynamodb.checks import wrong
-from tablestream.dynamodb.expressions import Expressions, Path
 from tablestream.dynamodb.pages import Page, Wanted, query, read_all, read_page, scan
+from tablestream.dynamodb.requests.checks import wrong
+from tablestream.dynamodb.requests.expressions import Expressions, Path
 from tablestream.dynamodb.schema import Index, KeyLike, Nulls, Schema
 from tablestream.run import Run
 
@@ -81,6 +82,11 @@ class Table:
     def name(self) -> str:
         """The table's name."""
         return self.schema.name
+
+    @property
+    def run(self) -> Run:
+        """The deadline, the clock and the retry delays of its calls."""
+        return self._calls.run
 
     def within(self, run: Run) -> Table:
         """Return the same table for another deadline, as that of an invocation.
@@ -190,7 +196,7 @@ class Table:
         old = answer.get("Attributes")
         return self.schema.plain(old) if old else None
 
-    def _write(self, action: TableAction, options: Mapping[str, Any]) -> dict[str, Any]:
+    def _write(self, action: OneItem, options: Mapping[str, Any]) -> dict[str, Any]:
         return carry_out(self._calls, self.schema, action, options)
 
     # --- pages -------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from typing import Any
 from boto3.dynamodb.types import Binary, TypeSerializer
 
 from tablestream.dynamodb.items import MAX_ITEM_BYTES, item_bytes
-from tablestream.dynamodb.values import Tagging, no_type, tag, tag_item
+from tablestream.dynamodb.requests.values import Tagging, no_type, tag, tag_item
 
 Item = Mapping[str, Any]
 """An item as boto3's table resource takes it."""

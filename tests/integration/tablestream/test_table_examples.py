@@ -13,7 +13,18 @@ from boto3.dynamodb.conditions import Attr, Key
 from moto import mock_aws
 
 from tablestream import Deadline, Run
-from tablestream.dynamodb import Index, Put, Table, TransactionCancelled, Update, VersionConflict, table
+from tablestream.dynamodb import (
+    IdempotencyKey,
+    IdempotencyKeys,
+    Index,
+    Put,
+    Table,
+    TransactionCancelled,
+    Update,
+    VersionConflict,
+    idempotency,
+    table,
+)
 from tests.support.dynamodb import INDEXED
 
 METHODS = sorted(name for name, _ in inspect.getmembers(Table, inspect.isfunction) if not name.startswith("_"))
@@ -39,3 +50,16 @@ def test_an_example_is_so(method: str | None) -> None:
         told: list[str] = []
         doctest.DocTestRunner(verbose=False).run(example, out=told.append)
         assert "".join(told) == ""
+
+
+def test_the_example_of_idempotency_keys_is_so() -> None:
+    with mock_aws():
+        accounts = Table("accounts", client_of("accounts"))
+        for name in ("ann", "bob"):
+            accounts.put({"pk": f"ACCOUNT#{name}", "sk": "BALANCE", "balance": 10})
+        names = {"accounts": accounts, **{one.__name__: one for one in (Attr, IdempotencyKey, IdempotencyKeys, Update)}}
+        (example,) = doctest.DocTestFinder(recurse=False).find(idempotency, "idempotency", globs=names)
+        told: list[str] = []
+        doctest.DocTestRunner(verbose=False).run(example, out=told.append)
+        assert "".join(told) == ""
+        assert accounts.get({"pk": "ACCOUNT#bob", "sk": "BALANCE"}, fields=["balance"]) == {"balance": 17}

@@ -41,6 +41,8 @@ THROTTLED = client_error("ProvisionedThroughputExceededException")
 CONFLICT = client_error("TransactionConflictException")
 LOST = ReadTimeoutError(endpoint_url="https://dynamodb")
 DOWN = client_error("InternalServerError", status=500)
+TRIES = 1 + Backoff().tries
+"""The tries of a call that meets nothing but transactions of others."""
 
 
 class Script:
@@ -106,7 +108,7 @@ UNSAFE: Mapping[str, Callable[[Table], object]] = {
 
 
 @pytest.mark.parametrize("name", READS)
-@pytest.mark.parametrize("passing", [THROTTLED, CONFLICT, LOST, DOWN, KeyError("an odd answer")], ids=repr)
+@pytest.mark.parametrize("passing", [THROTTLED, LOST, DOWN, KeyError("an odd answer")], ids=repr)
 def test_a_read_is_tried_three_times(name: str, passing: Exception) -> None:
     read, answer = READS[name]
     script = Script(passing, passing, answer)
@@ -120,15 +122,27 @@ def test_a_read_is_tried_three_times(name: str, passing: Exception) -> None:
 
 @pytest.mark.parametrize("name", [*SAFE, *UNSAFE])
 @pytest.mark.parametrize(
-    ("passing", "error"), [(THROTTLED, Throttled), (CONFLICT, Conflict)], ids=["throttle", "conflict"]
+    ("passing", "error", "tries"),
+    [(THROTTLED, Throttled, 3), (CONFLICT, Conflict, TRIES)],
+    ids=["throttle", "conflict"],
 )
-def test_a_write_that_was_not_done_is_tried_three_times(name: str, passing: Exception, error: type[Exception]) -> None:
+def test_a_write_that_was_not_done_is_tried_again(
+    name: str, passing: Exception, error: type[Exception], tries: int
+) -> None:
     write = {**SAFE, **UNSAFE}[name]
-    script = Script(passing, passing, {})
+    script = Script(*[passing] * (tries - 1), {})
     write(table_of(script))
     assert len({repr(request) for _, request in script.asked}) == 1
     with pytest.raises(error):
-        write(table_of(Script(passing, passing, passing)))
+        write(table_of(Script(*[passing] * tries)))
+
+
+def test_conflicts_take_no_try_from_what_else_passes() -> None:
+    script = Script(CONFLICT, THROTTLED, CONFLICT, CONFLICT, THROTTLED, CONFLICT, {})
+    table_of(script).put(KEY)
+    assert not script.answers
+    with pytest.raises(Throttled):
+        table_of(Script(THROTTLED, CONFLICT, THROTTLED, THROTTLED)).put(KEY)
 
 
 @pytest.mark.parametrize("name", SAFE)
@@ -303,16 +317,16 @@ BUSY = cancelled([{"Code": "None"}, {"Code": "TransactionConflict"}])
 ACTIONS: list[TableAction] = [Put(KEY), Delete({"pk": "b", "sk": "1"})]
 
 
-def test_a_transaction_that_met_another_is_tried_three_times() -> None:
-    script = Script(BUSY, cancelled([{"Code": "ThrottlingError"}, {"Code": "None"}]), {})
+def test_a_transaction_that_met_another_is_tried_for_as_long_as_there_are_delays() -> None:
+    script = Script(BUSY, cancelled([{"Code": "ThrottlingError"}, {"Code": "None"}]), BUSY, BUSY, {})
     table_of(script).transact_write(ACTIONS)
     with pytest.raises(Conflict):
-        table_of(Script(BUSY, BUSY, BUSY)).transact_write(ACTIONS)
+        table_of(Script(*[BUSY] * TRIES)).transact_write(ACTIONS)
     throttled = cancelled([{"Code": "ThrottlingError"}, {"Code": "None"}])
     with pytest.raises(Throttled):
         table_of(Script(throttled, throttled, throttled)).transact_write(ACTIONS)
     with pytest.raises(OutcomeUnknown):
-        table_of(Script(LOST, BUSY, BUSY)).transact_write(ACTIONS)
+        table_of(Script(LOST, *[BUSY] * (TRIES - 1))).transact_write(ACTIONS)
 
 
 def test_a_transaction_that_a_condition_refuses_is_tried_once() -> None:
@@ -345,7 +359,7 @@ def test_each_reason_is_an_error(reason: dict[str, Any], error: type[Exception])
 @pytest.mark.parametrize("reasons", [[], [{"Code": "TransactionConflict"}]])
 def test_reasons_of_another_number_tell_of_no_action(reasons: Sequence[Any]) -> None:
     with pytest.raises(Conflict):
-        table_of(Script(*[cancelled(reasons)] * 3)).transact_write(ACTIONS)
+        table_of(Script(*[cancelled(reasons)] * TRIES)).transact_write(ACTIONS)
     with pytest.raises(TransactionCancelled) as told:
         table_of(Script(cancelled([{"Code": "ConditionalCheckFailed"}]))).transact_write(ACTIONS)
     assert told.value.failed == ()
@@ -370,7 +384,7 @@ def test_the_token_is_the_callers_or_a_new_one_each_time() -> None:
 )
 def test_reads_at_one_moment_that_are_cancelled(reasons: list[Any], error: type[Exception]) -> None:
     with pytest.raises(error):
-        table_of(Script(*[cancelled(reasons)] * 3)).transact_get([KEY])
+        table_of(Script(*[cancelled(reasons)] * TRIES)).transact_get([KEY])
 
 
 # --- answers that are none -------------------------------------------------------------------------------------------

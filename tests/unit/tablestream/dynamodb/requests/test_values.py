@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tablestream.dynamodb import InvalidValue
 from tablestream.dynamodb.client import encode
-from tablestream.dynamodb.values import Tagging, tag, tag_item
+from tablestream.dynamodb.requests.values import Tagging, tag, tag_item
 from tablestream.image import plain
 
 NUMBERS = st.one_of(

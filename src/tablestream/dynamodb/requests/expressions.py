@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tablestream.dynamodb.checks import check_names, check_path, wrong
 from tablestream.dynamodb.errors import InvalidRequest
-from tablestream.dynamodb.values import PLAIN, Tagging, tag
+from tablestream.dynamodb.requests.checks import check_names, check_path, wrong
+from tablestream.dynamodb.requests.values import PLAIN, Tagging, tag
 
 if TYPE_CHECKING:
     from boto3.dynamodb.conditions import ConditionBase

@@ -1,0 +1,1 @@
+"""The parts of a request: arguments that are checked, values with their type tags, expressions."""
