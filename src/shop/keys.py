@@ -8,9 +8,11 @@ ORDERS, REVIEWS = "ORDER#", "REVIEW#"
 """The sort keys of a user's orders and reviews begin so; that of the user's own item lies between them."""
 ORDER_PREFIX = ("sk", ORDERS)
 """The key attribute by which an order is known, and how it begins."""
-_USER, _PROFILE, _EMAIL, _SESSION, _LEAD = "USER#", "PROFILE#", "EMAIL#", "SESSION#", "LEAD#"
+ENTRIES = "TXN#"
+"""The sort keys of an account's entries begin so."""
+_USER, _PROFILE, _EMAIL, _SESSION, _LEAD, _ACCOUNT = "USER#", "PROFILE#", "EMAIL#", "SESSION#", "LEAD#", "ACCOUNT#"
 _LEDGER, _PRODUCT = "LEDGER#", "PRODUCT#"
-_STOCK = "STOCK"
+_STOCK, _BALANCE = "STOCK", "BALANCE"
 
 MAX_PK_BYTES = 2048 - len(_LEDGER)
 """DynamoDB's limit of a partition key, less what the ledger puts in front of the order's."""
@@ -89,6 +91,21 @@ def lead_key(lead_id: str) -> ItemKey:
 def review_key(user_id: str, review_id: str) -> ItemKey:
     """Return the key of a review, given its author and its id."""
     return {"pk": user_partition(user_id), "sk": f"{REVIEWS}{review_id}"}
+
+
+def account_partition(account_id: str) -> str:
+    """Return the partition key that an account's balance and entries share."""
+    return f"{_ACCOUNT}{account_id}"
+
+
+def account_key(account_id: str) -> ItemKey:
+    """Return the key of an account's balance."""
+    return {"pk": account_partition(account_id), "sk": _BALANCE}
+
+
+def entry_key(account_id: str, transfer_id: str) -> ItemKey:
+    """Return the key of the entry that a transfer makes in an account."""
+    return {"pk": account_partition(account_id), "sk": f"{ENTRIES}{transfer_id}"}
 
 
 # --- ids -------------------------------------------------------------------------------------------------------------

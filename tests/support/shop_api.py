@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -67,9 +69,10 @@ class ShopApi:
     calls: list[str] = field(default_factory=list)
     """The operations of the last request."""
     docs: bool = False
+    seed: int = 7
 
     def __post_init__(self) -> None:
-        makers = Makers(self.clock.now, random.Random(7).getrandbits)
+        makers = Makers(self.clock.now, random.Random(self.seed).getrandbits)
         self.api = Api(TABLE, self.dynamodb, self.log.append, docs=self.docs, clock=self.clock, makers=makers)
         self.dynamodb.meta.events.register("before-call.dynamodb", self._called)
 
@@ -83,10 +86,36 @@ class ShopApi:
         assert answer["isBase64Encoded"] is False
         return Answered(answer["statusCode"], answer["headers"], answer["body"])
 
-    def __call__(self, method: str, path: str, body: Any = None, /, text: str | None = None, **query: Any) -> Answered:
-        """Send a request; a query parameter that is a word of Python has a _ behind it."""
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        /,
+        text: str | None = None,
+        key: str | None = None,
+        **query: Any,
+    ) -> Answered:
+        """Send a request; a query parameter that is a word of Python has a _ behind it. `key`: its Idempotency-Key."""
         written = json.dumps(body) if text is None and body is not None else text
-        return self.send(request(method, path, written, {name.rstrip("_"): value for name, value in query.items()}))
+        headers = {} if key is None else {"idempotency-key": key}
+        given = {name.rstrip("_"): value for name, value in query.items()}
+        return self.send(request(method, path, written, given, **headers))
+
+    @contextmanager
+    def before(self, operation: str, act: Callable[[], object]) -> Iterator[None]:
+        """Within the with block do something right before the first call of an operation, as another caller would."""
+        waiting = [act]
+
+        def called(model: Any, **_: Any) -> None:
+            if model.name == operation and waiting:
+                waiting.pop()()
+
+        self.dynamodb.meta.events.register("before-call.dynamodb", called)
+        try:
+            yield
+        finally:
+            self.dynamodb.meta.events.unregister("before-call.dynamodb", called)
 
     def items(self) -> list[dict[str, Any]]:
         return list(self.dynamodb.scan(TableName=TABLE)["Items"])
@@ -102,6 +131,28 @@ def shop_api(*, docs: bool = False) -> Iterator[ShopApi]:
         client: Any = dynamodb_client(Session(), settings(MARGIN_SECONDS, 1))
         client.create_table(TableName=TABLE, **_table())
         yield ShopApi(client, FakeClock(), docs=docs)
+
+
+@contextmanager
+def shop_apis(endpoint: str) -> Iterator[Callable[[], ShopApi]]:
+    """Create the shop's table in a DynamoDB Local; hand out what makes an API with a client and a clock of its own.
+
+    Each is for one thread; the ids that they make differ.
+    """
+    options: dict[str, Any] = {"endpoint_url": endpoint, "region_name": "eu-central-1"}
+    options |= {"aws_access_key_id": uuid.uuid4().hex[:16], "aws_secret_access_key": "none"}  # tables of its own
+
+    def made() -> ShopApi:
+        client = Session().create_client("dynamodb", config=settings(MARGIN_SECONDS, 1), **options)
+        return ShopApi(client, FakeClock(), seed=next(seeds))
+
+    seeds = itertools.count()
+    first = made()
+    first.dynamodb.create_table(TableName=TABLE, **_table())
+    try:
+        yield made
+    finally:
+        first.dynamodb.delete_table(TableName=TABLE)
 
 
 @cache

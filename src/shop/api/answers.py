@@ -28,6 +28,8 @@ class Endpoint(NamedTuple):
     status: int = 200
     errors: tuple[tuple[int, str], ...] = ()
     """The statuses and codes of the errors that it may have beside those that every route may have."""
+    repeated: int | None = None
+    """The status for a request that was done before under the same key, where that is another one."""
 
 
 NOT_FOUND = (404, "NOT_FOUND")
@@ -36,6 +38,7 @@ VERSION_CONFLICT = (409, "VERSION_CONFLICT")
 CONDITION_FAILED = (409, "CONDITION_FAILED")
 ILLEGAL_TRANSITION = (409, "ILLEGAL_TRANSITION")
 INVALID_CURSOR = (400, "INVALID_CURSOR")
+IDEMPOTENCY_KEY_REUSED = (422, "IDEMPOTENCY_KEY_REUSED")
 
 
 def shown(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from shop.api.problems import camel
 from shop.api.schemas import LeadChange, UserChange
 from shop.api.service import Api
 from shop.orders import OrderStatus
+from shop.stores.accounts import EntryType
 from shop.stores.leads import LeadStatus
 
 Schema = dict[str, Any]
@@ -100,6 +101,16 @@ _ENTITIES: Mapping[str, Schema] = {
         },
         ("company",),
     ),
+    "Account": _entity({"accountId": _TEXT, "balance": _WHOLE}),
+    "Entry": _entity(
+        {
+            "accountId": _TEXT,
+            "transferId": _TEXT,
+            "type": {"enum": [kind.value for kind in EntryType]},
+            "amount": _WHOLE,
+            "counterparty": _TEXT,
+        }
+    ),
     "Review": _entity(
         {"reviewId": _TEXT, "userId": _TEXT, "productId": _TEXT, "rating": _WHOLE, "text": _TEXT}, ("text",)
     ),
@@ -129,6 +140,8 @@ def answer_schemas() -> dict[str, Schema]:
         **{f"Deleted{name}": _object({"deleted": _of(name)}) for name in ("User", "Order", "Session", "Lead")},
         "UserWithOrders": some_user,
         "UserBatch": _object({"items": _list(_of("UserWithOrders")), "missing": _list(_TEXT)}),
+        "AccountWithEntries": _object({"accountId": _TEXT, "balance": _WHOLE, "entries": _list(_of("Entry"))}),
+        "Transfer": _object({"transferId": _TEXT}),
         "ViewCount": _object({"viewCount": _WHOLE}),
         "Error": _object(error, ("details", "current")),
     }
@@ -141,7 +154,7 @@ def document(api: Api) -> str:
             title="Shop",
             version="1",
             openapi_version="3.1.0",
-            description="Users, orders, sessions, leads and reviews of the shop. Whoever calls signs the request.",
+            description="Users, orders, accounts, sessions, leads and reviews. Whoever calls signs the request.",
         )
     )
     operations = {(one.method, _template(one.path)): one for one in api.endpoints}
@@ -182,9 +195,13 @@ def _complete(operation: dict[str, Any], one: Endpoint) -> None:
     for parameter in operation.get("parameters", ()):
         if parameter["in"] == "path":
             parameter["name"] = camel(parameter["name"])
+        if parameter["in"] == "header":
+            parameter["name"] = parameter["name"].title()
         if parameter["schema"].get("type") == "array" or parameter["name"] == "fields":
             parameter["explode"] = False
     answers: dict[str, Any] = {str(one.status): _response(HTTPStatus(one.status).phrase, one.answers)}
+    if one.repeated is not None:
+        answers[str(one.repeated)] = _response("It was done before under the same key", one.answers)
     for status, code in sorted({*_ANY_ERROR, *one.errors}):
         before = answers.get(str(status))
         told = code if before is None else f"{before['description']}, {code}"

@@ -6,14 +6,17 @@ the item as it is. Texts are written here: none comes from an exception of the t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from types import NoneType
 from typing import Any, NamedTuple
 
+from shop.stores.accounts import InsufficientBalance, RecipientNotFound, SenderNotFound
 from shop.stores.entity import AlreadyTaken, IllegalTransition
 from tablestream.dynamodb import (
     ConditionFailed,
+    IdempotencyKeyReused,
     InvalidCursor,
     InvalidValue,
     ItemTooLarge,
@@ -91,8 +94,9 @@ def _too_large(error: ItemTooLarge) -> Problem:
     return invalid([FieldProblem("body", f"wanted an item of at most {MAX_ITEM_BYTES} bytes, got {size}")])
 
 
-def _unavailable(_: Unavailable) -> Problem:
-    problem = Problem(503, "UNAVAILABLE", "The table does not answer in time: try again")
+def _try_again(text: str) -> Problem:
+    """Return the answer to a request that may be sent again as it is."""
+    problem = Problem(503, "UNAVAILABLE", text)
     problem.headers["Retry-After"] = str(RETRY_SECONDS)
     return problem
 
@@ -102,18 +106,35 @@ def _unknown(_: OutcomeUnknown) -> Problem:
     return Problem(503, "UNAVAILABLE", "The table's answer was lost, and this may be done: look before you try again")
 
 
+@contextmanager
+def sent_under(key: str | None) -> Iterator[None]:
+    """Let a request with an idempotency key whose answer was lost be sent again: that does nothing twice."""
+    try:
+        yield
+    except OutcomeUnknown:
+        if key is None:
+            raise
+        raise _try_again("The table's answer was lost: send the same again under the same key") from None
+
+
 _PROBLEMS: Mapping[type[Exception], Callable[[Any], Problem]] = {
     Problem: lambda error: error,
     AlreadyTaken: lambda error: Problem(409, "ALREADY_EXISTS", f"Another item has this {error.attribute}"),
     IllegalTransition: _conflict("ILLEGAL_TRANSITION", "There is no way from the order's status to that one"),
     VersionConflict: _conflict("VERSION_CONFLICT", "The item has another version by now"),
+    SenderNotFound: lambda _: Problem(404, "SENDER_NOT_FOUND", "There is no such sender"),
+    RecipientNotFound: lambda _: Problem(404, "RECIPIENT_NOT_FOUND", "There is no such recipient"),
+    InsufficientBalance: lambda _: Problem(409, "INSUFFICIENT_BALANCE", "The sender's balance is less than the amount"),
     NotFound: lambda _: not_found("item"),
     ConditionFailed: lambda _: Problem(409, "CONDITION_FAILED", "The item is not as the request says"),
     TransactionCancelled: lambda _: Problem(409, "TRANSACTION_CANCELLED", "Another item stood in the way"),
     InvalidCursor: lambda _: invalid_cursor(),
     ItemTooLarge: _too_large,
     InvalidValue: lambda error: invalid([FieldProblem(error.path or "body", "wanted a value that an item can hold")]),
-    Unavailable: _unavailable,
+    IdempotencyKeyReused: lambda _: Problem(
+        422, "IDEMPOTENCY_KEY_REUSED", "The Idempotency-Key was used for another request"
+    ),
+    Unavailable: lambda _: _try_again("The table does not answer in time: try again"),
     OutcomeUnknown: _unknown,
 }
 
@@ -195,6 +216,8 @@ def _path_of(place: Sequence[str | int]) -> str:
             path += f"[{part}]"
         else:
             path += f".{part}" if path else part
+    if place[0] == "header":
+        return path.title()
     return camel(path) if place[0] == "path" else path or "body"
 
 

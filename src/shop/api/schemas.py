@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -18,6 +18,7 @@ from pydantic import (
     ConfigDict,
     Field,
     Strict,
+    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
@@ -33,12 +34,18 @@ MAX_IDS = 100
 MAX_EMAIL = 254
 MAX_SETTINGS_BYTES = 4096
 MAX_EXTENSION = 2_592_000
+MAX_MONEY = 2**53 - 1
+"""The most minor units that a request names: of larger whole numbers JavaScript makes others."""
+MAX_KEY = 255
 _LATEST = 10**11
 """A time to live of more seconds than this was meant in milliseconds."""
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 ID = r"^\.*[A-Za-z0-9_@-][A-Za-z0-9._@-]*$"
 """An id, which is a part of a path: one of dots alone would be taken for another folder on the way."""
 MAX_ID = 128
+IDEMPOTENCY_KEY = "Idempotency-Key"
+KEY = rf"[!-~]{{1,{MAX_KEY}}}"
+"""An idempotency key."""
 UserField = Literal[
     "userId", "email", "name", "profile", "settings", "tags", "viewCount", "createdAt", "updatedAt", "version"
 ]
@@ -79,6 +86,18 @@ def _settings(settings: dict[str, Any]) -> dict[str, Any]:
 def _once(tags: list[str]) -> set[str] | None:
     """Return tags without repetition; no tags are no attribute."""
     return set(tags) or None
+
+
+def _another(recipient: str, info: ValidationInfo) -> str:
+    if recipient == info.data.get("sender"):
+        raise ValueError("wanted another account than `from`, got the same")
+    return recipient
+
+
+def _key(text: str) -> str:
+    if not re.fullmatch(KEY, text):
+        raise ValueError(f"wanted 1 to {MAX_KEY} visible ASCII characters, got something else")
+    return text
 
 
 Text = Annotated[str, Strict()]
@@ -226,7 +245,21 @@ class ReviewBody(Body):
     text: Text | None = None
 
 
-# --- paths and queries -----------------------------------------------------------------------------------------------
+class AccountBody(Body):
+    """A new account."""
+
+    balance: Annotated[int, Strict(), Field(ge=0, le=MAX_MONEY)]
+
+
+class TransferBody(Body):
+    """Whole minor units that go from one account to another one."""
+
+    sender: Id = Field(alias="from")
+    recipient: Annotated[Id, AfterValidator(_another)] = Field(alias="to")
+    amount: Annotated[int, Strict(), Field(ge=1, le=MAX_MONEY)]
+
+
+# --- paths, queries and headers ---------------------------------------------------------------------------------------
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _WANTED_TIME = "wanted a date, or a time with its offset like 2025-11-20T12:00:00Z"
@@ -267,6 +300,7 @@ UserId = Annotated[str, Path(pattern=ID, max_length=MAX_ID)]
 OrderId = Annotated[str, Path(pattern=ID, max_length=MAX_ID)]
 SessionId = Annotated[str, Path(pattern=ID, max_length=MAX_ID)]
 LeadId = Annotated[str, Path(pattern=ID, max_length=MAX_ID)]
+AccountId = Annotated[str, Path(pattern=ID, max_length=MAX_ID)]
 
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 Cursor = Annotated[str | None, Query()]
@@ -281,3 +315,7 @@ Direction = Annotated[Literal["asc", "desc"], Query()]
 WantedStatus = Annotated[OrderStatus, Query()]
 MaybeStatus = Annotated[OrderStatus | None, Query()]
 MaybeLeadStatus = Annotated[LeadStatus | None, Query()]
+
+_Key = Annotated[str, AfterValidator(_key), Field(json_schema_extra={"pattern": f"^{KEY}$"})]
+RequiredKey = Annotated[_Key, Header(alias=IDEMPOTENCY_KEY)]
+MaybeKey = Annotated[_Key | None, Header(alias=IDEMPOTENCY_KEY)]

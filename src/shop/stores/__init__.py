@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from shop.stores.accounts import AccountStore
 from shop.stores.customer_orders import OrderStore
 from shop.stores.entity import Makers
 from shop.stores.leads import LeadStore
 from shop.stores.reviews import ReviewStore
 from shop.stores.sessions import SessionStore
 from shop.stores.users import UserStore
-from tablestream.dynamodb import Table
+from tablestream.dynamodb import IdempotencyKeys, Table
 
 
 class Stores(NamedTuple):
@@ -21,6 +22,7 @@ class Stores(NamedTuple):
 
     users: UserStore
     orders: OrderStore
+    accounts: AccountStore
     sessions: SessionStore
     leads: LeadStore
     reviews: ReviewStore
@@ -28,9 +30,11 @@ class Stores(NamedTuple):
     @classmethod
     def of(cls, table: Table, makers: Makers) -> Stores:
         """Return the stores of a table, with what makes their times and ids."""
+        keys = IdempotencyKeys(table, attributes={"entityType": "Idempotency"})
         return cls(
             UserStore(table, makers),
-            OrderStore(table, makers),
+            OrderStore(table, makers, keys),
+            AccountStore(table, makers, keys),
             SessionStore(table, makers),
             LeadStore(table, makers),
             ReviewStore(table, makers),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, localcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 from boto3.dynamodb.conditions import Attr, Key
 
@@ -17,7 +17,7 @@ from shop.keys import (
 )
 from shop.orders import BEFORE, OrderStatus
 from shop.stores.entity import BY_CREATION, BY_ORDER_ID, BY_STATUS, Between, IllegalTransition, Makers, Plain
-from tablestream.dynamodb import ConditionFailed, Page, Table
+from tablestream.dynamodb import ConditionFailed, IdempotencyKey, IdempotencyKeys, Outcome, Page, Put, Table
 from tablestream.image import MAX_DIGITS
 
 KIND = "Order"
@@ -25,32 +25,55 @@ _ALL_DIGITS = 300
 """More than the largest and the smallest price that there can be have in one sum."""
 
 
+class WantedOrder(NamedTuple):
+    """An order as a customer wants it."""
+
+    customer: str
+    lines: Sequence[Mapping[str, Any]]
+    """As the order's item holds them: product, quantity, price and, where there is one, a name."""
+    more: Mapping[str, Any]
+    """Attributes of the caller's choice, as `shippingAddress` and `ttl`; None where there is none."""
+
+    def asked(self) -> Plain:
+        """Return the meaning of the order, which is the same for a request that is sent again."""
+        return {"items": list(self.lines), **{name: value for name, value in self.more.items() if value is not None}}
+
+
 class OrderStore:
     """The access patterns of orders: by customer, by id, by status and by date."""
 
-    def __init__(self, table: Table, makers: Makers) -> None:
-        """Take the shop's table, and what makes times and ids."""
+    def __init__(self, table: Table, makers: Makers, keys: IdempotencyKeys) -> None:
+        """Take the shop's table, what makes times and ids, and the idempotency keys that it remembers."""
         self._table = table
         self._makers = makers
+        self._keys = keys
 
-    def place(self, user_id: str, lines: Sequence[Mapping[str, Any]], more: Mapping[str, Any]) -> Plain:
+    def place(self, order: WantedOrder, key: str | None) -> Plain:
         """Write a new order, pending until the worker has decided it; return the item.
 
-        `more` are attributes of the caller's choice, as `shippingAddress` and `ttl`.
+        With a key an order is placed once, and a repeat returns the same: as it was placed, whatever has become of it.
+        Raises `IdempotencyKeyReused` for a key under which the customer has placed another order.
         """
+        item = self._item(order, OrderStatus.PENDING)
+        if key is None:
+            self._table.put(item, if_absent=True)
+            return item
+        known_by = IdempotencyKey(f"orders/{order.customer}", key, order.asked())
+        outcome = self._keys.transact(known_by, [Put(item, if_absent=True)], _known_of(item))
+        return _as_answered(item, outcome)
+
+    def _item(self, order: WantedOrder, status: OrderStatus) -> Plain:
         order_id = self._makers.ulid()
         attributes = {
             "orderId": order_id,
-            "customerId": user_id,
-            "status": OrderStatus.PENDING.value,
-            "items": list(lines),
-            "total": total_of(lines),
-            **order_index_key(user_id, order_id),
-            **more,
+            "customerId": order.customer,
+            "status": status.value,
+            "items": list(order.lines),
+            "total": total_of(order.lines),
+            **order_index_key(order.customer, order_id),
+            **order.more,
         }
-        item = self._makers.entity(KIND, customer_order_key(user_id, order_id), attributes)
-        self._table.put(item, if_absent=True)
-        return item
+        return self._makers.entity(KIND, customer_order_key(order.customer, order_id), attributes)
 
     def get(self, user_id: str, order_id: str) -> Plain | None:
         """Return an order; None where there is no such order."""
@@ -117,6 +140,18 @@ class OrderStore:
     def delete(self, user_id: str, order_id: str) -> Plain:
         """Remove an order and return it as it was; raises `NotFound`."""
         return self._table.delete(customer_order_key(user_id, order_id), must_exist=True) or {}
+
+
+def _known_of(item: Plain) -> Plain:
+    """Return what a repeat has to know of an order: all else is in the request, which is the same."""
+    return {"orderId": item["orderId"], "createdAt": item["createdAt"]}
+
+
+def _as_answered(item: Plain, outcome: Outcome) -> Plain:
+    """Return an order as the first send of its key got it."""
+    order_id, created = outcome.answer["orderId"], outcome.answer["createdAt"]
+    keys = {**customer_order_key(item["customerId"], order_id), **order_index_key(item["customerId"], order_id)}
+    return {**item, **keys, "orderId": order_id, "createdAt": created, "updatedAt": created}
 
 
 def total_of(lines: Sequence[Mapping[str, Any]]) -> int | Decimal:

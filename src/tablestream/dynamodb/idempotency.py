@@ -34,7 +34,7 @@ from tablestream.dynamodb.errors import (
     Unavailable,
 )
 from tablestream.dynamodb.requests.checks import check_list, check_mapping, check_number, check_text
-from tablestream.dynamodb.requests.values import Tagging, tag
+from tablestream.dynamodb.requests.values import Tagging, tag, tag_item
 from tablestream.dynamodb.schema import Nulls
 from tablestream.dynamodb.table import Table
 
@@ -59,7 +59,9 @@ class IdempotencyKey(NamedTuple):
 
     def fingerprint(self) -> str:
         """Return the hash of what is asked, the same on every machine; raises `InvalidValue` for what has none."""
-        text = json.dumps(tag(self.asked, _AS_TEXT, "asked"), sort_keys=True)
+        is_like_item = isinstance(self.asked, Mapping)  # as deep as an item may be, and its places are called as there
+        tagged = {"M": tag_item(self.asked, _AS_TEXT)} if is_like_item else tag(self.asked, _AS_TEXT, "asked")
+        text = json.dumps(tagged, sort_keys=True)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

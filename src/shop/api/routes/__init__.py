@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shop.api.answers import Endpoint
+from shop.api.routes.accounts import AccountRoutes
 from shop.api.routes.leads import LeadRoutes
 from shop.api.routes.orders import OrderRoutes
 from shop.api.routes.reviews import ReviewRoutes
@@ -17,6 +18,7 @@ def endpoints(stores: Stores, makers: Makers) -> list[Endpoint]:
     return [
         *UserRoutes(stores.users).endpoints(),
         *OrderRoutes(stores.orders, makers).endpoints(),
+        *AccountRoutes(stores.accounts).endpoints(),
         *SessionRoutes(stores.sessions).endpoints(),
         *LeadRoutes(stores.leads).endpoints(),
         *ReviewRoutes(stores.reviews).endpoints(),

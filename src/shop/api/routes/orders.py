@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from shop.api.answers import (
+    IDEMPOTENCY_KEY_REUSED,
     ILLEGAL_TRANSITION,
     INVALID_CURSOR,
     NOT_FOUND,
@@ -15,13 +16,14 @@ from shop.api.answers import (
     page_of,
     shown,
 )
-from shop.api.problems import FieldProblem, invalid, invalid_cursor, not_found
+from shop.api.problems import FieldProblem, invalid, invalid_cursor, not_found, sent_under
 from shop.api.schemas import (
     PAGE,
     Cursor,
     Direction,
     From,
     Limit,
+    MaybeKey,
     MaybeStatus,
     OrderBody,
     OrderChange,
@@ -32,7 +34,7 @@ from shop.api.schemas import (
 )
 from shop.orders import OrderStatus
 from shop.stock.decisions import iso_time
-from shop.stores.customer_orders import OrderStore
+from shop.stores.customer_orders import OrderStore, WantedOrder
 from shop.stores.entity import Between, Makers
 
 DEFAULT_SECONDS = 7 * 24 * 3600
@@ -53,7 +55,7 @@ class OrderRoutes:
         of_user, one = "/users/<user_id>/orders", "/users/<user_id>/orders/<order_id>"
         changing = (NOT_FOUND, VERSION_CONFLICT, ILLEGAL_TRANSITION)
         return [
-            Endpoint("POST", of_user, self.place_order, "Order", 202),
+            Endpoint("POST", of_user, self.place_order, "Order", 202, (IDEMPOTENCY_KEY_REUSED,)),
             Endpoint("GET", of_user, self.get_orders_of_user, "OrderPage", errors=(INVALID_CURSOR,)),
             Endpoint("GET", one, self.get_order_of_user, "Order", errors=(NOT_FOUND,)),
             Endpoint("PATCH", one, self.change_order, "Order", errors=changing),
@@ -62,14 +64,16 @@ class OrderRoutes:
             Endpoint("GET", "/orders/<order_id>", self.get_order, "Order", errors=(NOT_FOUND,)),
         ]
 
-    def place_order(self, user_id: UserId, body: OrderBody) -> Answer:
-        """Place an order: it is pending until the worker has decided it."""
-        more = {"shippingAddress": body.shipping_address, "ttl": body.ttl}
+    def place_order(self, user_id: UserId, body: OrderBody, idempotency_key: MaybeKey = None) -> Answer:
+        """Place an order, once for each key: it is pending until the worker has decided it."""
+        order = WantedOrder(
+            user_id, [line.line() for line in body.items], {"shippingAddress": body.shipping_address, "ttl": body.ttl}
+        )
         try:
-            order = self._orders.place(user_id, [line.line() for line in body.items], more)
+            with sent_under(idempotency_key):
+                return answer(shown(self._orders.place(order, idempotency_key)), 202)
         except ArithmeticError:
             raise invalid([FieldProblem("items", "wanted a total of at most 38 digits, got more")]) from None
-        return answer(shown(order), 202)
 
     def get_orders_of_user(
         self,

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from shop.stores import customer_orders, leads, reviews, sessions, users
+from shop.stores import accounts, customer_orders, leads, reviews, sessions, users
 from shop.stores.entity import INDEXES
 from tests.support.cloudformation import ROOT
 from tests.support.shop_api import ShopApi
@@ -18,7 +18,7 @@ from tests.support.shop_api import ShopApi
 PAGE = (ROOT / "docs" / "access-patterns.md").read_text(encoding="utf-8")
 STORES = {
     name: found
-    for module in (customer_orders, leads, reviews, sessions, users)
+    for module in (accounts, customer_orders, leads, reviews, sessions, users)
     for name, found in inspect.getmembers(module, inspect.isclass)
 }
 LINE = {"productId": "tea", "quantity": 1, "price": 5}
@@ -29,6 +29,9 @@ BODIES: dict[str, Any] = {
     "change a user": {"name": "V"},
     "change a user's address": {"email": "other@example.com"},
     "place an order": {"items": [LINE]},
+    "place an order once": {"items": [LINE]},
+    "open an account": {"balance": 5},
+    "move money once": {"from": "rich", "to": "poor", "amount": 1},
     "change an order's status": {"status": "cancelled", "expectedVersion": 1},
     "open a session": {"userId": "u"},
     "extend a session": {"extendSeconds": 60},
@@ -36,6 +39,8 @@ BODIES: dict[str, Any] = {
     "change a lead": {"status": "contacted"},
     "write a review": {"productId": "tea", "rating": 5},
 }
+KEYED = {"place an order once", "move money once"}
+"""Requests that are sent with an Idempotency-Key."""
 
 
 class Row(NamedTuple):
@@ -53,7 +58,7 @@ class Row(NamedTuple):
 ROWS = [
     Row(*[cell.strip().strip("`") for cell in line.strip("|").split("|")])
     for line in PAGE.splitlines()
-    if re.match(r"\| .* \| (GET|POST|PATCH|DELETE) /", line)
+    if re.match(r"\| .* \| (GET|POST|PUT|PATCH|DELETE) /", line)
 ]
 
 
@@ -66,11 +71,17 @@ def test_a_pattern_makes_the_calls_that_it_says(api: ShopApi, row: Row) -> None:
         "orderId": api("POST", f"/users/{user}/orders", {"items": [LINE]}).body["orderId"],
         "sessionId": api("POST", "/sessions", {"userId": user}).body["sessionId"],
         "leadId": api("POST", "/leads", LEAD).body["leadId"],
+        "accountId": f"a{ROWS.index(row)}",
     }
     api("POST", f"/users/{user}/reviews", {"productId": "tea", "rating": 5})
+    if row.pattern != "open an account":
+        ids["accountId"] = "rich"
+        api("PUT", "/accounts/rich", {"balance": 100})
+        api("PUT", "/accounts/poor", {"balance": 0})
     method, _, target = row.route.partition(" ")
     path, _, query = target.format_map(ids).partition("?")
-    answer = api(method, path, BODIES.get(row.pattern), **dict(parse_qsl(query)))
+    key = user if row.pattern in KEYED else None
+    answer = api(method, path, BODIES.get(row.pattern), key=key, **dict(parse_qsl(query)))
     assert answer.status < 300, answer.text
     assert api.calls == row.calls.removesuffix(", up to ten").split(", ")
 
