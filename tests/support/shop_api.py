@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import random
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from botocore.session import Session
@@ -18,7 +18,10 @@ from moto import mock_aws
 from samtranslator.yaml_helper import yaml_parse
 
 from shop.api.service import MARGIN_SECONDS, Api
-from shop.stores.entity import Makers
+from shop.stock.decisions import Tables
+from shop.stores import Stores
+from shop.stores.entity import INDEXES, Makers
+from tablestream.dynamodb import Nulls, Table
 from tablestream.dynamodb.client import dynamodb_client, settings
 from tablestream.local.trigger.moto_quirks import correct_moto
 from tablestream.testing import FakeContext
@@ -26,7 +29,7 @@ from tablestream.testing.doubles import FakeClock
 from tests.support.cloudformation import TEMPLATE
 from tests.support.http_requests import request
 
-TABLE = "orders"
+TABLE, INVENTORY = "orders", "inventory"
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
@@ -69,11 +72,11 @@ class ShopApi:
     calls: list[str] = field(default_factory=list)
     """The operations of the last request."""
     docs: bool = False
-    seed: int = 7
 
     def __post_init__(self) -> None:
-        makers = Makers(self.clock.now, random.Random(self.seed).getrandbits)
-        self.api = Api(TABLE, self.dynamodb, self.log.append, docs=self.docs, clock=self.clock, makers=makers)
+        makers = Makers(self.clock.now, random.Random(7).getrandbits)
+        tables = Tables(TABLE, INVENTORY)
+        self.api = Api(tables, self.dynamodb, self.log.append, docs=self.docs, clock=self.clock, makers=makers)
         self.dynamodb.meta.events.register("before-call.dynamodb", self._called)
 
     def _called(self, model: Any, **_: Any) -> None:
@@ -117,8 +120,17 @@ class ShopApi:
         finally:
             self.dynamodb.meta.events.unregister("before-call.dynamodb", called)
 
-    def items(self) -> list[dict[str, Any]]:
-        return list(self.dynamodb.scan(TableName=TABLE)["Items"])
+    def items(self, table: str = TABLE) -> list[dict[str, Any]]:
+        return list(self.dynamodb.scan(TableName=table)["Items"])
+
+    def stock(self, **units: int) -> None:
+        """Let there be so many units of products."""
+        for product, available in units.items():
+            self.dynamodb.put_item(TableName=INVENTORY, Item=stock_item(product, available))
+
+    def available(self, product: str) -> int:
+        key = {"pk": {"S": f"PRODUCT#{product}"}, "sk": {"S": "STOCK"}}
+        return int(self.dynamodb.get_item(TableName=INVENTORY, Key=key)["Item"]["available"]["N"])
 
 
 @contextmanager
@@ -129,36 +141,58 @@ def shop_api(*, docs: bool = False) -> Iterator[ShopApi]:
             patch.setenv(name, value)
         correct_moto()
         client: Any = dynamodb_client(Session(), settings(MARGIN_SECONDS, 1))
-        client.create_table(TableName=TABLE, **_table())
+        create_tables(client)
         yield ShopApi(client, FakeClock(), docs=docs)
 
 
-@contextmanager
-def shop_apis(endpoint: str) -> Iterator[Callable[[], ShopApi]]:
-    """Create the shop's table in a DynamoDB Local; hand out what makes an API with a client and a clock of its own.
+class LocalTables(NamedTuple):
+    """The shop's tables in a DynamoDB Local: a client, and what makes stores, for a thread each."""
 
-    Each is for one thread; the ids that they make differ.
+    dynamodb: Any
+    stores: Callable[[], Stores]
+
+
+@contextmanager
+def shop_stores(endpoint: str) -> Iterator[LocalTables]:
+    """Create the shop's tables in a DynamoDB Local.
+
+    Not the API: Powertools has one request under way in a process, as Lambda has.
     """
     options: dict[str, Any] = {"endpoint_url": endpoint, "region_name": "eu-central-1"}
     options |= {"aws_access_key_id": uuid.uuid4().hex[:16], "aws_secret_access_key": "none"}  # tables of its own
 
-    def made() -> ShopApi:
-        client = Session().create_client("dynamodb", config=settings(MARGIN_SECONDS, 1), **options)
-        return ShopApi(client, FakeClock(), seed=next(seeds))
+    def client() -> Any:
+        return Session().create_client("dynamodb", config=settings(MARGIN_SECONDS, 1), **options)
 
-    seeds = itertools.count()
-    first = made()
-    first.dynamodb.create_table(TableName=TABLE, **_table())
+    def made() -> Stores:
+        table = Table(TABLE, client(), indexes=INDEXES, nulls=Nulls.KEEP)
+        return Stores.of(table, INVENTORY, Makers(time.time))
+
+    creator = client()
+    create_tables(creator)
     try:
-        yield made
+        yield LocalTables(creator, made)
     finally:
-        first.dynamodb.delete_table(TableName=TABLE)
+        for table in (TABLE, INVENTORY):
+            creator.delete_table(TableName=table)
+
+
+def stock_item(product: str, available: int) -> dict[str, Any]:
+    """Return a stock item as the inventory has it."""
+    return {"pk": {"S": f"PRODUCT#{product}"}, "sk": {"S": "STOCK"}, "available": {"N": str(available)}}
+
+
+def create_tables(client: Any) -> None:
+    """Create the shop's table and the inventory, as the template has them."""
+    for name, logical_id in ((TABLE, "Table"), (INVENTORY, "InventoryTable")):
+        client.create_table(TableName=name, **_table(logical_id))
 
 
 @cache
-def _table() -> dict[str, Any]:
-    """Return the table as the template has it."""
+def _table(logical_id: str) -> dict[str, Any]:
     source = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))  # type: ignore[no-untyped-call]  # it has no annotations
-    properties = source["Resources"]["Table"]["Properties"]
-    plain: dict[str, Any] = json.loads(json.dumps({name: properties[name] for name in _OF_A_TABLE}))
+    properties = source["Resources"][logical_id]["Properties"]
+    plain: dict[str, Any] = json.loads(
+        json.dumps({name: properties[name] for name in _OF_A_TABLE if name in properties})
+    )
     return plain

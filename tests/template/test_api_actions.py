@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from shop.orders import OrderKey, OrderLine
+from shop.stock.decisions import Decider, Tables
 from shop.stores.entity import INDEXES
+from tablestream.dynamodb.transactions import build
 from tests.support.cloudformation import ROOT, translated
 from tests.template.actions import IN_TRANSACTION, role_statements
 
@@ -76,6 +79,14 @@ def granted() -> dict[str, dict[str, Any]]:
 
 def test_the_role_may_do_what_the_routes_need_and_nothing_else(granted: dict[str, dict[str, Any]]) -> None:
     assert set(granted["KeepItems"]["Action"]) == actions(trees())
+
+
+def test_the_role_may_do_to_the_inventory_what_an_order_with_its_stock_does(granted: dict[str, dict[str, Any]]) -> None:
+    order, lines = OrderKey("USER#u", "ORDER#o"), (OrderLine("tea", 1),)
+    entries, _ = build([Decider(Tables("orders", "inventory"), 0).place(order, {}, lines, "id")])
+    made = {(request["TableName"], IN_TRANSACTION[kind]) for entry in entries for kind, request in entry.items()}
+    assert set(granted["ReserveStock"]["Action"]) == {action for table, action in made if table == "inventory"}
+    assert {action for table, action in made if table == "orders"} <= set(granted["KeepItems"]["Action"])
 
 
 def test_the_role_may_query_the_indexes_that_the_stores_know(granted: dict[str, dict[str, Any]]) -> None:

@@ -28,8 +28,8 @@ class Endpoint(NamedTuple):
     status: int = 200
     errors: tuple[tuple[int, str], ...] = ()
     """The statuses and codes of the errors that it may have beside those that every route may have."""
-    repeated: int | None = None
-    """The status for a request that was done before under the same key, where that is another one."""
+    also: tuple[int, str] | None = None
+    """Another status with which the good answer may come, and when it does."""
 
 
 NOT_FOUND = (404, "NOT_FOUND")
@@ -38,6 +38,7 @@ VERSION_CONFLICT = (409, "VERSION_CONFLICT")
 CONDITION_FAILED = (409, "CONDITION_FAILED")
 ILLEGAL_TRANSITION = (409, "ILLEGAL_TRANSITION")
 INVALID_CURSOR = (400, "INVALID_CURSOR")
+INSUFFICIENT_INVENTORY = (409, "INSUFFICIENT_INVENTORY")
 IDEMPOTENCY_KEY_REUSED = (422, "IDEMPOTENCY_KEY_REUSED")
 
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from shop.api.service import MARGIN_SECONDS, Api
-from shop.stock.decisions import iso_time
+from shop.stock.decisions import Tables, iso_time
 from tablestream.aws import TABLE, Aws, quiet_collector, stay_on_one_core, trace_calls
 
 if TYPE_CHECKING:
@@ -43,8 +43,10 @@ if _aws.is_sam_local:
         print(f"{_alone}: start it, or requests will find no table")  # noqa: T201
     _aws = _aws.read_again(os.environ)
 _aws.prepare(MARGIN_SECONDS, 1)
+_tables = Tables(*[_aws.named(name, TABLE, "a table's name") for name in ("TABLE_NAME", "INVENTORY_TABLE")])
+_aws.distinct("TABLE_NAME", "INVENTORY_TABLE")
 _api = Api(
-    _aws.named("TABLE_NAME", TABLE, "a table's name"),
+    _tables,
     _aws.dynamodb,
     _tell,
     docs=_aws.switch("API_DOCS"),

@@ -134,6 +134,8 @@ def answer_schemas() -> dict[str, Schema]:
     some_user["required"] = []
     detail = _object({"field": _TEXT, "message": _TEXT})
     error = {"error": _TEXT, "code": _TEXT, "requestId": _TEXT, "details": _list(detail), "current": _MAP}
+    short = _object({"productId": _TEXT, "wanted": _WHOLE, "available": _WHOLE})
+    error["products"] = _list(short)
     return {
         **_ENTITIES,
         **{f"{name}Page": _page(name) for name in ("User", "Order", "Lead", "Review")},
@@ -143,7 +145,7 @@ def answer_schemas() -> dict[str, Schema]:
         "AccountWithEntries": _object({"accountId": _TEXT, "balance": _WHOLE, "entries": _list(_of("Entry"))}),
         "Transfer": _object({"transferId": _TEXT}),
         "ViewCount": _object({"viewCount": _WHOLE}),
-        "Error": _object(error, ("details", "current")),
+        "Error": _object(error, ("details", "current", "products")),
     }
 
 
@@ -200,8 +202,9 @@ def _complete(operation: dict[str, Any], one: Endpoint) -> None:
         if parameter["schema"].get("type") == "array" or parameter["name"] == "fields":
             parameter["explode"] = False
     answers: dict[str, Any] = {str(one.status): _response(HTTPStatus(one.status).phrase, one.answers)}
-    if one.repeated is not None:
-        answers[str(one.repeated)] = _response("It was done before under the same key", one.answers)
+    if one.also is not None:
+        status, when = one.also
+        answers[str(status)] = _response(when, one.answers)
     for status, code in sorted({*_ANY_ERROR, *one.errors}):
         before = answers.get(str(status))
         told = code if before is None else f"{before['description']}, {code}"

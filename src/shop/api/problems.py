@@ -13,6 +13,7 @@ from types import NoneType
 from typing import Any, NamedTuple
 
 from shop.stores.accounts import InsufficientBalance, RecipientNotFound, SenderNotFound
+from shop.stores.customer_orders import InsufficientInventory, Shortage
 from shop.stores.entity import AlreadyTaken, IllegalTransition
 from tablestream.dynamodb import (
     ConditionFailed,
@@ -117,6 +118,10 @@ def sent_under(key: str | None) -> Iterator[None]:
         raise _try_again("The table's answer was lost: send the same again under the same key") from None
 
 
+def _shortage(shortage: Shortage) -> dict[str, Any]:
+    return {"productId": shortage.product, "wanted": shortage.wanted, "available": shortage.available}
+
+
 _PROBLEMS: Mapping[type[Exception], Callable[[Any], Problem]] = {
     Problem: lambda error: error,
     AlreadyTaken: lambda error: Problem(409, "ALREADY_EXISTS", f"Another item has this {error.attribute}"),
@@ -125,6 +130,12 @@ _PROBLEMS: Mapping[type[Exception], Callable[[Any], Problem]] = {
     SenderNotFound: lambda _: Problem(404, "SENDER_NOT_FOUND", "There is no such sender"),
     RecipientNotFound: lambda _: Problem(404, "RECIPIENT_NOT_FOUND", "There is no such recipient"),
     InsufficientBalance: lambda _: Problem(409, "INSUFFICIENT_BALANCE", "The sender's balance is less than the amount"),
+    InsufficientInventory: lambda error: Problem(
+        409,
+        "INSUFFICIENT_INVENTORY",
+        "There is less in stock than the order wants",
+        more={"products": [_shortage(one) for one in error.shortages]},
+    ),
     NotFound: lambda _: not_found("item"),
     ConditionFailed: lambda _: Problem(409, "CONDITION_FAILED", "The item is not as the request says"),
     TransactionCancelled: lambda _: Problem(409, "TRANSACTION_CANCELLED", "Another item stood in the way"),

@@ -29,6 +29,7 @@ from shop.api.problems import (
 )
 from shop.api.routes import endpoints
 from shop.api.schemas import ID, MAX_ID
+from shop.stock.decisions import Tables
 from shop.stores import Stores
 from shop.stores.entity import INDEXES, Makers
 from tablestream.dynamodb import NotFound, Nulls, Table
@@ -86,7 +87,7 @@ class Api:
 
     def __init__(
         self,
-        table: str,
+        tables: Tables,
         client: Any,
         tell: Callable[[Mapping[str, object]], None],
         *,
@@ -94,7 +95,7 @@ class Api:
         clock: Clock | None = None,
         makers: Makers | None = None,
     ) -> None:
-        """Take the table's name, a client of DynamoDB, and what takes the fields of each request's log line.
+        """Take the tables' names, a client of DynamoDB, and what takes the fields of each request's log line.
 
         `docs` serves /docs and /openapi.json as well.
         """
@@ -102,7 +103,8 @@ class Api:
         makers = makers or Makers(clock.now)
         self._tell = tell
         self._current = Current()
-        stores = Stores.of(table_of(table, client, self._current, clock), makers)
+        table = table_of(tables.orders, client, self._current, clock)
+        stores = Stores.of(table, tables.inventory, makers)
         self.endpoints: Sequence[Endpoint] = endpoints(stores, makers)
         self._runs = {one.run for one in self.endpoints}
         self._shown = {one.path: _shown_path(one.path) for one in self.endpoints}

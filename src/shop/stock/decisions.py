@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 from shop.keys import ledger_key, order_key, stock_key
 from shop.orders import OrderKey, OrderLine, OrderStatus
 from shop.stock.ledger import LedgerState, tagged_lines
-from tablestream.dynamodb.items import Key
+from tablestream.dynamodb.items import Item, Key, item_bytes
 from tablestream.dynamodb.transactions import Action, Decision, Move
 
 
@@ -82,14 +82,30 @@ class Decider:
 
     def confirm(self, reserve: Reserve, effect_id: str) -> Decision:
         """Take the units of an order and confirm it. No more is taken than there is."""
-        moves = [
-            Move(stock_key(self._tables.inventory, product), AVAILABLE, -units, guarded=True)
-            for product, units in reserve.lines
-        ]
         entry = self._open(reserve.order, LedgerState.RESERVED, effect_id, lines=reserve.lines)
         order = self._decide(reserve.order, self.SET_CONFIRMED, self._of_confirmed)
         size = reserve.order_bytes + _size(reserve.order, reserve.lines)
-        return Decision(reserve.order, (entry, order), tuple(moves), size=size)
+        return Decision(reserve.order, (entry, order), self._taken(reserve.lines), size=size)
+
+    def place(self, order: OrderKey, item: Item, lines: Sequence[OrderLine], effect_id: str) -> Decision:
+        """Take the units of an order that is not there yet, and write it: confirmed from its first moment."""
+        entry = self._open(order, LedgerState.RESERVED, effect_id, lines=lines)
+        put = {
+            "TableName": self._tables.orders,
+            "Item": item,
+            "ConditionExpression": self.UNDECIDED,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        return Decision(order, (entry, {"Put": put}), self._taken(lines), size=item_bytes(item) + _size(order, lines))
+
+    def _taken(self, lines: Sequence[OrderLine]) -> tuple[Move, ...]:
+        """Return the moves that take units, of which no more are taken than there are."""
+        return tuple(
+            [
+                Move(stock_key(self._tables.inventory, product), AVAILABLE, -units, guarded=True)
+                for product, units in lines
+            ]
+        )
 
     def reject(self, reserve: Reserve, effect_id: str, reason: str) -> Decision:
         """Reject an order for a reason in the customer's words; it rests on the stock of its products."""

@@ -85,6 +85,11 @@ def available(key: Key, item: Item | None) -> int | None:
         value = Image(item).get("available", 0)
     except InvalidRecord:
         raise StockItemError(key, "a malformed value") from None
+    return units_of(key, value)
+
+
+def units_of(key: Key, value: object) -> int:
+    """Return the units that a stock item says it has, as a plain value; raises `StockItemError`."""
     units = whole(value)
     if units is None:
         raise StockItemError(key, f"a {type(value).__name__} that is none")

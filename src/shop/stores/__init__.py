@@ -28,12 +28,12 @@ class Stores(NamedTuple):
     reviews: ReviewStore
 
     @classmethod
-    def of(cls, table: Table, makers: Makers) -> Stores:
-        """Return the stores of a table, with what makes their times and ids."""
+    def of(cls, table: Table, inventory: str, makers: Makers) -> Stores:
+        """Return the stores of a table, given the name of the inventory and what makes their times and ids."""
         keys = IdempotencyKeys(table, attributes={"entityType": "Idempotency"})
         return cls(
             UserStore(table, makers),
-            OrderStore(table, makers, keys),
+            OrderStore(table, inventory, makers, keys),
             AccountStore(table, makers, keys),
             SessionStore(table, makers),
             LeadStore(table, makers),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, localcontext
 from typing import Any, NamedTuple
 
@@ -13,14 +14,32 @@ from shop.keys import (
     customer_order_key,
     order_index_key,
     order_index_partition,
+    product_of,
     user_partition,
 )
-from shop.orders import BEFORE, OrderStatus
+from shop.orders import BEFORE, OrderKey, OrderLine, OrderStatus
+from shop.stock.decisions import AVAILABLE, Decider, Tables
+from shop.stock.ledger import units_of
 from shop.stores.entity import BY_CREATION, BY_ORDER_ID, BY_STATUS, Between, IllegalTransition, Makers, Plain
-from tablestream.dynamodb import ConditionFailed, IdempotencyKey, IdempotencyKeys, Outcome, Page, Put, Table
+from tablestream.dynamodb import (
+    ConditionFailed,
+    IdempotencyKey,
+    IdempotencyKeys,
+    Outcome,
+    Page,
+    Put,
+    ReadyAction,
+    Table,
+    TableError,
+    TransactionCancelled,
+)
+from tablestream.dynamodb.transactions import OwnAction, Target, build
+from tablestream.errors import TablestreamError
 from tablestream.image import MAX_DIGITS
 
 KIND = "Order"
+RESERVED_NOW = "reserve-now"
+"""The `effectId` of a ledger item that was written with its order begins so."""
 _ALL_DIGITS = 300
 """More than the largest and the smallest price that there can be have in one sum."""
 
@@ -38,13 +57,39 @@ class WantedOrder(NamedTuple):
         """Return the meaning of the order, which is the same for a request that is sent again."""
         return {"items": list(self.lines), **{name: value for name, value in self.more.items() if value is not None}}
 
+    def units(self) -> tuple[OrderLine, ...]:
+        """Return the units that are wanted, each product once."""
+        wanted: Counter[str] = Counter()
+        for line in self.lines:
+            wanted[line["productId"]] += line["quantity"]
+        return tuple([OrderLine(product, units) for product, units in wanted.items()])
+
+
+class Shortage(NamedTuple):
+    """A product of which there is less than an order wants."""
+
+    product: str
+    wanted: int
+    available: int
+    """0 of a product that nobody knows."""
+
+
+class InsufficientInventory(TablestreamError):
+    """There is less of some products than an order wants; nothing was taken, and no order written."""
+
+    def __init__(self, shortages: Sequence[Shortage]) -> None:
+        """Take the products of which there is less."""
+        super().__init__("wanted more of some products than there is")
+        self.shortages = shortages
+
 
 class OrderStore:
     """The access patterns of orders: by customer, by id, by status and by date."""
 
-    def __init__(self, table: Table, makers: Makers, keys: IdempotencyKeys) -> None:
-        """Take the shop's table, what makes times and ids, and the idempotency keys that it remembers."""
+    def __init__(self, table: Table, inventory: str, makers: Makers, keys: IdempotencyKeys) -> None:
+        """Take the shop's table, the inventory's name, what makes times and ids, and the keys that are remembered."""
         self._table = table
+        self._tables = Tables(table.name, inventory)
         self._makers = makers
         self._keys = keys
 
@@ -60,6 +105,29 @@ class OrderStore:
             return item
         known_by = IdempotencyKey(f"orders/{order.customer}", key, order.asked())
         outcome = self._keys.transact(known_by, [Put(item, if_absent=True)], _known_of(item))
+        return _as_answered(item, outcome)
+
+    def place_reserved(self, order: WantedOrder, key: str | None) -> Plain:
+        """Write a confirmed order with its ledger item and take its stock, all in one transaction; return the item.
+
+        It is decided as the worker decides, at once, and the worker finds nothing to do. Raises `InsufficientInventory`
+        where there is less than is wanted, `StockItemError` for a stock item that says no number, and
+        `IdempotencyKeyReused`; with a key as `place`.
+        """
+        item = self._item(order, OrderStatus.CONFIRMED)
+        lines = order.units()
+        placed = OrderKey(item["pk"], item["sk"])
+        decider = Decider(self._tables, self._makers.now())
+        decision = decider.place(placed, self._table.schema.item(item), lines, f"{RESERVED_NOW}/{item['orderId']}")
+        actions, targets = build([decision])
+        known_by = None if key is None else IdempotencyKey(f"orders-now/{order.customer}", key, order.asked())
+        try:
+            outcome = self._keys.transact(known_by, [ReadyAction(action) for action in actions], _known_of(item))
+        except TransactionCancelled as cancelled:
+            short = list(_short(zip(targets, cancelled.reasons, strict=False), dict(lines)))
+            if not short:
+                raise next(filter(None, cancelled.reasons), cancelled) from None
+            raise InsufficientInventory(short) from None
         return _as_answered(item, outcome)
 
     def _item(self, order: WantedOrder, status: OrderStatus) -> Plain:
@@ -152,6 +220,15 @@ def _as_answered(item: Plain, outcome: Outcome) -> Plain:
     order_id, created = outcome.answer["orderId"], outcome.answer["createdAt"]
     keys = {**customer_order_key(item["customerId"], order_id), **order_index_key(item["customerId"], order_id)}
     return {**item, **keys, "orderId": order_id, "createdAt": created, "updatedAt": created}
+
+
+def _short(told: Iterable[tuple[Target, TableError | None]], wanted: Mapping[str, int]) -> Iterator[Shortage]:
+    """Yield the products whose stock does not suffice, as the reasons of a cancelled transaction tell it."""
+    for target, reason in told:
+        if not isinstance(target, OwnAction) and isinstance(reason, ConditionFailed):
+            product = product_of(target)
+            has = 0 if reason.item is None else units_of(target, reason.item.get(AVAILABLE, 0))
+            yield Shortage(product, wanted[product], has)
 
 
 def total_of(lines: Sequence[Mapping[str, Any]]) -> int | Decimal:

@@ -9,6 +9,7 @@ from shop.stores.accounts import AccountStore, Transfer
 
 NEWEST_ENTRIES = 20
 """The entries that come with an account."""
+_REPEATED = "Done before, under the same key"
 
 
 class AccountRoutes:
@@ -30,7 +31,7 @@ class AccountRoutes:
         return [
             Endpoint("PUT", one, self.open_account, "Account", 201, (ALREADY_EXISTS,)),
             Endpoint("GET", one, self.get_account, "AccountWithEntries", errors=(NOT_FOUND,)),
-            Endpoint("POST", "/transfers", self.transfer, "Transfer", 201, refusals, repeated=200),
+            Endpoint("POST", "/transfers", self.transfer, "Transfer", 201, refusals, also=(200, _REPEATED)),
         ]
 
     def open_account(self, account_id: AccountId, body: AccountBody) -> Answer:

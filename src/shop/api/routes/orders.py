@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from shop.api.answers import (
     IDEMPOTENCY_KEY_REUSED,
     ILLEGAL_TRANSITION,
+    INSUFFICIENT_INVENTORY,
     INVALID_CURSOR,
     NOT_FOUND,
     VERSION_CONFLICT,
@@ -28,11 +29,12 @@ from shop.api.schemas import (
     OrderBody,
     OrderChange,
     OrderId,
+    Reserve,
     To,
     UserId,
     WantedStatus,
 )
-from shop.orders import OrderStatus
+from shop.orders import MAX_PRODUCTS, OrderStatus
 from shop.stock.decisions import iso_time
 from shop.stores.customer_orders import OrderStore, WantedOrder
 from shop.stores.entity import Between, Makers
@@ -53,9 +55,10 @@ class OrderRoutes:
     def endpoints(self) -> list[Endpoint]:
         """Return the routes."""
         of_user, one = "/users/<user_id>/orders", "/users/<user_id>/orders/<order_id>"
+        placing = (INSUFFICIENT_INVENTORY, IDEMPOTENCY_KEY_REUSED)
         changing = (NOT_FOUND, VERSION_CONFLICT, ILLEGAL_TRANSITION)
         return [
-            Endpoint("POST", of_user, self.place_order, "Order", 202, (IDEMPOTENCY_KEY_REUSED,)),
+            Endpoint("POST", of_user, self.place_order, "Order", 202, placing, also=(201, "Reserved with reserve=now")),
             Endpoint("GET", of_user, self.get_orders_of_user, "OrderPage", errors=(INVALID_CURSOR,)),
             Endpoint("GET", one, self.get_order_of_user, "Order", errors=(NOT_FOUND,)),
             Endpoint("PATCH", one, self.change_order, "Order", errors=changing),
@@ -64,14 +67,19 @@ class OrderRoutes:
             Endpoint("GET", "/orders/<order_id>", self.get_order, "Order", errors=(NOT_FOUND,)),
         ]
 
-    def place_order(self, user_id: UserId, body: OrderBody, idempotency_key: MaybeKey = None) -> Answer:
-        """Place an order, once for each key: it is pending until the worker has decided it."""
+    def place_order(
+        self, user_id: UserId, body: OrderBody, reserve: Reserve = None, idempotency_key: MaybeKey = None
+    ) -> Answer:
+        """Place an order, once for each key: pending until the worker has decided it, or confirmed with its stock."""
         order = WantedOrder(
             user_id, [line.line() for line in body.items], {"shippingAddress": body.shipping_address, "ttl": body.ttl}
         )
         try:
             with sent_under(idempotency_key):
-                return answer(shown(self._orders.place(order, idempotency_key)), 202)
+                if reserve is None:
+                    return answer(shown(self._orders.place(order, idempotency_key)), 202)
+                _check_products(order, idempotency_key)
+                return answer(shown(self._orders.place_reserved(order, idempotency_key)), 201)
         except ArithmeticError:
             raise invalid([FieldProblem("items", "wanted a total of at most 38 digits, got more")]) from None
 
@@ -136,6 +144,14 @@ class OrderRoutes:
         if order is None:
             raise not_found("order")
         return answer(shown(order))
+
+
+def _check_products(order: WantedOrder, key: str | None) -> None:
+    """Refuse an order with more products than there is room for beside what a key takes of a transaction."""
+    products = len(order.units())
+    if key is not None and products > MAX_PRODUCTS - 1:
+        wanted = f"wanted at most {MAX_PRODUCTS - 1} products with an Idempotency-Key and reserve=now, got {products}"
+        raise invalid([FieldProblem("items", wanted)])
 
 
 def _week_before(time: str) -> str | None:

@@ -30,6 +30,7 @@ BODIES: dict[str, Any] = {
     "change a user's address": {"email": "other@example.com"},
     "place an order": {"items": [LINE]},
     "place an order once": {"items": [LINE]},
+    "place an order with its stock": {"items": [LINE]},
     "open an account": {"balance": 5},
     "move money once": {"from": "rich", "to": "poor", "amount": 1},
     "change an order's status": {"status": "cancelled", "expectedVersion": 1},
@@ -74,6 +75,7 @@ def test_a_pattern_makes_the_calls_that_it_says(api: ShopApi, row: Row) -> None:
         "accountId": f"a{ROWS.index(row)}",
     }
     api("POST", f"/users/{user}/reviews", {"productId": "tea", "rating": 5})
+    api.stock(tea=10)
     if row.pattern != "open an account":
         ids["accountId"] = "rich"
         api("PUT", "/accounts/rich", {"balance": 100})

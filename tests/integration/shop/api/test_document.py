@@ -17,13 +17,14 @@ from openapi_spec_validator import validate
 from shop.api import service
 from shop.api.openapi import document, tidied
 from shop.api.service import Api
+from shop.stock.decisions import Tables
 from tests.support.cloudformation import ROOT
 from tests.support.shop_api import Answered, ShopApi
 
 
 @cache
 def described() -> Any:
-    return json.loads(document(Api("table", SimpleNamespace(get_item=None), lambda _: None)))
+    return json.loads(document(Api(Tables("table", "inventory"), SimpleNamespace(get_item=None), lambda _: None)))
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,8 @@ def test_every_answer_is_as_the_document_says(api: ShopApi) -> None:
         ("PATCH", "/users/{userId}", {"name": "V"}, {}, 200),
         ("POST", "/users/batch-get", {"ids": ["u", "v"]}, {}, 200),
         ("POST", "/users/{userId}/views", None, {}, 200),
+        ("POST", "/users/{userId}/orders", {"items": [line]}, {"reserve": "now"}, 409),
+        ("POST", "/users/{userId}/orders", {"items": [{**line, "productId": "cup"}]}, {"reserve": "now"}, 201),
         ("POST", "/users/{userId}/orders", {"items": [line], "shippingAddress": {"a": 1}}, {}, 202),
         ("POST", "/users/{userId}/orders", {"items": [line], "ttl": "x"}, {}, 400),
         ("POST", "/users/{userId}/orders", {"items": [line]}, {"key": "k"}, 202),
@@ -115,6 +118,7 @@ def test_every_answer_is_as_the_document_says(api: ShopApi) -> None:
         ("DELETE", "/users/{userId}", None, {"email": "x@example.com"}, 409),
         ("DELETE", "/users/{userId}", None, {}, 200),
     ]
+    api.stock(cup=2)
     for method, path, body, query, status in steps:
         answer = api(method, path.format_map(made), body, **query)
         assert answer.status == status, f"{method} {path}: {answer.text}"
@@ -160,7 +164,12 @@ print([name for name in sys.modules if name.endswith(("openapi.models", "shop.ap
 
 def test_no_request_makes_the_document() -> None:
     """Its modules take 60 ms of a cold start."""
-    variables = {"TABLE_NAME": "orders", "AWS_DEFAULT_REGION": "eu-central-1", "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    tables = {"TABLE_NAME": "orders", "INVENTORY_TABLE": "inventory"}
+    variables = {
+        **tables,
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
+    }
     done = subprocess.run(
         [sys.executable, "-c", IN_A_PROCESS_OF_ITS_OWN], env=variables, capture_output=True, text=True, check=True
     )

@@ -16,6 +16,8 @@ from shop.api.service import Api
 from shop.handlers import order_placed, order_removed, status_changed
 from shop.orders import Order, OrderKey
 from shop.stock import Reserve
+from shop.stock.decisions import Tables
+from shop.stock.ledger import LedgerEntry, LedgerState
 from shop.stores.entity import Makers
 from tablestream.change import Change
 from tablestream.sinks import Message
@@ -30,8 +32,18 @@ class Written:
     def __init__(self) -> None:
         self.item: Mapping[str, Any] = {}
 
+        self.ledger: Mapping[str, Any] = {}
+        self.taken: dict[str, int] = {}
+
     def put_item(self, **sent: Any) -> dict[str, Any]:
         self.item = json.loads(json.dumps(sent["Item"]))
+        return {}
+
+    def transact_write_items(self, **sent: Any) -> dict[str, Any]:
+        ledger, order, *stock = json.loads(json.dumps(sent["TransactItems"]))
+        self.ledger, self.item = ledger["Put"]["Item"], order["Put"]["Item"]
+        moves = [one["Update"] for one in stock]
+        self.taken = {move["Key"]["pk"]["S"]: -int(move["ExpressionAttributeValues"][":a0"]["N"]) for move in moves}
         return {}
 
 
@@ -39,7 +51,7 @@ class Written:
 def api() -> tuple[Api, Written]:
     client = Written()
     clock = FakeClock()
-    return Api("orders", client, lambda _: None, clock=clock, makers=Makers(clock.now)), client
+    return Api(Tables("orders", "inventory"), client, lambda _: None, clock=clock, makers=Makers(clock.now)), client
 
 
 class Exact(json.JSONEncoder):
@@ -87,12 +99,20 @@ ORDER = st.fixed_dictionaries(
 )
 
 
-def accepted(order: Any) -> Mapping[str, Any]:
+def accepted(order: Any, query: Mapping[str, str] | None = None, status: int = 202) -> Mapping[str, Any]:
     """Return the item that an order becomes, none where the API refuses it."""
     service, client = api()
-    answer = service.answer(request("POST", "/users/ada/orders", Exact().encode(order)), None)
-    assert answer["statusCode"] in {202, 400}, answer
-    return client.item if answer["statusCode"] == 202 else {}
+    answer = service.answer(request("POST", "/users/ada/orders", Exact().encode(order), query), None)
+    assert answer["statusCode"] in {status, 400}, answer
+    return client.item if answer["statusCode"] == status else {}
+
+
+def wanted_of(order: Any) -> dict[str, int]:
+    """Return the units of each product that an order wants."""
+    wanted: Counter[str] = Counter()
+    for line in order["items"]:
+        wanted[line["productId"]] += int(plain(line["quantity"]))
+    return dict(wanted)
 
 
 def record_of(item: Mapping[str, Any]) -> Record:
@@ -112,19 +132,36 @@ def test_an_accepted_order_is_understood(order: Any) -> None:
 
     effects = order_placed(change)
 
-    lines = [(line["productId"], *map(plain, (line["quantity"], line["price"]))) for line in order["items"]]
-    wanted: Counter[str] = Counter()
     with localcontext() as exact:
         exact.prec = 200
-        for product, quantity, _ in lines:
-            wanted[product] += int(quantity)
-        price = sum([quantity * price for _, quantity, price in lines])
+        price = sum([plain(line["quantity"]) * plain(line["price"]) for line in order["items"]])
     reserve, message = effects
     assert isinstance(reserve, Reserve)
     assert isinstance(message, Message)
-    assert dict(reserve.lines) == wanted
+    assert dict(reserve.lines) == wanted_of(order)
     assert OrderKey.of(change) == (item["pk"]["S"], item["sk"]["S"])
     assert Order.from_image(change.image).total == price
+
+
+@settings(max_examples=1000)
+@given(order=ORDER)
+def test_an_order_that_is_reserved_now_is_understood_and_holds_what_it_took(order: Any) -> None:
+    item = accepted(order, {"reserve": "now"}, 201)
+    assume(item)
+    change = Change.from_record(record_of(item))
+    client = api()[1]
+
+    (message,) = order_placed(change)  # nothing is left to be reserved
+
+    assert isinstance(message, Message)
+    assert json.loads(str(message.body))["status"] == "confirmed"
+    entry = LedgerEntry.from_item(client.ledger)
+    assert entry.state is LedgerState.RESERVED
+    assert dict(entry.lines) == wanted_of(order)
+    assert client.taken == {f"PRODUCT#{product}": units for product, units in entry.lines}
+    assert client.ledger["pk"]["S"] == f"LEDGER#{OrderKey.of(change).pk}"
+    assert client.ledger["sk"]["S"] == OrderKey.of(change).sk
+    assert dict(Order.from_image(change.image).lines) == wanted_of(order)
 
 
 def test_what_becomes_of_an_accepted_order_is_understood() -> None:
