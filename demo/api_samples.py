@@ -25,6 +25,7 @@ AT = 1_763_640_000.0
 """2025-11-20T12:00:00Z, as the sample orders."""
 _OPEN = ("POST", "/leads")
 _LINES = [{"productId": "tea", "quantity": 2, "price": 4.5}, {"productId": "cup", "quantity": 1, "price": 12}]
+_TRANSFER = {"from": "ada", "to": "bob", "amount": 750}
 _LEAD = {"name": "Grace", "email": "grace@example.com", "subject": "Tea for 200", "message": "Please call me back."}
 
 
@@ -49,6 +50,20 @@ REQUESTS: Mapping[str, _Asked] = {
     "post-view": _Asked("POST", "/users/ada/views"),
     "post-order": _Asked("POST", "/users/ada/orders", {"items": _LINES}),
     "post-order-no-quantity": _Asked("POST", "/users/ada/orders", {"items": [{"productId": "tea", "quantity": 0}]}),
+    "post-order-once": _Asked("POST", "/users/ada/orders", {"items": _LINES}, {"Idempotency-Key": "cart-7"}),
+    "post-order-again": _Asked("POST", "/users/ada/orders", {"items": _LINES}, {"Idempotency-Key": "cart-7"}),
+    "post-order-other": _Asked("POST", "/users/ada/orders", {"items": _LINES[:1]}, {"Idempotency-Key": "cart-7"}),
+    "post-order-reserve": _Asked("POST", "/users/ada/orders?reserve=now", {"items": _LINES}),
+    "post-order-reserve-too-much": _Asked(
+        "POST", "/users/ada/orders?reserve=now", {"items": [{"productId": "pot", "quantity": 99, "price": 30}]}
+    ),
+    "put-account": _Asked("PUT", "/accounts/ada", {"balance": 1000}),
+    "put-account-empty": _Asked("PUT", "/accounts/bob", {"balance": 0}),
+    "post-transfer": _Asked("POST", "/transfers", _TRANSFER, {"Idempotency-Key": "rent-may"}),
+    "post-transfer-again": _Asked("POST", "/transfers", _TRANSFER, {"Idempotency-Key": "rent-may"}),
+    "post-transfer-too-much": _Asked("POST", "/transfers", _TRANSFER, {"Idempotency-Key": "rent-june"}),
+    "post-transfer-no-key": _Asked("POST", "/transfers", _TRANSFER),
+    "get-account": _Asked("GET", "/accounts/bob"),
     "get-orders": _Asked("GET", "/users/ada/orders?limit=2"),
     "get-orders-by-status": _Asked("GET", "/orders?status=confirmed&from=2025-11-01&to=2025-11-30"),
     "get-orders-foreign-cursor": _Asked("GET", "/users/ada/orders?cursor=eyJ2IjogMX0"),

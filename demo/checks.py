@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -43,6 +43,7 @@ ORDERS = {
         NewOrder("after-poison", [("tea", 1)], customer="gus"),
         NewOrder("withdrawn", [("cup", 1)], customer="hal"),
         NewOrder("patient", [("cup", 1)], customer="hal"),
+        NewOrder("at-once", [("tea", 2), ("tea", 1)], customer="ivy"),
     )
 }
 
@@ -73,8 +74,16 @@ EXPECTED: Mapping[str, Expected] = {
     "after-poison": Expected("confirmed", "RESERVED", _OK),
     "withdrawn": Expected("cancelled", "WITHDRAWN", ("received", "cancelled")),
     "patient": Expected("confirmed", "RESERVED", _OK),
+    "at-once": Expected("confirmed", "RESERVED", ("received",)),
 }
-STOCK_AFTER: Mapping[str, int] = {"cup": 3, "pot": 1, "tea": 11}
+STOCK_AFTER: Mapping[str, int] = {"cup": 3, "pot": 1, "tea": 8}
+ACCOUNTS: Mapping[str, int] = {"ivy": 1000, "landlord": 0}
+"""Accounts, and their first balances in cents."""
+TRANSFER = ("ivy", "landlord", 750)
+"""More than half of what there is: a second one would be refused."""
+SENDS = 2
+"""The sends of the transfer, all under one key."""
+BALANCES_AFTER: Mapping[str, int] = {"ivy": 250, "landlord": 750}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,8 @@ class World:
     letters: Sequence[Letter]
     journal: int  # entries
     faults: int  # errors injected
+    balances: Mapping[str, int] = field(default_factory=dict)
+    transfers: Sequence[str] = ()  # the ids that the two sends of the transfer got
 
 
 def by_name(world: World, placed: Mapping[str, str]) -> World:
@@ -120,6 +131,7 @@ def check(world: World) -> list[Invariant]:
         Invariant("stock is where the scenario says", tuple(_differences(STOCK_AFTER, world.available))),
         Invariant("every order ended as it should", tuple(_statuses(world))),
         Invariant("the ledger says the same", tuple(_ledger(world))),
+        Invariant("a transfer that was sent twice took place once", tuple(_transferred(world))),
         Invariant("each order's notifications: in order, exactly once", tuple(_notifications(world))),
         Invariant("the poison is a dead letter with its payload, and nothing else is one", tuple(_dead_letters(world))),
         Invariant("the outage was real, and the journal remembered what was sent", tuple(_outage(world))),
@@ -168,6 +180,12 @@ def _notifications(world: World) -> Iterator[str]:
         found[message["orderId"]].append(str(message["type"]).removeprefix("order."))
     wanted = {name: expected.notified for name, expected in EXPECTED.items() if expected.notified}
     return _differences(wanted, {name: tuple(types) for name, types in found.items()})
+
+
+def _transferred(world: World) -> Iterator[str]:
+    yield from _differences(BALANCES_AFTER, world.balances)
+    if len(world.transfers) != SENDS or len(set(world.transfers)) != 1:
+        yield f"wanted one id for both sends, found {', '.join(world.transfers) or 'none'}"
 
 
 def _dead_letters(world: World) -> Iterator[str]:

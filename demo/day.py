@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from demo.checks import ORDERS, Row, World, by_name, print_report
+from demo.checks import ACCOUNTS, ORDERS, SENDS, TRANSFER, Row, World, by_name, print_report
 from demo.shop_api import HTTP_API, ShopApi
 from demo.warehouse import PRODUCTS, Bucket, Shop
 from tablestream.local.application import Options, Running, hurried
@@ -62,11 +62,13 @@ class Scenario:
     journalled: Callable[[], int]
     say: Callable[[str], None]
     placed: dict[str, str] = field(default_factory=dict)
+    transfers: list[str] = field(default_factory=list)
+    """The id that each send of the transfer was answered with."""
 
     def play(self) -> None:
         """Play all acts, each delivered to its end before the next. Raises ScenarioError."""
         self.shop.stock(PRODUCTS)
-        for act in (self._open, self._change, self._poison, self._outage):
+        for act in (self._open, self._at_once, self._change, self._poison, self._outage):
             self.say(f"\n{(act.__doc__ or '').strip()}")
             act()
             if not self.running.settle(SETTLE_SECONDS):
@@ -75,6 +77,13 @@ class Scenario:
     def _open(self) -> None:
         """Ten orders by HTTP, delivered together: short of stock, of an unknown product, one product on two lines."""
         self._place(*FIRST)
+
+    def _at_once(self) -> None:
+        """An order with its stock in one call, and a transfer that is sent twice under one key."""
+        self.placed["at-once"] = self.api.place(ORDERS["at-once"], reserve=True)
+        for account, balance in ACCOUNTS.items():
+            self.api.open_account(account, balance)
+        self.transfers.extend([self.api.transfer(*TRANSFER, key="rent-may") for _ in range(SENDS)])
 
     def _change(self) -> None:
         """Some are shipped, cancelled before and after, removed by hand and by Time to Live."""
@@ -169,8 +178,10 @@ def _played(template: Path, output: Console, *, verbose: bool) -> str:
             inventory = cloud.outputs["InventoryTableName"]
             scenario = Scenario(shop, api, running, cloud.faults, watch, inventory, partial(_journalled, cloud), say)
             stuck = _play(scenario)
+            balances = {} if stuck else {account: api.balance(account) for account in ACCOUNTS}
         output.print()
         world = by_name(_world(cloud, shop, inbox.take()), scenario.placed)
+        world = replace(world, balances=balances, transfers=scenario.transfers)
         holds = print_report(output, world, watch.deliveries())
     return stuck or ("" if holds else "an invariant is broken, see above")
 

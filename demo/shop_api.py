@@ -1,4 +1,4 @@
-"""The shop's HTTP API as a customer's program calls it: orders are placed, found, changed and removed."""
+"""The shop's HTTP API as a customer's program calls it: orders are placed, found, changed and removed, money moves."""
 
 from __future__ import annotations
 
@@ -30,12 +30,26 @@ class ShopApi:
     def __init__(self, url: str) -> None:
         self._url = urlsplit(url)
 
-    def place(self, order: NewOrder) -> str:
-        """Place a new order of the customer; returns its id, which the API makes."""
+    def place(self, order: NewOrder, *, reserve: bool = False) -> str:
+        """Place a new order of the customer, with its stock if it is reserved at once; returns its id."""
         lines = [{"productId": product, "quantity": quantity, "price": PRICE} for product, quantity in order.lines]
         expiry = {} if order.ttl is None else {"ttl": order.ttl}
-        placed = self._ask("POST", f"/users/{order.customer}/orders", {"items": lines, **expiry})
+        query = "?reserve=now" if reserve else ""
+        placed = self._ask("POST", f"/users/{order.customer}/orders{query}", {"items": lines, **expiry})
         return str(placed["orderId"])
+
+    def open_account(self, account: str, balance: int) -> None:
+        """Open an account with so many cents."""
+        self._ask("PUT", f"/accounts/{account}", {"balance": balance})
+
+    def transfer(self, sender: str, recipient: str, amount: int, key: str) -> str:
+        """Move cents from one account to another, once for each key; returns the transfer's id."""
+        moved = self._ask("POST", "/transfers", {"from": sender, "to": recipient, "amount": amount}, key=key)
+        return str(moved["transferId"])
+
+    def balance(self, account: str) -> int:
+        """The cents that an account has."""
+        return int(self._ask("GET", f"/accounts/{account}")["balance"])
 
     def find(self, order_id: str) -> dict[str, Any] | None:
         """The order with this id, whoever's it is, or None."""
@@ -56,13 +70,21 @@ class ShopApi:
         return order
 
     def _ask(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, missing: bool = False
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        missing: bool = False,
+        key: str | None = None,
     ) -> dict[str, Any]:
         """The answer; with `missing` an empty one for what is not there."""
         connection = HTTPConnection(self._url.netloc, timeout=PATIENCE_SECONDS)
         try:
             sent = None if body is None else json.dumps(body)
             headers = {} if body is None else {"Content-Type": "application/json"}
+            if key is not None:
+                headers["Idempotency-Key"] = key
             connection.request(method, f"{self._url.path}{path}", sent, headers)
             answer = connection.getresponse()
             status, text = answer.status, answer.read().decode()

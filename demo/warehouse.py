@@ -135,8 +135,8 @@ class Shop:
         return decode(item) if item else None
 
     def orders(self) -> list[dict[str, Any]]:
-        """Every item of the orders table."""
-        return self._scan(self._orders)
+        """Every order of the shop's table."""
+        return [item for item in self._scan(self._orders) if str(item["sk"]).startswith("ORDER#")]
 
     def available(self) -> dict[str, int]:
         """The units that are available of each product."""

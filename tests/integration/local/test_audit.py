@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from demo.checks import EXPECTED, ORDERS, STOCK_AFTER, World, check
+from demo.checks import BALANCES_AFTER, EXPECTED, ORDERS, STOCK_AFTER, World, check
 from demo.warehouse import PRODUCTS, Letter
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ def world() -> World:
         letters=[Letter("dead-letters/1.json", {"record": {"dynamodb": {"NewImage": ORDERS["poison"].item()}}})],
         journal=1,
         faults=1,
+        balances=BALANCES_AFTER,
+        transfers=["t", "t"],
     )
 
 
@@ -58,6 +60,8 @@ def test_the_scenario_itself_conserves_stock() -> None:
         (lambda w: replace(w, notifications=w.notifications[::-1]), "each order's notifications"),
         (lambda w: replace(w, notifications=[*w.notifications, w.notifications[0]]), "each order's notifications"),
         (lambda w: replace(w, notifications=w.notifications[1:]), "each order's notifications"),
+        (lambda w: replace(w, balances={"ivy": 1000}), "a transfer that was sent twice took place once"),
+        (lambda w: replace(w, transfers=["t", "u"]), "a transfer that was sent twice took place once"),
         (lambda w: replace(w, letters=[]), "the poison is a dead letter with its payload, and nothing else is one"),
         (
             lambda w: replace(w, letters=w.letters * 2),

@@ -11,6 +11,7 @@ import pytest
 
 from demo.api_samples import api_samples
 from demo.samples import as_text
+from demo.warehouse import Shop
 from demo.watch import place_samples
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.runtime.runtime import Runtime
@@ -26,6 +27,18 @@ ANSWERS = {
     "post-view": (200, None),
     "post-order": (202, None),
     "post-order-no-quantity": (400, "VALIDATION_ERROR"),
+    "post-order-once": (202, None),
+    "post-order-again": (202, None),
+    "post-order-other": (422, "IDEMPOTENCY_KEY_REUSED"),
+    "post-order-reserve": (201, None),
+    "post-order-reserve-too-much": (409, "INSUFFICIENT_INVENTORY"),
+    "put-account": (201, None),
+    "put-account-empty": (201, None),
+    "post-transfer": (201, None),
+    "post-transfer-again": (200, None),
+    "post-transfer-too-much": (409, "INSUFFICIENT_BALANCE"),
+    "post-transfer-no-key": (400, "VALIDATION_ERROR"),
+    "get-account": (200, None),
     "get-orders": (200, None),
     "get-orders-by-status": (200, None),
     "get-orders-foreign-cursor": (400, "INVALID_CURSOR"),
@@ -46,6 +59,7 @@ ANSWERS = {
 def answers() -> Iterator[dict[str, Any]]:
     with Cloud(ROOT / "template.yaml") as cloud:
         place_samples(cloud.outputs)
+        Shop(cloud.client("dynamodb"), cloud.outputs).stock()
         runtime = Runtime(cloud.functions["Api"])
         try:
             yield {name: runtime.invoke(event).payload for name, event in api_samples().items()}
@@ -79,3 +93,10 @@ def test_orders_by_status_are_those_of_the_days_that_were_asked_for(answers: dic
     assert page["count"] > 0
     assert {order["status"] for order in page["items"]} == {"confirmed"}
     assert {order["createdAt"][:10] for order in page["items"]} == {"2025-11-20"}
+
+
+def test_a_request_that_is_sent_again_under_its_key_is_answered_the_same(answers: dict[str, Any]) -> None:
+    for first, again in (("post-order-once", "post-order-again"), ("post-transfer", "post-transfer-again")):
+        assert json.loads(answers[first]["body"]) == json.loads(answers[again]["body"])
+    account = json.loads(answers["get-account"]["body"])
+    assert (account["balance"], len(account["entries"])) == (750, 1)

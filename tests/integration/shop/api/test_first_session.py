@@ -20,17 +20,20 @@ URL = re.findall(r"^ {4}API=(\S+)$", PAGE, re.MULTILINE)
 def curl(api: ShopApi, command: str) -> Answered:
     """Send what curl would send."""
     words = iter(shlex.split(command)[1:])
-    method, body, url = "GET", None, ""
+    method, body, url, headers = "GET", None, "", {}
     for word in words:
         if word == "-X":
             method = next(words)
         elif word == "--json":
             body = next(words)
             method = "POST" if method == "GET" else method
+        elif word == "-H":
+            name, _, value = next(words).partition(": ")
+            headers[name.lower()] = value
         elif word != "-s":
             url = word
     parts = urlsplit(url)
-    return api.send(request(method, parts.path, body, dict(parse_qsl(parts.query))))
+    return api.send(request(method, parts.path, body, dict(parse_qsl(parts.query)), **headers))
 
 
 def alike(got: Any, wanted: Any) -> bool:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 SECONDS = float(os.environ.get("LOAD_SECONDS", "8"))
 CLIENTS = 16
+ACCOUNTS, BALANCE = 5, 1000
 STOCK = {"tea": 400, "cup": 150, "pot": 60}
 _PATIENCE_SECONDS = 120
 _MOST_GROWTH_KB = 16_000
@@ -41,19 +43,23 @@ class Customer:
     def __init__(self, number: int, api: str) -> None:
         self.name = f"customer-{number}"
         self.placed: list[str] = []
+        self.sends = 0
         self.statuses: Counter[int] = Counter()
         self._random = random.Random(number)
         self._api = urlsplit(api).netloc
 
     def act(self, until: float) -> None:
         self.ask("POST", "/users", {"userId": self.name, "email": f"{self.name}@example.com", "name": self.name})
+        acts = (self._place, self._place, self._reserve, self._place_once, self._pay_once, self._look, self._cancel)
         while time.monotonic() < until:
-            self._random.choice((self._place, self._place, self._look, self._cancel, self._err))()
+            self._random.choice((*acts, self._err))()
 
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
+    def ask(self, method: str, path: str, body: Any = None, key: str | None = None) -> Any:
         connection = HTTPConnection(self._api, timeout=60)
         try:
             headers = {} if body is None else {"Content-Type": "application/json"}
+            if key is not None:
+                headers["Idempotency-Key"] = key
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
             text = answer.read()
@@ -62,10 +68,38 @@ class Customer:
         self.statuses[answer.status] += 1
         return json.loads(text)
 
-    def _place(self) -> None:
+    def at_once(self, path: str, body: Any) -> list[Any]:
+        """Send a request three times side by side under one key; return the answers."""
+        self.sends += 1
+        key = f"{self.name}-{self.sends}"
+        with ThreadPoolExecutor(3) as pool:
+            return list(pool.map(lambda _: self.ask("POST", path, body, key), range(3)))
+
+    def _wanted(self) -> dict[str, Any]:
         products = self._random.sample(sorted(STOCK), self._random.randint(1, 3))
-        items = [{"productId": one, "quantity": self._random.randint(1, 3), "price": 2.5} for one in products]
-        self.placed.append(self.ask("POST", f"/users/{self.name}/orders", {"items": items})["orderId"])
+        return {"items": [{"productId": one, "quantity": self._random.randint(1, 3), "price": 2.5} for one in products]}
+
+    def _place(self) -> None:
+        self.placed.append(self.ask("POST", f"/users/{self.name}/orders", self._wanted())["orderId"])
+
+    def _place_once(self) -> None:
+        answers = self.at_once(f"/users/{self.name}/orders", self._wanted())
+        assert answers == [answers[0]] * 3
+        self.placed.append(answers[0]["orderId"])
+
+    def _reserve(self) -> None:
+        answers = self.at_once(f"/users/{self.name}/orders?reserve=now", self._wanted())
+        ids = {answer["orderId"] for answer in answers if "orderId" in answer}
+        assert len(ids) <= 1  # some sends may have found too little, and a later one enough
+        assert {answer.get("code", "INSUFFICIENT_INVENTORY") for answer in answers} == {"INSUFFICIENT_INVENTORY"}
+        self.placed += ids
+
+    def _pay_once(self) -> None:
+        sender, recipient = self._random.sample(range(ACCOUNTS), 2)
+        amount = self._random.randint(1, BALANCE // 4)
+        answers = self.at_once("/transfers", {"from": f"a{sender}", "to": f"a{recipient}", "amount": amount})
+        assert len({answer["transferId"] for answer in answers if "transferId" in answer}) <= 1
+        assert {answer.get("code", "INSUFFICIENT_BALANCE") for answer in answers} == {"INSUFFICIENT_BALANCE"}
 
     def _look(self) -> None:
         assert self.ask("GET", f"/users/{self.name}/orders?limit=5")["count"] == min(5, len(self.placed))
@@ -117,6 +151,8 @@ def test_many_clients_at_once_break_nothing(shop: LocalShop) -> None:
         item = {**key, "productId": {"S": product}, "available": {"N": str(units)}}
         dynamodb.put_item(TableName=inventory, Item=item)
     customers = [Customer(number, shop.api) for number in range(CLIENTS)]
+    for number in range(ACCOUNTS):
+        assert customers[0].ask("PUT", f"/accounts/a{number}", {"balance": BALANCE})["balance"] == BALANCE
     customers[0].act(time.monotonic() + SECONDS / 4)  # what is made once is made now
     before, until = resident_kb(shop), time.monotonic() + SECONDS
     threads = [threading.Thread(target=customer.act, args=(until,)) for customer in customers[1:]]
@@ -135,6 +171,21 @@ def test_many_clients_at_once_break_nothing(shop: LocalShop) -> None:
     assert {200, 201, 202, 400} <= set(statuses)
     assert {order["orderId"] for order in orders} == placed
     assert grown < _MOST_GROWTH_KB
+    money = [item for item in items(dynamodb, shop.outputs["TableName"]) if item["pk"].startswith("ACCOUNT#")]
+    assert_accounts_balance(money)
+
+
+def assert_accounts_balance(money: list[dict[str, Any]]) -> None:
+    """Assert that no money came or went, and that each balance is what the entries say."""
+    balances = {item["pk"]: int(item["balance"]) for item in money if item["sk"] == "BALANCE"}
+    told = dict.fromkeys(balances, BALANCE)
+    entries = [item for item in money if item["entityType"] == "Entry"]
+    for entry in entries:
+        told[entry["pk"]] += int(entry["amount"]) * (1 if entry["type"] == "CREDIT" else -1)
+    assert balances == told
+    assert sum(balances.values()) == ACCOUNTS * BALANCE
+    assert min(balances.values()) >= 0
+    assert Counter(Counter(entry["transferId"] for entry in entries).values()).keys() == {2}
 
 
 def settled(dynamodb: Any, outputs: Mapping[str, str], wanted: int) -> list[dict[str, Any]]:
