@@ -141,8 +141,8 @@ class Shop:
     def available(self) -> dict[str, int]:
         """The units that are available of each product."""
         stock = {"FilterExpression": "sk = :stock", "ExpressionAttributeValues": {":stock": {"S": "STOCK"}}}
-        items = self._scan(self._inventory, **stock)
-        return {item["productId"]: int(item["available"]) for item in sorted(items, key=lambda item: item["pk"])}
+        found = {item["pk"].removeprefix("PRODUCT#"): item for item in self._scan(self._inventory, **stock)}
+        return {product: int(item.get("available", 0)) for product, item in sorted(found.items())}
 
     def ledger(self) -> list[dict[str, Any]]:
         """Every ledger item, by key."""

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+PRODUCT, PAYER, RECEIVER = "tea", "payer", "receiver"
+"""There when the API is asked at random: more of it than is ordered, and two accounts."""
 _PATIENCE_SECONDS = 90.0
 
 

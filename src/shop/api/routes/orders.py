@@ -70,7 +70,10 @@ class OrderRoutes:
     def place_order(
         self, user_id: UserId, body: OrderBody, reserve: Reserve = None, idempotency_key: MaybeKey = None
     ) -> Answer:
-        """Place an order, once for each key: pending until the worker has decided it, or confirmed with its stock."""
+        """Place an order, once for each key: pending until the worker has decided it, or confirmed with its stock.
+
+        With reserve=now the stock is taken in the same transaction, of at most 98 products, or of 97 with a key.
+        """
         order = WantedOrder(
             user_id, [line.line() for line in body.items], {"shippingAddress": body.shipping_address, "ttl": body.ttl}
         )
