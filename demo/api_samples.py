@@ -47,6 +47,7 @@ REQUESTS: Mapping[str, _Asked] = {
     "get-user-with-orders": _Asked("GET", "/users/ada?include=orders&consistent=true"),
     "get-users-by-email": _Asked("GET", "/users?email=ada%40example.com"),
     "patch-user": _Asked("PATCH", "/users/ada", {"name": "Ada L.", "tags": None, "expectedVersion": 1}),
+    "put-settings": _Asked("PUT", "/users/ada/settings", {"theme": "dark", "newsletter": True}),
     "post-view": _Asked("POST", "/users/ada/views"),
     "post-order": _Asked("POST", "/users/ada/orders", {"items": _LINES}),
     "post-order-no-quantity": _Asked("POST", "/users/ada/orders", {"items": [{"productId": "tea", "quantity": 0}]}),

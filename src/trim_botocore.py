@@ -27,7 +27,7 @@ CALLED = {
     "Api": {
         "dynamodb": {
             *("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
-            *("BatchGetItem", "TransactWriteItems"),
+            *("BatchGetItem", "TransactGetItems", "TransactWriteItems"),
         },
     },
 }

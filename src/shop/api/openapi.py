@@ -6,6 +6,7 @@ no models.
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -170,7 +171,7 @@ def document(api: Api) -> str:
         changeable = [member for member in known[name]["properties"] if member != "expectedVersion"]
         known[name]["anyOf"] = [{"required": [member]} for member in changeable]
     schemas = {name: schema for name, schema in known.items() if "ValidationError" not in name}
-    made["paths"] = tidied(paths, named=True)
+    made["paths"] = _with_maps(tidied(paths, named=True))
     bodies = _with_maps(tidied(schemas, "default", named=True))
     made["components"] = {"schemas": {**bodies, "Map": _FILLED, "Value": _VALUE, **answer_schemas()}}
     return json.dumps(made, indent=1)
@@ -192,7 +193,9 @@ def _template(path: str) -> str:
 def _complete(operation: dict[str, Any], one: Endpoint) -> None:
     """Say what a route answers, and name it and its parameters as callers know them."""
     operation["operationId"] = camel(one.run.__name__)
-    operation["summary"] = (one.run.__doc__ or "").split("\n")[0]
+    operation["summary"], _, more = inspect.cleandoc(one.run.__doc__ or "").partition("\n\n")
+    if more:
+        operation["description"] = more
     operation["tags"] = [one.path.split("/")[1] if "/orders" not in one.path else "orders"]
     for parameter in operation.get("parameters", ()):
         if parameter["in"] == "path":

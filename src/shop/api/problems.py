@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from shop.stores.accounts import InsufficientBalance, RecipientNotFound, SenderNotFound
 from shop.stores.customer_orders import InsufficientInventory, Shortage
 from shop.stores.entity import AlreadyTaken, IllegalTransition
+from shop.stores.users import RaceCondition
 from tablestream.dynamodb import (
     ConditionFailed,
     IdempotencyKeyReused,
@@ -126,6 +127,7 @@ _PROBLEMS: Mapping[type[Exception], Callable[[Any], Problem]] = {
     Problem: lambda error: error,
     AlreadyTaken: lambda error: Problem(409, "ALREADY_EXISTS", f"Another item has this {error.attribute}"),
     IllegalTransition: _conflict("ILLEGAL_TRANSITION", "There is no way from the order's status to that one"),
+    RaceCondition: lambda _: Problem(409, "RACE_CONDITION", "Somebody else changed the item at the same time"),
     VersionConflict: _conflict("VERSION_CONFLICT", "The item has another version by now"),
     SenderNotFound: lambda _: Problem(404, "SENDER_NOT_FOUND", "There is no such sender"),
     RecipientNotFound: lambda _: Problem(404, "RECIPIENT_NOT_FOUND", "There is no such recipient"),

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
+from aws_lambda_powertools.event_handler.openapi.params import Body as WholeBody
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from pydantic import (
     AfterValidator,
@@ -257,6 +258,10 @@ class TransferBody(Body):
     sender: Id = Field(alias="from")
     recipient: Annotated[Id, AfterValidator(_another)] = Field(alias="to")
     amount: Annotated[int, Strict(), Field(ge=1, le=MAX_MONEY)]
+
+
+SettingsBody = Annotated[Settings, WholeBody()]
+"""Settings as a body of their own, in which every member has a name that the caller chooses."""
 
 
 # --- paths, queries and headers ---------------------------------------------------------------------------------------

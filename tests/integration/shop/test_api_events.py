@@ -24,6 +24,7 @@ ANSWERS = {
     "get-user-with-orders": (200, None),
     "get-users-by-email": (200, None),
     "patch-user": (200, None),
+    "put-settings": (200, None),
     "post-view": (200, None),
     "post-order": (202, None),
     "post-order-no-quantity": (400, "VALIDATION_ERROR"),

@@ -9,6 +9,7 @@ from shop.api.answers import (
     CONDITION_FAILED,
     INVALID_CURSOR,
     NOT_FOUND,
+    RACE_CONDITION,
     VERSION_CONFLICT,
     Answer,
     Endpoint,
@@ -28,6 +29,7 @@ from shop.api.schemas import (
     Include,
     Limit,
     MaybeEmail,
+    SettingsBody,
     UserBody,
     UserChange,
     UserId,
@@ -56,6 +58,7 @@ class UserRoutes:
             Endpoint("GET", one, self.get_user, "UserWithOrders", errors=(NOT_FOUND,)),
             Endpoint("PATCH", one, self.update_user, "User", errors=conflicts),
             Endpoint("DELETE", one, self.delete_user, "DeletedUser", errors=(NOT_FOUND, CONDITION_FAILED)),
+            Endpoint("PUT", f"{one}/settings", self.change_settings, "User", errors=(NOT_FOUND, RACE_CONDITION)),
             Endpoint("POST", f"{one}/views", self.count_view, "ViewCount", errors=(NOT_FOUND,)),
         ]
 
@@ -97,6 +100,10 @@ class UserRoutes:
     def delete_user(self, user_id: UserId, email: MaybeEmail = None) -> Answer:
         """Delete a user and free the address; the orders stay."""
         return answer({"deleted": shown(self._users.delete(user_id, email))})
+
+    def change_settings(self, user_id: UserId, body: SettingsBody) -> Answer:
+        """Give a user other settings, in the place of all that there were."""
+        return answer(shown(self._users.change_settings(user_id, body)))
 
     def count_view(self, user_id: UserId) -> Answer:
         """Count a view of a user."""

@@ -27,6 +27,7 @@ BODIES: dict[str, Any] = {
     "create a user": {"email": "new@example.com", "name": "N"},
     "many users": {"ids": ["u"]},
     "change a user": {"name": "V"},
+    "change a user's settings": {"theme": "dark"},
     "change a user's address": {"email": "other@example.com"},
     "place an order": {"items": [LINE]},
     "place an order once": {"items": [LINE]},

@@ -48,7 +48,7 @@ def test_the_document_is_openapi_3_1() -> None:
     validate(described())
     assert described()["openapi"] == "3.1.0"
     names = [operation["operationId"] for methods in described()["paths"].values() for operation in methods.values()]
-    assert len(set(names)) == len(names) == 28
+    assert len(set(names)) == len(names) == 29
 
 
 @pytest.mark.parametrize("entity", ["User", "Order", "Session", "Lead", "Review"])
@@ -76,6 +76,8 @@ def test_every_answer_is_as_the_document_says(api: ShopApi) -> None:
         ("GET", "/users", None, {"email": "u@example.com"}, 200),
         ("PATCH", "/users/{userId}", {"name": "V", "expectedVersion": 9}, {}, 409),
         ("PATCH", "/users/{userId}", {"name": "V"}, {}, 200),
+        ("PUT", "/users/{userId}/settings", {"a": {"b": 1}}, {}, 200),
+        ("PUT", "/users/{userId}/settings", None, {}, 400),
         ("POST", "/users/batch-get", {"ids": ["u", "v"]}, {}, 200),
         ("POST", "/users/{userId}/views", None, {}, 200),
         ("POST", "/users/{userId}/orders", {"items": [line]}, {"reserve": "now"}, 409),
