@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from shop.stores.customer_orders import WantedOrder
 from tests.support.shop_api import Answered, ShopApi
 
 ORDER = {"items": [{"productId": "tea", "quantity": 2, "price": 4.5}], "shippingAddress": {"city": "Ulm", "zip": None}}
@@ -78,6 +79,10 @@ def test_the_same_meaning_is_the_same_request(api: ShopApi, text: str) -> None:
     first = placed(api, "eli", "k")
     again = placed(api, "eli", "k", text=text)
     assert (again.status, again.body) == (202, first.body)
+
+
+def test_a_member_that_is_added_to_orders_later_changes_no_hash_of_an_order_without_it() -> None:
+    assert WantedOrder("ada", [], {}).asked() == WantedOrder("ada", [], {"giftWrap": None}).asked()
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,7 @@ def test_a_key_reserves_once(api: ShopApi) -> None:
     assert placed(api, line("tea", 4), user="dora", key="k").body == first.body
     pending = api("POST", "/users/dora/orders", {"items": [line("tea", 4)]}, key="k")
     assert (pending.status, pending.body["status"]) == (202, "pending")  # a key of the other mode
+    assert pending.body["orderId"] != first.body["orderId"]
 
 
 @pytest.mark.parametrize("value", ["later", "", "NOW", "true", "now,now"])

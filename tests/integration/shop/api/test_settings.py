@@ -88,17 +88,19 @@ def test_a_lock_whose_time_is_over_holds_nobody_up_and_its_version_goes_on(api: 
     assert lock_of(api, "eve") == (2, DAY)
 
 
-def test_a_lock_that_was_removed_and_made_anew_is_not_the_one_that_was_read(api: ShopApi) -> None:
+@pytest.mark.parametrize(("version", "seconds"), [(0, 60), (1, 0)], ids=["removed and made anew", "used"])
+def test_a_lock_that_is_not_as_it_was_read_is_a_race(api: ShopApi, version: int, seconds: int) -> None:
     created(api, "fay")
     changed(api, "fay", {"n": 1})
     key = {"pk": {"S": "USER#fay"}, "sk": {"S": "PROFILE#fay#LOCK"}}
     lock = api.dynamodb.get_item(TableName=TABLE, Key=key)["Item"]
 
-    def renew() -> None:
-        api.dynamodb.put_item(TableName=TABLE, Item={**lock, "ttl": {"N": str(int(lock["ttl"]["N"]) + 60)}})
-
-    with api.before("TransactWriteItems", renew):
+    more = {"version": version, "ttl": seconds}
+    other = {**lock, **{name: {"N": str(int(lock[name]["N"]) + added)} for name, added in more.items()}}
+    with api.before("TransactWriteItems", lambda: api.dynamodb.put_item(TableName=TABLE, Item=other)):
         assert changed(api, "fay", {"n": 2}).code == "RACE_CONDITION"
+    api("DELETE", "/users/fay")
+    api.dynamodb.delete_item(TableName=TABLE, Key=key)
 
 
 def test_settings_are_a_map_of_4_kb_at_most(api: ShopApi) -> None:
