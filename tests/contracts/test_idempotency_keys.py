@@ -66,7 +66,9 @@ def test_a_record_whose_time_is_over_counts_as_none(table: Table) -> None:
     assert keys.transact(KEY, TAKE, 3) == (3, False)
 
 
-def test_of_eight_at_once_one_takes_effect(table: Table) -> None:
+def test_of_eight_at_once_one_takes_effect(table: Table, backend: str) -> None:
+    if backend == "moto":
+        pytest.skip("moto puts its tables back after a transaction that failed, with what others wrote meanwhile")
     table.put({**ACCOUNT, "balance": 100})
     keys = IdempotencyKeys(table.within(Run()))
     for number in range(5):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,12 +98,6 @@ def test_a_payment_that_is_sent_again_is_taken_once_and_has_one_answer(bank: Ban
     with pytest.raises(TooLittleMoney):
         pay(bank.accounts, "ann", 1000, "k2")
     assert bank.paid == 1
-
-
-def test_of_eight_at_once_one_pays(bank: Bank) -> None:
-    with ThreadPoolExecutor(8) as threads:
-        answers = set(threads.map(lambda _: paid_by_us(bank), range(8)))
-    assert (len(answers), bank.paid) == (1, 1)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

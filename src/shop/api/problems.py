@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 from shop.stores.accounts import InsufficientBalance, RecipientNotFound, SenderNotFound
 from shop.stores.customer_orders import InsufficientInventory, Shortage
 from shop.stores.entity import AlreadyTaken, IllegalTransition
-from shop.stores.users import RaceCondition
 from tablestream.dynamodb import (
     ConditionFailed,
     IdempotencyKeyReused,
@@ -24,6 +23,7 @@ from tablestream.dynamodb import (
     ItemTooLarge,
     NotFound,
     OutcomeUnknown,
+    RaceCondition,
     TransactionCancelled,
     Unavailable,
     VersionConflict,

@@ -17,12 +17,12 @@ from tablestream.dynamodb import (
     NotFound,
     Page,
     Put,
+    RaceCondition,
     Table,
     TransactionCancelled,
     Update,
     VersionConflict,
 )
-from tablestream.errors import TablestreamError
 
 KIND = "User"
 USER_SECONDS = 365 * 24 * 3600
@@ -34,10 +34,6 @@ LAST_SECONDS = 3600
 _TRIES = 3
 _BUSY = "the user changes all the time"
 _GONE = "there is no such user"
-
-
-class RaceCondition(TablestreamError):
-    """Somebody else has changed what was read under a lock; nothing was written."""
 
 
 class UserStore:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Misconfigured,
         NotFound,
         OutcomeUnknown,
+        RaceCondition,
         TableError,
         Throttled,
         TransactionCancelled,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         VersionConflict,
     )
     from tablestream.dynamodb.idempotency import IdempotencyKey, IdempotencyKeys, Outcome
+    from tablestream.dynamodb.locks import Codec, Held, ItemStore, Lock
     from tablestream.dynamodb.pages import Page
     from tablestream.dynamodb.schema import Index, Nulls
     from tablestream.dynamodb.table import Table
@@ -48,10 +50,12 @@ __all__ = [
     "AlreadyExists",
     "Append",
     "Check",
+    "Codec",
     "ConditionFailed",
     "Conflict",
     "Delete",
     "Got",
+    "Held",
     "IdempotencyKey",
     "IdempotencyKeyReused",
     "IdempotencyKeys",
@@ -60,7 +64,9 @@ __all__ = [
     "InvalidCursor",
     "InvalidRequest",
     "InvalidValue",
+    "ItemStore",
     "ItemTooLarge",
+    "Lock",
     "Misconfigured",
     "NotFound",
     "Nulls",
@@ -68,6 +74,7 @@ __all__ = [
     "OutcomeUnknown",
     "Page",
     "Put",
+    "RaceCondition",
     "ReadyAction",
     "Returns",
     "Table",
@@ -85,12 +92,16 @@ __all__ = [
 _HOMES = {
     "Append": "actions",
     "Check": "actions",
+    "Codec": "locks",
     "Delete": "actions",
     "Got": "batches",
+    "Held": "locks",
     "IdempotencyKey": "idempotency",
     "IdempotencyKeys": "idempotency",
     "IfAbsent": "actions",
     "Index": "schema",
+    "ItemStore": "locks",
+    "Lock": "locks",
     "Nulls": "schema",
     "Outcome": "idempotency",
     "Page": "pages",

@@ -9,6 +9,7 @@ TableError
 │   └── VersionConflict    its version is another one
 ├── TransactionCancelled   no action has taken effect; `reasons` has an error, or None, for each of them
 ├── IdempotencyKeyReused   the key was used for another request
+├── RaceCondition          somebody else has changed what is under the lock, or its time is over
 ├── Unavailable            the same may succeed later
 │   ├── Throttled          too many requests, also after retries
 │   └── Conflict           somebody else's transaction is under way on the item
@@ -239,6 +240,10 @@ class TransactionCancelled(TableError):
 
 class IdempotencyKeyReused(TableError):
     """An idempotency key is known, and was used for another request. Nothing was written."""
+
+
+class RaceCondition(TableError):
+    """Somebody else has changed what is under a lock, or the lock's time is over. Nothing was written."""
 
 
 class Unavailable(TableError):

@@ -61,6 +61,8 @@ _KNOWN: Mapping[str, frozenset[str]] = {
     "GetItem": frozenset({"TableName", "Key", "ConsistentRead"}),
     "BatchGetItem": frozenset({"RequestItems"}),
     "BatchWriteItem": frozenset({"RequestItems"}),
+    "a read of a transaction": frozenset({"TableName", "Key"}),
+    "TransactGetItems": frozenset({"TransactItems"}),
     "TransactWriteItems": frozenset({"TransactItems", "ClientRequestToken"}),
     "keys of a table": frozenset({"Keys", "ConsistentRead"}),
 }
@@ -162,6 +164,10 @@ class MemoryDynamoDB:
         """Put or delete up to 25 items of distinct keys."""
         return self._call("BatchWriteItem", request, self._write_batch)
 
+    def transact_get_items(self, **request: Any) -> dict[str, Any]:
+        """Return up to a hundred items as they are at one moment; no transaction may be under way on one of them."""
+        return self._call("TransactGetItems", request, self._get_at_once)
+
     def transact_write_items(self, **request: Any) -> dict[str, Any]:
         """Carry out up to a hundred actions, or none of them; a token that is known stands for its first request."""
         return self._call("TransactWriteItems", request, self._transact)
@@ -195,6 +201,21 @@ class MemoryDynamoDB:
         for name, tagged in wanted[self.processes :]:
             left.setdefault(name, {**request["RequestItems"][name], "Keys": []})["Keys"].append(tagged)
         return {"Responses": responses, "UnprocessedKeys": left}
+
+    def _get_at_once(self, request: dict[str, Any]) -> dict[str, Any]:
+        _check_known("TransactGetItems", request)
+        gets = [part["Get"] for part in request["TransactItems"]]
+        for get in gets:
+            _check_known("a read of a transaction", get)
+        named = [(get["TableName"], get["Key"]) for get in gets]
+        keys = [(name, self._table(name, "TransactGetItems").key_of(key, "TransactGetItems")) for name, key in named]
+        _check_size(keys, _ACTIONS, "TransactGetItems")
+        busy = [self._busy.get(key, 0.0) > self._now() for key in keys]
+        if any(busy):
+            self.conflicts += 1
+            raise cancelled([{"Code": "TransactionConflict"} if held else _NONE for held in busy])
+        found = [self.tables[name].items.get(key) for name, key in keys]
+        return {"Responses": [{} if item is None else {"Item": dict(item)} for item in found]}
 
     def _write_batch(self, request: dict[str, Any]) -> dict[str, Any]:
         _check_known("BatchWriteItem", request)

@@ -22,10 +22,10 @@ CREATED FakeClock FakeContext MemoryDeadLetters MemoryJournal Raw RecordingSink 
 record removed tagged
 """
 DYNAMODB = """
-AccessRefused AlreadyExists Append Check ConditionFailed Conflict Delete Got IdempotencyKey IdempotencyKeyReused
-IdempotencyKeys IfAbsent Index InvalidCursor InvalidRequest InvalidValue ItemTooLarge Misconfigured NotFound Nulls
-Outcome OutcomeUnknown Page Put ReadyAction Returns Table TableAction TableError Throttled TransactionCancelled
-Unavailable Unwritten Update VersionConflict connect
+AccessRefused AlreadyExists Append Check Codec ConditionFailed Conflict Delete Got Held IdempotencyKey
+IdempotencyKeyReused IdempotencyKeys IfAbsent Index InvalidCursor InvalidRequest InvalidValue ItemStore ItemTooLarge
+Lock Misconfigured NotFound Nulls Outcome OutcomeUnknown Page Put RaceCondition ReadyAction Returns Table TableAction
+TableError Throttled TransactionCancelled Unavailable Unwritten Update VersionConflict connect
 """
 SINKS = "Counters Event EventBus Increment Message MessageTooLarge Queue S3DeadLetters Topic"
 
@@ -52,7 +52,7 @@ def test_the_names_of_dynamodb_are_these_and_each_is_there() -> None:
 def test_every_error_of_a_table_is_one() -> None:
     named = [getattr(dynamodb, name) for name in dynamodb.__all__]
     errors = [one for one in named if isinstance(one, type) and issubclass(one, Exception)]
-    assert len(errors) == 17
+    assert len(errors) == 18
     assert all(issubclass(error, dynamodb.TableError) for error in errors)
     assert issubclass(dynamodb.TableError, tablestream.TablestreamError)
 
