@@ -148,7 +148,7 @@ STOCK: tuple[Mutant, ...] = (
     ),
     mutant(
         "take a stock item that nobody can read for an empty one",
-        "shop.stock.ledger:available",
+        "shop.stock.ledger:units_of",
         "whole(value)",
         "whole(value) or 0",
         test=f"{BATCHES}::test_a_stock_item_that_nobody_can_read_holds_up_who_wants_it_and_rejects_and_parks_nobody",
