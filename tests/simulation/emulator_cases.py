@@ -33,6 +33,18 @@ def move(pk: str, expression: str, units: int, test: str | None = None, **more: 
     return request if test is None else {**request, "ConditionExpression": test}
 
 
+def one_of(pk: str, *units: int) -> dict[str, Any]:
+    """Empty an item that has one of several numbers of units."""
+    values = {f":has{place}": {"N": str(count)} for place, count in enumerate(units)}
+    return {
+        "TableName": INVENTORY,
+        "Key": key(pk),
+        "UpdateExpression": "SET available = :none",
+        "ConditionExpression": f"available IN ({', '.join(values)})",
+        "ExpressionAttributeValues": {**values, ":none": {"N": "0"}},
+    }
+
+
 TAKE, GIVE, ENOUGH = "SET available = available - :units", "ADD available :units", "available >= :units"
 SHOWN = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 NEW = {"ConditionExpression": "attribute_not_exists(pk)", **SHOWN}
@@ -55,6 +67,13 @@ CASES: Mapping[str, Sequence[Call]] = {
     "too much, shown": [("put_item", put("a", 1)), ("update_item", move("a", TAKE, 2, ENOUGH, **SHOWN))],
     "take of nothing": [("update_item", move("a", TAKE, 2, ENOUGH))],
     "take of nothing, unconditionally": [("update_item", move("a", TAKE, 2))],
+    "one of several": [
+        ("put_item", put("a", 3)),
+        ("update_item", one_of("a", 2, 3)),
+        ("update_item", one_of("a", 2)),
+        ("update_item", one_of("b", 0)),
+        ("get_item", {"TableName": INVENTORY, "Key": key("a")}),
+    ],
     "give": [("put_item", put("a", 3)), ("update_item", move("a", GIVE, 2))],
     "give what is not there": [("update_item", move("a", GIVE, 2))],
     "give to what is no number": [

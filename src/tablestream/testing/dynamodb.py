@@ -9,7 +9,7 @@ It is for tests of sinks, and of whatever else calls DynamoDB, with faults on or
 
 It answers the calls that this library makes. Conditions and updates are those of `tablestream.testing.expressions`;
 a parameter or an expression that it does not know raises `UnsupportedRequest`. It does not check sizes, and keeps
-numbers as they are written. That it answers as DynamoDB does is tested in `tests/contracts`.
+numbers as they are written. That it answers as DynamoDB does is tested in `tests/simulation/test_against_emulators.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Condition and update expressions of DynamoDB, as far as `MemoryDynamoDB` knows them.
 
-Conditions: comparisons of attributes and values, `attribute_exists`, `attribute_not_exists`, `if_not_exists`, AND, OR,
-NOT and brackets. Updates: SET of a value, a sum or a difference, ADD of a number, and REMOVE. Attributes are those of
+Conditions: comparisons of attributes and values, IN, `attribute_exists`, `attribute_not_exists`, `if_not_exists`, AND,
+OR, NOT and brackets. Updates: SET of a value, a sum or a difference, ADD of a number, and REMOVE. Attributes are those of
 the item itself, not of maps and lists in it. Anything else raises `UnsupportedRequest`: an expression that is not
 understood must not pass for true.
 """
@@ -25,7 +25,7 @@ Change = Callable[[Item, dict[str, Any], Names, Values], None]
 
 _TOKEN = re.compile(r"\s*(<>|<=|>=|[=<>(),+-]|[#:]?[A-Za-z_][A-Za-z0-9_]*)")
 _EXACT = Context(prec=300)
-_WORDS = frozenset({"AND", "OR", "NOT"})
+_WORDS = frozenset({"AND", "OR", "NOT", "IN"})
 _CLAUSES = frozenset({"SET", "ADD", "REMOVE"})
 # The words of DynamoDB's list that somebody is likely to reach for.
 _RESERVED = frozenset(
@@ -115,6 +115,8 @@ def _single(tokens: _Tokens) -> Test:
 def _comparison(tokens: _Tokens) -> Test:
     left = _value(tokens)
     sign = tokens.take()
+    if sign.upper() == "IN":
+        return _membership(left, tokens)
     right = _value(tokens)
     if sign not in _SIGNS:
         raise UnsupportedRequest(f"{sign!r} in {tokens.text!r}")
@@ -128,6 +130,23 @@ def _comparison(tokens: _Tokens) -> Test:
             return compare(_plain(one), _plain(other))
         (tag,), (other_tag,) = one, other
         return bool(tag == other_tag and compare(_plain(one), _plain(other)))
+
+    return test
+
+
+def _membership(left: Operand, tokens: _Tokens) -> Test:
+    """Return the test that an operand is one of those in brackets."""
+    tokens.take("(")
+    choices = [_value(tokens)]
+    while tokens.peek() == ",":
+        tokens.take()
+        choices.append(_value(tokens))
+    tokens.take(")")
+
+    def test(item: Item, names: Names, values: Values) -> bool:
+        one = left(item, names, values)
+        found = [choice(item, names, values) for choice in choices]
+        return one is not None and any(other is not None and _plain(one) == _plain(other) for other in found)
 
     return test
 
