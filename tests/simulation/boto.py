@@ -36,7 +36,7 @@ VARIABLES = {
     "CONCURRENCY": str(CONCURRENCY),
 }
 """The environment of our worker in all schedules."""
-_ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "eu-central-1"}
+ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "eu-central-1"}
 _ANYBODYS = [reply for reply in NOBODYS.values() if reply is not CLOSED]
 _NOTHING_TOLD = b"<PublishBatchResponse><PublishBatchResult></PublishBatchResult></PublishBatchResponse>"
 _OF_SERVICE = {
@@ -90,7 +90,7 @@ class Boto:
 @cache
 def ours() -> Mapping[str, Boto]:
     """The clients of our worker, as it makes them, by the service of the AWS in memory that they reach."""
-    with patch.dict(os.environ, _ENVIRONMENT):
+    with patch.dict(os.environ, ENVIRONMENT):
         aws = Aws(VARIABLES)
         make_worker(aws).handler(aws)
         clients: Mapping[str, Any] = {
@@ -104,7 +104,7 @@ def ours() -> Mapping[str, Boto]:
 @cache
 def plain(name: str, attempts: int) -> Boto:
     """A client as `boto3.client` makes it; its repeated attempts are made by `Network`."""
-    with patch.dict(os.environ, _ENVIRONMENT):
+    with patch.dict(os.environ, ENVIRONMENT):
         alone = ClientConfig(retries={"total_max_attempts": 1})
         make: Any = boto3.client  # its type knows services by literal names only
         return Boto(make("sns" if name == "topic" else name, config=alone), attempts)

@@ -48,6 +48,11 @@ OF_OPERATION: Mapping[str, tuple[Fault, ...]] = {
 }
 ON_ITS_WAY = "the topic got the request seconds later"
 """A reason why a notification may come after a later one: nobody can call back a request that is on its way."""
+OF_REQUEST = (
+    *(Fault.NOT_STARTED, Fault.LOST_ANSWER, Fault.LOST_ANSWER, Fault.TWICE, Fault.LATE_TWICE),
+    *(Fault.OUT_OF_MEMORY, Fault.OUT_OF_MEMORY),
+)
+"""What goes wrong between a client of the HTTP API and its function."""
 OF_INVOCATION = (Fault.NOT_STARTED, Fault.LOST_ANSWER, Fault.TWICE, Fault.LATE_TWICE, Fault.OUT_OF_MEMORY)
 
 
@@ -59,6 +64,8 @@ class Regime:
     rate: float
     poison: bool = True
     retries: bool = True
+    door: bool = False
+    """Whether clients of the HTTP API write as well."""
 
 
 REGIMES: Mapping[str, Regime] = {
@@ -70,6 +77,7 @@ REGIMES: Mapping[str, Regime] = {
         Regime("medium", 0.01),
         Regime("harsh", 0.05),
         Regime("chaos", 0.15, retries=False),
+        Regime("door", 0.04, door=True),
     )
 }
 

@@ -32,6 +32,18 @@ class Figures:
     """Bad records that are not stored with their payload."""
     delayed: int = 0
     """Effects that an invocation owed, as all that they need worked, and that had not taken place by its end."""
+    asked: int = 0
+    """Answers, and missing ones, that clients of the HTTP API got."""
+    effects: int = 0
+    """Requests of the API with more than one effect under their key, with none though it says so, or though refused."""
+    answers: int = 0
+    """Answers of the API that differ under one key, name something else than was done, or refuse without a reason."""
+    money: int = 0
+    """Balances below zero, or other than their entries say; transfers without their two sides; money made or lost."""
+    races: int = 0
+    """Changes under a lock that are lost, or share its version."""
+    decisions: int = 0
+    """Accepted orders that are decided twice, or not at all."""
     overruns: int = 0
     blocked: float = 0.0
     """The longest time that a shard stood still, in seconds."""
@@ -55,6 +67,11 @@ class Figures:
             "poison_missing",
             "delayed",
             "overruns",
+            "effects",
+            "answers",
+            "money",
+            "races",
+            "decisions",
         ]
         if retries:
             wanted.append("good_parked")

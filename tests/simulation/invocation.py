@@ -10,7 +10,7 @@ from tablestream.local.delivery.protocol import Answered, FunctionError, Invocat
 from tests.simulation.faults import Fault
 from tests.simulation.scheduler import Scheduler
 
-Handler = Callable[[dict[str, Any], Any], Any]
+Handler = Callable[[Any, Any], Any]
 Record = Mapping[str, Any]
 
 
@@ -43,14 +43,14 @@ class Invocation:
         self,
         scheduler: Scheduler,
         environments: Environments,
-        records: Sequence[Record],
+        event: Mapping[str, Any],
         *,
         timeout: float,
         margin: float,
     ) -> None:
         self._scheduler = scheduler
         self._environments = environments
-        self.records = records
+        self.event = event
         self.margin = margin
         self._timeout = timeout
         self._ends = float("inf")
@@ -62,6 +62,12 @@ class Invocation:
         self.faults: list[Fault] = []
         self.unjournalled: set[str] = set()
         """Event ids whose entry the journal did not take: that explains a repeated notification."""
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """The records of the stream that it was given."""
+        found: Sequence[Record] = self.event.get("Records", ())
+        return found
 
     @property
     def event_ids(self) -> list[str]:
@@ -96,7 +102,7 @@ class Invocation:
         handler = self._environments.take()
         outcome: InvocationOutcome
         try:
-            outcome = Answered(handler({"Records": list(self.records)}, self))
+            outcome = Answered(handler(self.event, self))
         except Exception as error:  # noqa: BLE001 -- whatever a function raises, Lambda calls a function error
             outcome = FunctionError(type(error).__name__)
         self._environments.give_back(handler)

@@ -11,7 +11,7 @@ from tests.simulation.candidates import Log
 from tests.simulation.faults import ON_ITS_WAY
 from tests.simulation.figures import Figures
 from tests.simulation.owed import owed
-from tests.simulation.wanted import Image, Record, Wanted, change_of, is_sound, wanted_of
+from tests.simulation.wanted import Image, Record, Wanted, change_of, is_sound, reserved_at_once, wanted_of
 
 
 def lines_of(image: Image) -> Counter[str]:
@@ -122,6 +122,8 @@ class Judge:
             kind, image = change_of(record)
             if kind == "INSERT" and is_sound(image):
                 placed[order] = lines_of(image)
+                if reserved_at_once(image):
+                    reserved[order] = placed[order]
             elif record["eventName"] == "MODIFY":
                 images = record["dynamodb"]
                 change = (images["OldImage"]["status"]["S"], images["NewImage"]["status"]["S"])

@@ -52,8 +52,8 @@ def judge(mutant: Mutant) -> str:
     else:
         seeds = ("--regime", mutant.regime, "--seek", str(SEEDS))
         done = _python("-m", "tests.simulation.planted", *seeds, environment=planted)
-        noticed = f"by {done.stdout.strip()}"
-    if done.returncode == _NOTICED:
+        noticed = f"by {done.stdout.strip()}"  # nothing, where the simulation itself has failed
+    if done.returncode == _NOTICED and done.stdout:
         return f"{_KILLED} {noticed}"
     if done.returncode == 0:
         return f"{_SURVIVED} {mutant.test or f'{SEEDS} seeds of regime {mutant.regime}'}"

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 from botocore.exceptions import ClientError
 
@@ -29,7 +30,7 @@ class Outage:
     `inventory`, `journal`, `topic`, `s3`: answers 503. `inventory hangs` and so on: does not answer at all, and may
     have done what it was asked. `slow`: everything takes long. `entries`: the topic refuses the messages of every other
     order. `hot`: somebody else keeps changing the stock of the first product. `twice`: every batch is invoked twice at
-    once.
+    once. `throttled`: DynamoDB throttles every call. `busy`: every transaction meets another one.
     """
 
     service: str
@@ -84,10 +85,10 @@ class Network:
             raise client_error("ServiceUnavailable", operation, status=503)
         if operation == "PublishBatch" and self.is_on("entries"):
             return self._without_some_orders(serve, request)
-        if operation == "TransactWriteItems" and self.is_on("hot") and any(map(is_hot, request["TransactItems"])):
+        burst = self._burst(operation, request, reached)
+        if burst is not None:
             self.scheduler.sleep(there + back)
-            codes = ["TransactionConflict" if is_hot(action) else "None" for action in request["TransactItems"]]
-            raise cancelled([{"Code": code} for code in codes])
+            raise burst
         fault = self.plan.draw(OF_OPERATION.get(operation, ANYWHERE))
         if fault is None:
             return self._exchange(serve, request, there, back)
@@ -95,6 +96,17 @@ class Network:
         if fault is Fault.UNREADABLE:
             return self._unreadable(operation, serve, request, boto)
         return self._faulty(fault, operation, serve, request, invocation)
+
+    def _burst(self, operation: str, request: dict[str, Any], reached: str) -> Exception | None:
+        """Return how DynamoDB refuses a call while others use it too much."""
+        if reached in {"inventory", "journal"} and self.is_on("throttled"):
+            return refusal(Fault.THROTTLE, operation, request, self.random)
+        if operation == "TransactWriteItems" and self.is_on("busy"):
+            return refusal(Fault.CONFLICT, operation, request, self.random)
+        if operation == "TransactWriteItems" and self.is_on("hot") and any(map(is_hot, request["TransactItems"])):
+            codes = ["TransactionConflict" if is_hot(action) else "None" for action in request["TransactItems"]]
+            return cancelled([{"Code": code} for code in codes])
+        return None
 
     def _hanging(self, operation: str, serve: Serve, request: dict[str, Any], boto: Boto) -> dict[str, Any]:
         """The request is carried out or not; the client waits for the answer for as long as it waits."""
@@ -139,7 +151,7 @@ class Network:
         raise refusal(fault, operation, request, self.random)
 
     def _unanswered(self, operation: str, serve: Serve, request: dict[str, Any]) -> dict[str, Any]:
-        """Mostly the request is carried out, at times late, at times never; half of the time the client asks again."""
+        """Mostly the request is carried out, at times late, at times never; nobody says so."""
         fate = self.random.random()
         if operation in PUBLISHING:
             self.explain(event_ids(operation, request), "no answer of the topic")
@@ -148,8 +160,6 @@ class Network:
         if fate < 0.8:
             self._send(serve, request, self._latency() + (self.random.uniform(0.5, 20) if fate < 0.2 else 0))
         self.scheduler.sleep(self.random.uniform(0.02, 1.5))
-        if self.random.random() < 0.5:
-            return self._exchange(serve, request, self._latency(), self._latency())
         raise no_answer(self.random.randrange(3))
 
     def _partial(self, operation: str, serve: Serve, request: dict[str, Any]) -> dict[str, Any]:
@@ -168,7 +178,7 @@ class Network:
 
     def _without_some_orders(self, serve: Serve, request: dict[str, Any]) -> dict[str, Any]:
         entries = request["PublishBatchRequestEntries"]
-        dropped = [entry for entry in entries if int(json.loads(entry["Message"])["orderId"]) % 2]
+        dropped = [entry for entry in entries if crc32(json.loads(entry["Message"])["orderId"].encode()) % 2]
         kept = [entry for entry in entries if entry not in dropped]
         rest = {**request, "PublishBatchRequestEntries": kept}
         answer = self._exchange(serve, rest, self._latency(), self._latency()) if kept else {}

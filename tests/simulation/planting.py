@@ -89,7 +89,8 @@ def _defined(statement: ast.stmt) -> set[str]:
     if isinstance(statement, ast.FunctionDef | ast.ClassDef):
         return {statement.name}
     targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-    return {target.id for target in targets if isinstance(target, ast.Name)}
+    several = [getattr(target, "elts", [target]) for target in targets]
+    return {target.id for parts in several for target in parts if isinstance(target, ast.Name)}
 
 
 def _replace_all(symbol: _Symbol, new: list[ast.stmt]) -> None:

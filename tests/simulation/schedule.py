@@ -15,6 +15,9 @@ from tablestream.local.delivery.protocol import Answered, InvocationOutcome
 from tests.simulation.aws import Aws
 from tests.simulation.boto import MARGIN_SECONDS
 from tests.simulation.candidates import Candidate, Log
+from tests.simulation.door.clients import Clients
+from tests.simulation.door.function import ApiFunction, open_accounts
+from tests.simulation.door.judge import DoorJudge
 from tests.simulation.faults import Fault, Plan, Regime
 from tests.simulation.figures import Figures
 from tests.simulation.invocation import Environments, Invocation
@@ -22,7 +25,7 @@ from tests.simulation.judge import Judge
 from tests.simulation.network import Network, Outage
 from tests.simulation.owed import broken_services
 from tests.simulation.scheduler import Scheduler
-from tests.simulation.script import Script, Shop, draw
+from tests.simulation.script import Script, Shop, draw, with_door
 from tests.simulation.seams import SimulatedClock
 from tests.simulation.stream import Stream
 from tests.simulation.trigger import Trigger
@@ -75,6 +78,8 @@ class World:
         random.seed(rng.random())
         self.candidate = candidate
         drawn = draw(rng, poison=regime.poison, rate=regime.rate)
+        of_door = random.Random(f"{seed} door")
+        drawn = with_door(drawn, of_door) if regime.door else drawn
         self.script = script or (drawn if candidate.has_ledger else _spared(drawn))
         settings = candidate.settings(rng, retries=regime.retries)
         shards = rng.choice((1, 1, 2))
@@ -103,6 +108,12 @@ class World:
             ended=self._ended,
         )
         self.judge = Judge(self.aws, self.stream.records, self.script.stock, self.log, has_ledger=candidate.has_ledger)
+        self.clients = Clients(
+            self.scheduler,
+            Environments(partial(ApiFunction, self.network, of_door)),
+            self.plan,
+            MARGIN_SECONDS,
+        )
         self.delayed = 0
 
     def run(self) -> Outcomes:
@@ -111,6 +122,8 @@ class World:
         shop = Shop(self.aws, self.stream)
         for number, units in enumerate(self.script.stock):
             self.aws.stock(f"p{number}", units)
+        open_accounts(self.aws, self.script.door)
+        self.clients.begin(BEGINS, self.script.door.errands)
         for write in self.script.writes:
             self.scheduler.at(BEGINS + write.at, partial(shop.write, write))
         with _quiet_logs(), self.candidate.around(SimulatedClock(self.scheduler)):
@@ -121,8 +134,11 @@ class World:
             finally:
                 self.scheduler.close()
         self.judge.after_redrive(figures, self.explained)
+        DoorJudge(self.aws, self.stream.records, BEGINS, self.script.door, self.clients.told, self.script.stock).judge(
+            figures
+        )
         figures.delayed = self.delayed
-        figures.overruns = self.trigger.overruns
+        figures.overruns = self.trigger.overruns + self.clients.overruns
         figures.blocked = self.trigger.blocked
         figures.stood.append(self.trigger.blocked)
         return Outcomes(figures, self.script, self.plan.fired, self.explained, self)

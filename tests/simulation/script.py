@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tablestream.testing import Raw, image
 from tests.simulation.aws import Aws
+from tests.simulation.door import errands
+from tests.simulation.door.errands import Door
 from tests.simulation.network import Outage
 from tests.simulation.stream import Stream
 
@@ -34,6 +36,7 @@ class Script:
     writes: tuple[Write, ...]
     stock: tuple[int, ...]
     outages: tuple[Outage, ...] = ()
+    door: Door = field(default_factory=Door)
 
 
 FLAWS: Mapping[str, Mapping[str, Any]] = {
@@ -51,7 +54,7 @@ _LATER_AND_BAD = (*_LATER, "spoil", "reopen")
 
 
 def draw(rng: random.Random, *, poison: bool, rate: float) -> Script:
-    """Draw a script of some three to thirty records."""
+    """Draw a script of some three to thirty records, without clients of the HTTP API."""
     products = rng.choice((1, 2, 3, 5))
     scarce = rng.random() < 0.5
     # Bursts, whose records come in one batch, and trickles.
@@ -100,6 +103,15 @@ def _outages(rng: random.Random, rate: float, length: float) -> tuple[Outage, ..
         service = rng.choice(_OUTAGES)
         found.append(Outage(service, begins, begins + rng.choice((2.0, 15.0, 60.0))))
     return tuple(found)
+
+
+def with_door(script: Script, rng: random.Random) -> Script:
+    """Return a script with clients of the HTTP API, and bursts of what DynamoDB refuses."""
+    door = errands.draw(rng, len(script.stock))
+    begins = rng.uniform(0, 5)
+    lasts = rng.choice((0.5, 3.0, 20.0))
+    bursts = (Outage(rng.choice(("throttled", "busy", "busy")), begins, begins + lasts),) if rng.random() < 0.4 else ()
+    return replace(script, outages=(*script.outages, *bursts), door=door)
 
 
 class Shop:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from tests.simulation.candidates import Candidate
+from tests.simulation.door.errands import Errand
 from tests.simulation.faults import Fault, Regime
 from tests.simulation.schedule import Outcomes, run
 from tests.simulation.script import Script
@@ -56,7 +57,13 @@ def _smaller(
     outages = smaller(script.outages, lambda part: fails(replace(script, outages=tuple(part)), fewer))
     shorter = replace(script, outages=tuple(outages))
     writes = smaller(script.writes, lambda part: fails(replace(shorter, writes=tuple(part)), fewer))
-    return replace(shorter, writes=tuple(writes)), fewer
+    shorter = replace(shorter, writes=tuple(writes))
+    errands = smaller(script.door.errands, lambda part: fails(_with_errands(shorter, part), fewer))
+    return _with_errands(shorter, errands), fewer
+
+
+def _with_errands(script: Script, errands: Sequence[Errand]) -> Script:
+    return replace(script, door=replace(script.door, errands=tuple(errands)))
 
 
 def broken(outcomes: Outcomes, regime: Regime) -> dict[str, int]:
@@ -69,8 +76,11 @@ def describe(outcomes: Outcomes, regime: Regime) -> str:
     writes = [
         f"  {write.at:8.3f} s  {write.kind} {write.order} {write.flaw}".rstrip() for write in outcomes.script.writes
     ]
+    errands = [f"  {errand.at:8.3f} s  {errand}" for errand in outcomes.script.door.errands]
     outages = [f"  {o.service} {o.begins:.1f}..{o.ends:.1f} s" for o in outcomes.script.outages]
     faults = [f"  draw {number}: {fault}" for number, fault in outcomes.faults.items()]
     wrong = [f"  {name}: {count}" for name, count in broken(outcomes, regime).items()]
     stock = f"stock: {', '.join(map(str, outcomes.script.stock))}"
-    return "\n".join([stock, "writes:", *writes, "outages:", *outages, "faults:", *faults, "wrong:", *wrong])
+    return "\n".join(
+        [stock, "writes:", *writes, "errands:", *errands, "outages:", *outages, "faults:", *faults, "wrong:", *wrong]
+    )

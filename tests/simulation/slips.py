@@ -7,6 +7,7 @@ planted by `tests.simulation.planting`, and a test says when it can no longer be
 from __future__ import annotations
 
 from tests.simulation.mutant import Mutant
+from tests.simulation.slips_at_the_door import AT_ONCE, KEYS, MONEY, SHARED
 from tests.simulation.slips_in_order import JOURNAL, ORDER_AND_ANSWERS
 from tests.simulation.slips_in_records import POISON, ROUTES
 from tests.simulation.slips_in_sinks import SINKS, STOCK
@@ -14,4 +15,7 @@ from tests.simulation.slips_in_sinks import SINKS, STOCK
 VARIABLE = "PLANTED_MUTANT"
 """The environment variable that names the slip that is to be planted."""
 
-MUTANTS: tuple[Mutant, ...] = (*ORDER_AND_ANSWERS, *JOURNAL, *SINKS, *POISON, *ROUTES, *STOCK)
+MUTANTS: tuple[Mutant, ...] = (
+    *(*ORDER_AND_ANSWERS, *JOURNAL, *SINKS, *POISON, *ROUTES, *STOCK),
+    *(*KEYS, *MONEY, *AT_ONCE, *SHARED),
+)

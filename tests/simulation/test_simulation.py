@@ -193,7 +193,7 @@ def test_an_environment_does_one_thing_at_a_time_keeps_its_memory_and_dies_of_a_
         return handle
 
     environments, ended = Environments(start), list[Any]()
-    invocations = [Invocation(scheduler, environments, (), timeout=60.0, margin=3.0) for _ in range(5)]
+    invocations = [Invocation(scheduler, environments, {}, timeout=60.0, margin=3.0) for _ in range(5)]
     for invocation, after in zip(invocations, (0.0, 0.5, 2.0, 3.5, 5.0), strict=True):
         invocation.start(after, ended.append)
     scheduler.at(4.0, invocations[3].crash)

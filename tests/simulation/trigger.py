@@ -139,8 +139,9 @@ class Trigger:
     ) -> None:
         """Begin an invocation."""
         self.invocations += 1
+        event = {"Records": list(records)}
         invocation = Invocation(
-            self._scheduler, self._environments, records, timeout=self._settings.function_timeout, margin=self._margin
+            self._scheduler, self._environments, event, timeout=self._settings.function_timeout, margin=self._margin
         )
 
         def ended(outcome: InvocationOutcome) -> None:

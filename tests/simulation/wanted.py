@@ -85,3 +85,8 @@ def is_sound(image: Image) -> bool:
             return False
         products.add(product["S"])
     return len(products) <= 98
+
+
+def reserved_at_once(image: Image) -> bool:
+    """Tell whether the HTTP API has taken an order's stock as it wrote it; other orders that begin so hold nothing."""
+    return image["status"]["S"] == "confirmed" and "shippingAddress" in image

@@ -1,8 +1,8 @@
 """Condition and update expressions of DynamoDB, as far as `MemoryDynamoDB` knows them.
 
 Conditions: comparisons of attributes and values, IN, `attribute_exists`, `attribute_not_exists`, `if_not_exists`, AND,
-OR, NOT and brackets. Updates: SET of a value, a sum or a difference, ADD of a number, and REMOVE. Attributes are those of
-the item itself, not of maps and lists in it. Anything else raises `UnsupportedRequest`: an expression that is not
+OR, NOT and brackets. Updates: SET of a value, a sum or a difference, ADD of a number, and REMOVE. Attributes are those
+of the item itself, not of maps and lists in it. Anything else raises `UnsupportedRequest`: an expression that is not
 understood must not pass for true.
 """
 

@@ -193,6 +193,14 @@ def test_a_table_reads_binary_values_too() -> None:
     assert table.get({"pk": b"\x00\xff"}) == {"pk": b"\x00\xff", "l": [{b"\x01"}]}
 
 
+@pytest.mark.parametrize("answer", [b'{"Item":{"b":{"B":"AP8="', b'["B"]', b'{"Item":{"bs":{"BS":['])
+def test_half_an_answer_with_binary_values_is_not_read_as_no_item(answer: bytes) -> None:
+    wire = Wire("dynamodb", answer=answer)
+    wire.headers = OURS
+    with pytest.raises(Unavailable):
+        Table("orders", wire.client).get({"pk": "a", "sk": "b"})
+
+
 def test_the_signature_covers_what_is_sent() -> None:
     signed = set()
     for token in ("one", "two"):
