@@ -24,7 +24,7 @@ NEED_FUZZ := $(INSTALL) .venv-fuzz fuzz
 NEED_COMPILE := $(INSTALL) .venv-compile compile
 
 .DEFAULT_GOAL := help
-.PHONY: help run local order status redrive replay fault mapping invoke invoke-docker events test coverage slow contract conformance simulate fuzz-api mutants bench check format build e2e requirements clean
+.PHONY: help run local order status redrive replay fault mapping invoke invoke-docker events test coverage slow contract conformance simulate fuzz-api kill-api mutants bench check format build e2e requirements clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -106,6 +106,10 @@ fuzz-api: ## schemathesis against the HTTP API of `make local`
 	@$(NEED_DEV)
 	@$(NEED_FUZZ)
 	@$(PY) -m tests.fuzz_api $(ARGS)
+
+kill-api: ## Kill the API a thousand times under clients, on a DynamoDB Local (ARGS="--kills 200 --seed 2")
+	@$(NEED_DEV)
+	@$(PY) -m tests.kill_api $(ARGS)
 
 mutants: ## Planted slips, each of which the simulation must notice
 	@$(NEED_DEV)

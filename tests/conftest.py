@@ -29,6 +29,7 @@ KINDS = {
     "package/test_trim_botocore.py": "unit",
     "template": "integration",
     "simulation": "simulation",
+    "kill_api": "integration",
     "e2e": "e2e",
 }
 """The marker of each folder, and of each file that is of another kind than its folder."""

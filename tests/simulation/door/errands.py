@@ -15,7 +15,8 @@ USERS = ("ann", "bob")
 NOBODY = "nobody"
 """A user, and an account, that there is not."""
 _RICH = 10**9
-_MARKS = 1000
+MARKS = 100_000
+"""More than there are errands: an amount is so many of these, and the mark."""
 
 
 class Want(StrEnum):
@@ -98,7 +99,7 @@ class Door:
 
 def draw(rng: random.Random, products: int) -> Door:
     """Draw some three to thirty errands."""
-    accounts = (_RICH, *[rng.randint(0, 30) * _MARKS for _ in range(rng.choice((1, 2)))])
+    accounts = (_RICH, *[rng.randint(0, 30) * MARKS for _ in range(rng.choice((1, 2)))])
     length = rng.choice((0.02, 0.3, 3.0, 10.0))
     errands: list[Errand] = []
     for _ in range(rng.randint(3, 14)):
@@ -120,7 +121,7 @@ def _errand(rng: random.Random, number: int, at: float, products: int, accounts:
         errand = replace(errand, lines=tuple((product, rng.randint(1, 3)) for product in chosen))
     if want is Want.TRANSFER:
         to = NOBODY if rng.random() < 0.05 else f"a{(int(errand.who[1:] or 0) + 1) % accounts}"
-        errand = replace(errand, to=to, amount=rng.randint(1, 20) * _MARKS + number)
+        errand = replace(errand, to=to, amount=rng.randint(1, 20) * MARKS + number)
     if want is Want.TRANSFER or (want in PLACING and rng.random() < 0.8):
         return _with_key(rng, errand)
     if want not in REMEMBERED and rng.random() < 0.4:
@@ -148,7 +149,7 @@ def _more(rng: random.Random, errands: list[Errand]) -> list[Errand]:
     last, number = errands[-1], len(errands)
     more: list[Errand] = []
     if last.key and rng.random() < 0.2:
-        amount = last.amount and last.amount - last.mark + _MARKS + number
+        amount = last.amount and last.amount - last.mark + MARKS + number
         lines = tuple((product, quantity + 1) for product, quantity in last.lines)
         at = last.at + rng.choice((0.0, rng.uniform(0, 5)))
         more.append(replace(last, number=number, mark=number, at=at, amount=amount, lines=lines, again=None))

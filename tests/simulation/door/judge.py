@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 
 from tests.simulation.aws import Aws
 from tests.simulation.door.clients import Told
-from tests.simulation.door.errands import PLACING, REMEMBERED, Door, Errand, Want, day_of
+from tests.simulation.door.errands import MARKS, PLACING, REMEMBERED, Door, Errand, Want, day_of
 from tests.simulation.door.function import COUNTER
 from tests.simulation.figures import Figures
 from tests.simulation.wanted import Image, Record
 
-_MARKS = 1000
 _WHOLE = re.compile(r"-?[0-9]+")
 _ON_ITS_WAY_SECONDS = 2.0
 """A refusal that was decided before something was done may be told a little later; records tell whole seconds."""
@@ -57,6 +56,10 @@ class DoorJudge:
         self._told = told
         self._stock = stock
         self._done = list(self._effects())
+        self._groups = _by_key(door.errands)
+        self._told_of: dict[int, list[Told]] = defaultdict(list)
+        for each in told:
+            self._told_of[each.errand.number].append(each)
 
     def judge(self, figures: Figures) -> None:
         """Count what is wrong once everything has come to rest."""
@@ -83,36 +86,30 @@ class DoorJudge:
         done: dict[tuple[Want, int, int], list[Done]] = defaultdict(list)
         for each in self._done:
             done[each.want, each.mark, each.day].append(each)
-        for errands in self._by_key():
+        for errands in self._groups.values():
             first = errands[0]
             if first.want in {Want.CANCEL, Want.SHIP}:
                 continue
             marks = {errand.mark for errand in errands}
             made = [one for mark in marks for one in done.pop((first.want, mark, first.day), [])]
-            told = [each for each in self._told if each.errand in errands]
+            told = [each for errand in errands for each in self._told_of[errand.number]]
             figures.effects += max(0, len(made) - 1)
             figures.effects += not made and any(each.is_good for each in told)
             figures.effects += any(_is_denied(one, each) for one in made for each in told)
         figures.effects += len(done)  # of no errand of that day
 
-    def _by_key(self) -> Iterable[list[Errand]]:
-        """Group errands that may act once together: by key and its scope on a day; without a key, each by itself."""
-        groups: dict[object, list[Errand]] = defaultdict(list)
-        for errand in self._door.errands:
-            scope = (errand.want, errand.who, errand.key, errand.day) if errand.key else errand.number
-            groups[scope].append(errand)
-        return groups.values()
-
     # --- answers -----------------------------------------------------------------------------------------------------
 
     def _judge_answers(self, figures: Figures) -> None:
         """Check that all answers under a key are one, that it names the effect, and that refusals have their reason."""
-        for errands in self._by_key():
-            told = [each for each in self._told if each.errand in errands and each.errand.want in REMEMBERED]
+        done: dict[str, Done] = {one.made: one for one in self._done if one.want in REMEMBERED}
+        for errands in self._groups.values():
+            remembered = [errand for errand in errands if errand.want in REMEMBERED]
+            told = [each for errand in remembered for each in self._told_of[errand.number]]
             named = {_id_of(each) for each in told if each.is_good}
             figures.answers += max(0, len(named) - 1)
-            made = {one.made: one.mark for one in self._done if one.day == errands[0].day and one.made in named}
-            figures.answers += sum(made.get(_id_of(each)) != each.errand.mark for each in told if each.is_good)
+            marks = {made: done[made].mark for made in named if made in done and done[made].day == errands[0].day}
+            figures.answers += sum(marks.get(_id_of(each)) != each.errand.mark for each in told if each.is_good)
         for each in self._told:
             figures.answers += not each.is_good and not self._is_called_for(each)
 
@@ -124,8 +121,7 @@ class DoorJudge:
         if code not in _LEGAL[errand.want]:
             return False
         if code == "IDEMPOTENCY_KEY_REUSED":
-            same = next(errands for errands in self._by_key() if errand in errands)
-            marks = {each.mark for each in same} - {errand.mark}
+            marks = {each.mark for each in self._groups[_scope(errand)]} - {errand.mark}
             return any(one.mark in marks and one.day == errand.day for one in self._done)
         if code == "INSUFFICIENT_INVENTORY":
             return all(self._is_short(errand, product) for product in told.body["products"])
@@ -214,6 +210,18 @@ class DoorJudge:
             figures.decisions += placed["status"]["S"] == "confirmed" and not (at_once or released)
 
 
+def _scope(errand: Errand) -> object:
+    """Return what errands share of which one may act: the key with its scope and day; without a key, nothing."""
+    return (errand.want, errand.who, errand.key, errand.day) if errand.key else errand.number
+
+
+def _by_key(errands: Iterable[Errand]) -> dict[object, list[Errand]]:
+    groups: dict[object, list[Errand]] = defaultdict(list)
+    for errand in errands:
+        groups[_scope(errand)].append(errand)
+    return groups
+
+
 def _is_denied(done: Done, told: Told) -> bool:
     """Tell whether a client was refused something that was done already."""
     is_refusal = not told.is_good and not told.is_open
@@ -227,7 +235,7 @@ def _done(keys: Mapping[str, Any], kind: str, old: Image, new: Image) -> tuple[W
     if kind == "INSERT" and mark is not None:
         return (Want.ORDER if new["status"]["S"] == "pending" else Want.ORDER_NOW), mark, new["orderId"]["S"]
     if kind == "INSERT" and sk.startswith("TXN#") and new["type"]["S"] == "DEBIT":
-        return Want.TRANSFER, int(float(new["amount"]["N"])) % _MARKS, new["transferId"]["S"]
+        return Want.TRANSFER, int(float(new["amount"]["N"])) % MARKS, new["transferId"]["S"]
     if (pk, sk) == (COUNTER["pk"], COUNTER["sk"]):
         return Want.COUNT, _whole(new["mark"]), new["count"]["N"]
     if sk.startswith("PROFILE#") and new.get("settings") != old.get("settings") and "mark" in new["settings"]["M"]:

@@ -14,7 +14,7 @@ from tablestream.testing import image
 from tests.simulation.aws import Aws
 from tests.simulation.candidates import Ours
 from tests.simulation.door.clients import Told
-from tests.simulation.door.errands import DAY_SECONDS, Door, Errand, Want, draw
+from tests.simulation.door.errands import DAY_SECONDS, MARKS, Door, Errand, Want, draw
 from tests.simulation.door.judge import DoorJudge
 from tests.simulation.faults import OF_REQUEST, REGIMES, Fault, Regime
 from tests.simulation.figures import Figures
@@ -22,18 +22,16 @@ from tests.simulation.schedule import BEGINS, Outcomes, run
 from tests.simulation.script import Script
 from tests.simulation.shrink import describe, shrink
 
-pytestmark = pytest.mark.simulation
-
 CALM = Regime("calm", 0.0, poison=False, door=True)
 ORDER = Errand(0, 0.1, Want.ORDER, "ann", 0, key="k", lines=((0, 2),))
 NOW = Errand(1, 0.2, Want.ORDER_NOW, "ann", 1, key="k", lines=((0, 1), (1, 1)))
-TRANSFER = Errand(2, 0.3, Want.TRANSFER, "a0", 2, key="k", to="a1", amount=3002)
+TRANSFER = Errand(2, 0.3, Want.TRANSFER, "a0", 2, key="k", to="a1", amount=3 * MARKS + 2)
 SETTINGS = Errand(3, 0.4, Want.SETTINGS, "bob", 3)
 COUNT = Errand(4, 0.5, Want.COUNT, "bob", 4)
 ALL = (ORDER, NOW, TRANSFER, SETTINGS, COUNT)
 
 
-def played(*errands: Errand, accounts: tuple[int, ...] = (10_000, 0), stock: tuple[int, ...] = (9, 9)) -> Outcomes:
+def played(*errands: Errand, accounts: tuple[int, ...] = (10 * MARKS, 0), stock: tuple[int, ...] = (9, 9)) -> Outcomes:
     """Let errands happen in a schedule in which nothing goes wrong."""
     return run(Ours(), CALM, 1, script=Script((), stock, door=Door(errands, accounts)))
 
@@ -69,21 +67,21 @@ def test_a_repeated_key_is_answered_as_before_and_a_day_later_it_is_a_new_one() 
     )
     assert Counter(status for _, status, _ in answers(outcomes)) == {201: 2, 200: 3}
     assert len({told.body["transferId"] for told in outcomes.world.clients.told}) == 2
-    assert balances(outcomes) == [3996, 6004]
+    assert balances(outcomes) == [4 * MARKS - 4, 6 * MARKS + 4]
     assert not outcomes.figures.broken(retries=True)
 
 
 def test_a_key_with_another_body_is_refused() -> None:
-    outcomes = played(TRANSFER, replace(TRANSFER, number=9, mark=9, at=1.0, amount=1009))
+    outcomes = played(TRANSFER, replace(TRANSFER, number=9, mark=9, at=1.0, amount=MARKS + 9))
     assert answers(outcomes)[-1] == (9, 422, "IDEMPOTENCY_KEY_REUSED")
-    assert balances(outcomes) == [6998, 3002]
+    assert balances(outcomes) == [7 * MARKS - 2, 3 * MARKS + 2]
     assert not outcomes.figures.broken(retries=True)
 
 
 def test_what_cannot_be_is_refused_and_changes_nothing() -> None:
     outcomes = played(
-        replace(TRANSFER, amount=20_002),
-        replace(TRANSFER, number=5, mark=5, key="l", to="nobody", amount=1005),
+        replace(TRANSFER, amount=20 * MARKS + 2),
+        replace(TRANSFER, number=5, mark=5, key="l", to="nobody", amount=MARKS + 5),
         replace(NOW, lines=((0, 10),)),
     )
     assert Counter(code for *_, code in answers(outcomes)) == {
@@ -91,7 +89,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing() -> None:
         "RECIPIENT_NOT_FOUND": 1,
         "INSUFFICIENT_INVENTORY": 1,
     }
-    assert balances(outcomes) == [10_000, 0]
+    assert balances(outcomes) == [10 * MARKS, 0]
     assert not outcomes.figures.broken(retries=True)
 
 
@@ -168,7 +166,7 @@ def without_ledger(aws: Aws) -> None:
 
 
 TAMPERED: dict[str, tuple[Callable[[Aws], None], str]] = {
-    "a balance is off by one": (lambda aws: changed(aws, "BALANCE", balance=6999), "money"),
+    "a balance is off by one": (lambda aws: changed(aws, "BALANCE", balance=6_999), "money"),
     "an entry is missing": (lambda aws: without(aws, "TXN#"), "money"),
     "an entry has another amount": (lambda aws: changed(aws, "TXN#", amount=1), "money"),
     "the sides are one": (lambda aws: changed(aws, "TXN#", type="CREDIT"), "money"),
