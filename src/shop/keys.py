@@ -12,7 +12,7 @@ ENTRIES = "TXN#"
 """The sort keys of an account's entries begin so."""
 _USER, _PROFILE, _EMAIL, _SESSION, _LEAD, _ACCOUNT = "USER#", "PROFILE#", "EMAIL#", "SESSION#", "LEAD#", "ACCOUNT#"
 _LEDGER, _PRODUCT = "LEDGER#", "PRODUCT#"
-_STOCK, _BALANCE, _LOCK = "STOCK", "BALANCE", "#LOCK"
+_STOCK, _BALANCE = "STOCK", "BALANCE"
 
 MAX_PK_BYTES = 2048 - len(_LEDGER)
 """DynamoDB's limit of a partition key, less what the ledger puts in front of the order's."""
@@ -56,11 +56,6 @@ def user_partition(user_id: str) -> str:
 def user_key(user_id: str) -> ItemKey:
     """Return the key of a user's item."""
     return {"pk": user_partition(user_id), "sk": f"{_PROFILE}{user_id}"}
-
-
-def lock_key(item: ItemKey) -> ItemKey:
-    """Return the key of an item's lock, which lies beside it."""
-    return {**item, "sk": f"{item['sk']}{_LOCK}"}
 
 
 def claim_key(email: str) -> ItemKey:

@@ -7,13 +7,14 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Attr, Key
 
-from shop.keys import ORDERS, ItemKey, claim_key, lock_key, user_key
+from shop.keys import ORDERS, claim_key, user_key
 from shop.stores.entity import BY_EMAIL, AlreadyTaken, Changing, Makers, Plain
 from tablestream.dynamodb import (
     AlreadyExists,
     ConditionFailed,
     Conflict,
     Delete,
+    ItemStore,
     NotFound,
     Page,
     Put,
@@ -27,10 +28,6 @@ from tablestream.dynamodb import (
 KIND = "User"
 USER_SECONDS = 365 * 24 * 3600
 """A user who is not changed for so long is removed by Time to Live."""
-LOCK_SECONDS = 24 * 3600
-"""A lock that nobody uses for so long counts as none."""
-LAST_SECONDS = 3600
-"""A lock that lasts no longer than this is renewed when it is used."""
 _TRIES = 3
 _BUSY = "the user changes all the time"
 _GONE = "there is no such user"
@@ -43,6 +40,7 @@ class UserStore:
         """Take the shop's table, and what makes times and ids."""
         self._table = table
         self._makers = makers
+        self._locked = ItemStore(table, lock_attributes={"entityType": "Lock"})
 
     def create(self, user: Mapping[str, Any]) -> Plain:
         """Write a new user and the claim of the address, in one transaction; return the item.
@@ -111,32 +109,18 @@ class UserStore:
         `RaceCondition` where somebody else was there in between, and `NotFound`.
         """
         key = user_key(user_id)
-        user, lock = self._table.transact_get([key, lock_key(key)])
+        held = self._locked.read(key)
+        (user,) = held.items
         if user is None:
             raise NotFound(_GONE)
         changing = self._changing({"settings": settings})
-        update = Update(key, **changing._asdict(), version=user["version"])
         try:
-            self._table.transact_write([update, self._locked(key, lock)])
+            self._locked.set_atomic(held.lock, Update(key, **changing._asdict(), version=user["version"]))
         except TransactionCancelled as cancelled:
-            if _has_changed(cancelled) or isinstance(cancelled.reasons[1], ConditionFailed):
+            if _has_changed(cancelled):
                 raise RaceCondition(_BUSY) from None
             raise next(filter(None, cancelled.reasons), cancelled) from None
         return changing.applied_to(user)
-
-    def _locked(self, key: ItemKey, read: Plain | None) -> Put:
-        """Return what writes a lock anew, unless it is no more as it was read.
-
-        One whose time is over counts as none, but its version goes on; one in its last hour is renewed.
-        """
-        now = int(self._makers.now())
-        version = 1 if read is None else read["version"] + 1
-        lasts = read is not None and read["ttl"] - now > LAST_SECONDS
-        ends = read["ttl"] if read is not None and lasts else self._makers.seconds_after(LOCK_SECONDS)
-        lock = {**lock_key(key), "entityType": "Lock", "version": version, "ttl": ends}
-        if read is None:
-            return Put(lock, if_absent=True)
-        return Put(lock, condition=Attr("version").eq(read["version"]) & Attr("ttl").eq(read["ttl"]))
 
     def delete(self, user_id: str, email: str | None) -> Plain:
         """Remove a user and the claim of the address; return the item as it was.
