@@ -8,10 +8,10 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import calls, cold, cpu, growth, local_rate, page, requests, values
+from benchmarks import calls, cold, cpu, growth, local_rate, locks, page, requests, values
 from benchmarks.toolchain import LAMBDA_PYTHON, Toolchain
 
-_MEASURED = ("cpu", "calls", "requests", "values", "cold", "growth", "local")
+_MEASURED = ("cpu", "calls", "requests", "values", "cold", "growth", "locks", "local")
 
 
 def main() -> None:
@@ -49,6 +49,12 @@ def _measure(section: str, tools: Toolchain, *, quick: bool) -> None:
         sizes = cpu.BATCHES[:4] if quick else cpu.BATCHES
         records = cpu.measure(tools, 3, sizes, only=(cpu.OURS,))
         page.save("growth", page.growth_section(growth.measure(tools, rounds, records), said))
+    elif section == "locks":
+        endpoint = os.environ.get(locks.ENDPOINT)
+        if not endpoint:
+            print(f"left out: {locks.ENDPOINT} names no DynamoDB Local", file=sys.stderr)
+            return
+        page.save("locks", page.locks_section(locks.measure(endpoint, rounds, 2 if quick else 4), said))
     else:
         page.save("local", page.local_section(local_rate.measure(40 if quick else 400), said))
 

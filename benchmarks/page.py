@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 
-from benchmarks import calls, cold, costs, cpu, growth, local_rate, requests, values
+from benchmarks import calls, cold, costs, cpu, growth, local_rate, locks, requests, values
 from benchmarks.chart import Bar, bars
 from benchmarks.children import ROOT
 from benchmarks.sampling import Sample
@@ -13,7 +13,7 @@ from benchmarks.toolchain import FOLDER
 
 DOCS = ROOT / "docs"
 PAGE = DOCS / "performance.md"
-SECTIONS = ("cpu", "calls", "costs", "requests", "values", "cold", "growth", "local")
+SECTIONS = ("cpu", "calls", "costs", "requests", "values", "cold", "growth", "locks", "local")
 _SAVED = FOLDER / "sections"
 
 _HEAD = """# What it costs, and how that was measured
@@ -281,6 +281,30 @@ def growth_section(found: growth.Figures, conditions: str) -> str:
             table(["", "µs by size", "exponent"], rows),
             f"Memory: {found.memory_mb:.0f} MB above the imports for an event of 6 MB ({found.memory_records} records), the",
             "event itself included.\n",
+        ]
+    )
+
+
+def locks_section(figures: locks.Figures, conditions: str) -> str:
+    """Say how fast items under a lock change."""
+    own = figures[locks.OURS]["rate"]
+    rows = [
+        [
+            name,
+            f"{found['rate'].median:.0f} ±{found['rate'].spread:.0%}",
+            f"{own.ratio_to(found['rate']):.1f}×",
+            f"{sum(found['lost'].values):.0f}",
+        ]
+        for name, found in figures.items()
+    ]
+    return "\n".join(
+        [
+            "## Items under a lock\n",
+            f"A count under a lock that {locks.WRITERS} writers change at once, on a DynamoDB Local ([locks.md](locks.md)). The published",
+            "design reads lock and items, which takes two eventually consistent reads a try, and writes in a transaction; each",
+            "change begins anew. Ours reads both in one call, and whoever holds the lock goes on with one call a change.",
+            f"\n{conditions}\n",
+            table(["", "increments a second", "ours to it", "lost"], rows),
         ]
     )
 

@@ -9,6 +9,7 @@ from tests.simulation.mutant import UNIT, Mutant, mutant
 _KEYS = "tablestream.dynamodb.idempotency"
 _ACCOUNTS = "shop.stores.accounts:AccountStore"
 _ORDERS = "shop.stores.customer_orders:OrderStore"
+_LOCKS = f"{UNIT}/dynamodb/test_locks.py"
 _by_seeds = partial(mutant, regime="door")
 
 KEYS: tuple[Mutant, ...] = (
@@ -157,6 +158,41 @@ SHARED: tuple[Mutant, ...] = (
         "tablestream.dynamodb.locks:ItemStore.set_atomic",
         "self._table.transact_write([self._next(lock), *actions])",
         "(self._table.transact_write([self._next(lock)]), self._table.transact_write(actions))",
+    ),
+    _by_seeds(
+        "write settings apart from the user's lock",
+        "shop.stores.users:UserStore.change_settings",
+        'self._locked.set_atomic(held.lock, Update(key, **changing._asdict(), version=user["version"]))',
+        "(self._locked.set_atomic(held.lock), "
+        'self._table.transact_write([Update(key, **changing._asdict(), version=user["version"])]))',
+    ),
+    mutant(
+        "ask for the version of a lock and not for its time",
+        "tablestream.dynamodb.locks:ItemStore._next",
+        "Attr(_VERSION).eq(lock.version) & Attr(_TTL).eq(lock.stored)",
+        "Attr(_VERSION).eq(lock.version)",
+        test=f"{_LOCKS}::test_a_lock_that_time_to_live_removed_and_somebody_made_anew_is_another",
+    ),
+    mutant(
+        "honour a lock after its time",
+        "tablestream.dynamodb.locks:ItemStore.set_atomic",
+        "lock.expires <= self._table.run.clock.now()",
+        "False",
+        test=f"{_LOCKS}::test_a_lock_whose_time_is_over_is_of_no_use_and_takes_no_call",
+    ),
+    mutant(
+        "renew no lock in its last hour",
+        "tablestream.dynamodb.locks:ItemStore._lock_of",
+        "stored if lasts else now + self._seconds",
+        "stored",
+        test=f"{_LOCKS}::test_one_that_is_read_in_its_last_hour_is_renewed",
+    ),
+    mutant(
+        "read a lock eventually consistent",
+        "tablestream.dynamodb.locks:ItemStore.lock",
+        "self._table.get(self._lock_key(key), consistent=True)",
+        "self._table.get(self._lock_key(key))",
+        test=f"{_LOCKS}::test_reads_write_nothing_and_are_consistent",
     ),
     mutant(
         "give up a call at the first conflict",

@@ -17,12 +17,14 @@ from tablestream.dynamodb import (
     IdempotencyKey,
     IdempotencyKeys,
     Index,
+    ItemStore,
     Put,
     Table,
     TransactionCancelled,
     Update,
     VersionConflict,
     idempotency,
+    locks,
     table,
 )
 from tests.support.dynamodb import INDEXED
@@ -63,3 +65,12 @@ def test_the_example_of_idempotency_keys_is_so() -> None:
         doctest.DocTestRunner(verbose=False).run(example, out=told.append)
         assert "".join(told) == ""
         assert accounts.get({"pk": "ACCOUNT#bob", "sk": "BALANCE"}, fields=["balance"]) == {"balance": 17}
+
+
+def test_the_example_of_items_under_a_lock_is_so() -> None:
+    with mock_aws():
+        names = {"client": client_of("games"), "ItemStore": ItemStore, "Table": Table}
+        (example,) = doctest.DocTestFinder(recurse=False).find(locks, "locks", globs=names)
+        told: list[str] = []
+        doctest.DocTestRunner(verbose=False).run(example, out=told.append)
+        assert "".join(told) == ""

@@ -1,0 +1,1 @@
+"""Ways to change items under a lock, which count in one item."""
