@@ -107,7 +107,7 @@ fuzz-api: ## schemathesis against the HTTP API of `make local`
 	@$(NEED_FUZZ)
 	@$(PY) -m tests.fuzz_api $(ARGS)
 
-kill-api: ## Kill the API a thousand times under clients, on a DynamoDB Local (ARGS="--kills 200 --seed 2")
+kill-api: ## Kill the API a thousand times, on a DynamoDB Local
 	@$(NEED_DEV)
 	@$(PY) -m tests.kill_api $(ARGS)
 

@@ -29,8 +29,11 @@ METHODS = {
     "batch_write": "BatchWriteItem",
     "transact_get": "TransactGetItems",
     "transact_write": "TransactWriteItems",
+    "lock": "GetItem",
+    "read": "TransactGetItems",
+    "set_atomic": "TransactWriteItems",
 }
-"""The operations of DynamoDB behind the methods of `tablestream.dynamodb.Table`."""
+"""The operations of DynamoDB behind the methods of `tablestream.dynamodb.Table`, and of an `ItemStore` under a lock."""
 PERMITTED_BY = {
     "BatchWriteItem": {"dynamodb:BatchWriteItem"},
     "TransactGetItems": {"dynamodb:GetItem"},
@@ -48,14 +51,14 @@ def trees() -> list[ast.Module]:
 
 
 def operations(code: list[ast.Module]) -> set[str]:
-    """The operations behind the methods that are called of something that is named a table."""
+    """The operations behind the methods that are called of something that is named a table, or what is locked in one."""
     called = {
         node.func.attr
         for tree in code
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
-        and ast.unparse(node.func.value).rpartition(".")[2] in {"table", "_table"}
+        and ast.unparse(node.func.value).rpartition(".")[2] in {"table", "_table", "_locked"}
     }
     return {METHODS[name] for name in called if name in METHODS}
 
