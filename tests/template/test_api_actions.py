@@ -51,7 +51,7 @@ def trees() -> list[ast.Module]:
 
 
 def operations(code: list[ast.Module]) -> set[str]:
-    """The operations behind the methods that are called of something that is named a table, or what is locked in one."""
+    """The operations behind the methods that are called of a table, or of what is locked in one, as it is named."""
     called = {
         node.func.attr
         for tree in code
