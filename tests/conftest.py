@@ -30,6 +30,7 @@ KINDS = {
     "template": "integration",
     "simulation": "simulation",
     "kill_api": "integration",
+    "foreign": "integration",
     "e2e": "e2e",
 }
 """The marker of each folder, and of each file that is of another kind than its folder."""

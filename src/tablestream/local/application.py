@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from tablestream.local.cloud.functions import mention_of_failures
+from tablestream.local.cloud.pipes import through_pipe
 from tablestream.local.delivery.filters import InvalidFilterPattern
 from tablestream.local.delivery.mapping import InvalidSettings, MappingSettings, read_mapping
 from tablestream.local.errors import reading
@@ -114,7 +115,10 @@ class Running:
             with reading(f"the event source mapping {mapping.logical_id}"):
                 settings = read_mapping(mapping.properties, function_timeout=function.timeout)
         except StreamGone as error:
-            raise InvalidSettings(f"{mapping.logical_id}: Stream not found: {mapping.stream_arn}") from error
+            raise InvalidSettings(
+                f"{mapping.logical_id}: Stream not found: {mapping.stream_arn}. Its table is not in this template: "
+                "wanted one with a StreamSpecification here, or the template that has it (--template)"
+            ) from error
         except (InvalidSettings, InvalidFilterPattern) as error:
             raise InvalidSettings(f"{mapping.logical_id}: {error}") from error
         mention = None if settings.report_failures else mention_of_failures(function.code, function.handler)
@@ -133,13 +137,20 @@ class Running:
             executed_version=runtime.function.version(mapping.qualifier),
             settings=settings,
             source=self._source(mapping),
-            invoke=partial(runtime.invoke, qualifier=mapping.qualifier),
+            invoke=self._invoke(mapping),
             destination=OnFailureDestination(destination, mapping.uuid, self.cloud.client) if destination else None,
             place=mapping.place,
             observe=self.observe,
             correct=self.corrections,
             poll_interval=self.options.poll_interval,
         )
+
+    def _invoke(self, mapping: StreamMapping) -> Callable[[Any], Invocation]:
+        target = partial(self.runtime(mapping.function).invoke, qualifier=mapping.qualifier)
+        if not mapping.is_pipe:
+            return target
+        enrichment = None if mapping.enrichment is None else self.runtime(mapping.enrichment).invoke
+        return partial(through_pipe, target=target, enrich=enrichment)
 
     def _source(self, mapping: StreamMapping) -> StreamSource:
         client, elsewhere = self.cloud.client("dynamodbstreams"), self.cloud.dynamodb_endpoint is not None

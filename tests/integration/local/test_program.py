@@ -6,7 +6,9 @@ import subprocess
 
 import pytest
 
+from tablestream.local.cli.commands import USAGE_ERROR, main
 from tablestream.local.cli.session import command, program, start
+from tablestream.local.cloud.coverage import GAPS
 from tests.support.cloudformation import ROOT
 
 
@@ -19,3 +21,23 @@ def test_they_begin_with_a_program_that_is_there(monkeypatch: pytest.MonkeyPatch
     for shown in (command(name, module=module), command("status", module=module), start(module)):
         assert shown.startswith(program(module))
         assert shown.removeprefix(program(module)).split()[0] in done.stdout
+
+
+def test_without_a_command_the_stack_is_started(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--template", "nowhere.yaml"]) == USAGE_ERROR
+    assert capsys.readouterr().err == "up: cannot read the template nowhere.yaml: No such file or directory\n"
+
+
+def test_what_is_not_done_is_one_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--coverage"]) == 0
+    printed = capsys.readouterr().out
+    assert all(len(line) <= 80 for line in printed.splitlines())
+    words = " ".join(printed.split())
+    assert [gap for gap in GAPS if f"{gap.name}: {gap.reason}" not in words] == []
+
+
+@pytest.mark.parametrize("option", ["--import", "--resolve", "--parameter"])
+def test_what_is_given_has_a_name_and_a_value(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([option, "tray"])
+    assert "wanted NAME=VALUE, got 'tray'" in capsys.readouterr().err

@@ -230,7 +230,7 @@ def test_what_is_beside_a_stream_does_not_stop_it_and_is_named(
     notes = "\n".join([*application.cloud.notes, *application.cloud.differences])
     for note in (
         complaint,
-        "Task: Layers are not loaded",
+        "Task: the layer Libraries is not in this project",
         "OtherQueue reads arn:aws:sqs:",
         "OtherLog reads arn:aws:kinesis:",
         "OtherTopic (AWS::SNS::Subscription) invokes no function here",
@@ -251,7 +251,10 @@ def topic(application: Application) -> str:
         ("PackageType: Image, ImageUri: 'image:1'", "Task: an image function"),
         ("CodeUri: task, Handler: index.js, Runtime: nodejs22.x", "Task: Runtime is nodejs22.x"),
         ("CodeUri: 's3://bucket/key', Handler: a.b, Runtime: python3.13", 'Task: CodeUri is "s3://bucket/key"'),
-        ("CodeUri: nowhere, Handler: a.b, Runtime: python3.13", 'Task: CodeUri is "nowhere", and .*nowhere is no dir'),
+        (
+            "CodeUri: nowhere, Handler: a.b, Runtime: python3.13",
+            'Task: CodeUri is "nowhere", and .*nowhere is not there',
+        ),
     ],
 )
 def test_a_streams_function_that_cannot_run_here_is_refused_by_name(

@@ -1,4 +1,4 @@
-"""The command line: `python -m tablestream.local up | invoke | status | exec | fault | mapping`."""
+"""The command line: `python -m tablestream.local [up] | invoke | status | exec | fault | mapping`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Guest:
 
 def main(arguments: Sequence[str] | None = None, guest: Guest | None = None) -> int:
     """Run one command. Returns the exit status; 2 for what the user has to change."""
-    given = _parser(guest).parse_args(arguments)
+    given = _parser(guest).parse_args(_named(sys.argv[1:] if arguments is None else arguments))
     from botocore.exceptions import BotoCoreError
 
     from tablestream.local.delivery.filters import InvalidFilterPattern
@@ -57,6 +57,12 @@ def main(arguments: Sequence[str] | None = None, guest: Guest | None = None) -> 
     except KeyboardInterrupt:
         return 130
     return status
+
+
+def _named(arguments: Sequence[str]) -> list[str]:
+    """Return arguments that begin with a command: `up` where there is none, or only options."""
+    is_named = bool(arguments) and (not arguments[0].startswith("-") or arguments[0] in {"-h", "--help"})
+    return [*arguments] if is_named else ["up", *arguments]
 
 
 def _parser(guest: Guest | None) -> argparse.ArgumentParser:
@@ -96,6 +102,24 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dynamodb-endpoint", metavar="URL", help="keep the tables on this DynamoDB")
     parser.add_argument("--config-env", metavar="NAME", help="environment of samconfig.toml (default: local)")
     parser.add_argument("--parameter", metavar="NAME=VALUE", type=_pair, action="append", default=[])
+    parser.add_argument(
+        "--import",
+        dest="imports",
+        metavar="NAME=VALUE",
+        type=_pair,
+        action="append",
+        default=[],
+        help="what another stack exports under this name, for !ImportValue",
+    )
+    parser.add_argument(
+        "--resolve",
+        metavar="REFERENCE=VALUE",
+        type=_pair,
+        action="append",
+        default=[],
+        help="what a dynamic reference stands for: --resolve ssm:/a/b=VALUE for {{resolve:ssm:/a/b}}",
+    )
+    parser.add_argument("--coverage", action="store_true", help="say what is not done here, and why; run nothing")
     parser.add_argument(
         "--reload",
         action="store_true",
@@ -169,8 +193,14 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _up(given: argparse.Namespace) -> int:
+    if given.coverage:
+        from tablestream.local.cloud.coverage import told
+
+        print(told())
+        return 0
     with many_imports():
         from tablestream.local.cli.up import UpOptions, up
+        from tablestream.local.cloud.elsewhere import Elsewhere
 
         watching = given.guest.watching() if given.guest is not None else None
 
@@ -182,6 +212,7 @@ def _up(given: argparse.Namespace) -> int:
             api_port=given.api_port,
             dynamodb_endpoint=given.dynamodb_endpoint,
             parameters=dict(given.parameter),
+            elsewhere=Elsewhere(imports=dict(given.imports), references=dict(given.resolve)),
             config_env=given.config_env,
             reload=given.reload,
             verbose=given.verbose,

@@ -17,6 +17,7 @@ from tablestream.local.cli.session import State, announced, command, stop_signal
 from tablestream.local.cli.terminal import console, put, shortened
 from tablestream.local.cli.view import View, changes
 from tablestream.local.cloud.cloud import Cloud, parameter_overrides, stack_name
+from tablestream.local.cloud.elsewhere import Elsewhere
 from tablestream.local.cloud.server import lambda_server
 from tablestream.local.cloud.witness import Sent, SetAside
 from tablestream.local.errors import UsageError
@@ -55,6 +56,7 @@ class UpOptions:
     dynamodb_endpoint: str | None = None
     config_env: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
     reload: bool = False
     verbose: bool = False
     record: Path | None = None
@@ -202,6 +204,7 @@ def _cloud(options: UpOptions) -> Cloud:
         port=options.port,
         parameters=options.parameters,
         overrides=parameter_overrides(options.template, options.config_env),
+        elsewhere=options.elsewhere,
         dynamodb_endpoint=options.dynamodb_endpoint,
     )
 

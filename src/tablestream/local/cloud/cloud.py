@@ -16,6 +16,7 @@ from moto.cloudformation.parsing import get_model_map
 
 from tablestream.local.cloud import stack as stacks
 from tablestream.local.cloud.clients import REGION, Client, CloudClients, mirror
+from tablestream.local.cloud.elsewhere import Elsewhere
 from tablestream.local.cloud.faults import FUNCTION_TOKEN
 from tablestream.local.cloud.server import HOST, Server, bridge_address
 from tablestream.local.cloud.translate import translate
@@ -32,12 +33,15 @@ if TYPE_CHECKING:
     from tablestream.local.runtime.function import FunctionSpec
 
 
+_NOTHING = Elsewhere()
+
+
 class Cloud:
     """Create the stack of `template`, under `stack_name`, in an embedded AWS on `host`:`port` (port 0: a free one).
 
     `parameters` replace the template's defaults, and so do `overrides` (of samconfig.toml), where there is a parameter
-    of that name. With `dynamodb_endpoint` the tables live on that DynamoDB instead. Only one Cloud may be open in a
-    process. Raises TemplateError.
+    of that name. `elsewhere` has what other stacks export, and the like. With `dynamodb_endpoint` the tables live on
+    that DynamoDB instead. Only one Cloud may be open in a process. Raises TemplateError.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Cloud:
         port: int = 0,
         parameters: Mapping[str, str] | None = None,
         overrides: Mapping[str, str] | None = None,
+        elsewhere: Elsewhere = _NOTHING,
         dynamodb_endpoint: str | None = None,
     ) -> None:
         self._template = template
@@ -56,11 +61,12 @@ class Cloud:
         self._address = (host, port)
         self._parameters = dict(parameters or {})
         self._overrides = dict(overrides or {})
+        self._elsewhere = elsewhere
         self.dynamodb_endpoint = dynamodb_endpoint
 
     def __enter__(self) -> Self:
         with reading(f"the template {self._template}"):
-            translated = translate(self._template, self._parameters, get_model_map(), self._overrides)
+            translated = translate(self._template, self._parameters, get_model_map(), self._overrides, self._elsewhere)
         with ExitStack() as owned:
             scratch = owned.enter_context(TemporaryDirectory(prefix="tablestream-"))
             self._server = owned.enter_context(closing(Server(*self._address)))

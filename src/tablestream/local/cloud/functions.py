@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
+import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,7 +33,7 @@ class StreamMapping:
     """An event source mapping of a stream: `properties` are CloudFormation's, resolved; `function` a logical id.
 
     `qualifier` is the alias or version of the function that it invokes, if it names one, `place` the line of the
-    template that has the mapping, `uuid` its own name.
+    template that has the mapping, `uuid` its own name. Of a pipe, `enrichment` is the logical id of its other function.
     """
 
     logical_id: str
@@ -41,6 +42,8 @@ class StreamMapping:
     properties: Mapping[str, Any]
     qualifier: str | None = None
     place: str = ""
+    is_pipe: bool = False
+    enrichment: str | None = None
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -57,6 +60,7 @@ def read_function(logical_id: str, resource: Json, code: Code, scratch: Path, re
         arn=resolve({"Fn::GetAtt": [logical_id, "Arn"]}),
         handler=properties["Handler"],
         code=_directory(logical_id, code, scratch),
+        layers=code.layers,
         environment={key: _text(value) for key, value in variables.items()},
         timeout=float(properties.get("Timeout", DEFAULT_TIMEOUT_SECONDS)),
         memory=int(properties.get("MemorySize", DEFAULT_MEMORY_MB)),
@@ -101,9 +105,14 @@ def read_mappings(
         qualifier = _qualifier(text, functions[function])
         if qualifier is not None and qualifier not in functions[function].qualifiers:
             raise TemplateError(f"{name} names {qualifier} of {function}: the template has no such version or alias")
-        mapping = StreamMapping(name, function, arn, properties, qualifier)
+        pipe = resource.get("Pipe")
+        enrichment = pipe["Enrichment"] if pipe else None
+        mapping = StreamMapping(
+            name, function, arn, properties, qualifier, is_pipe=pipe is not None, enrichment=enrichment
+        )
         for other in found:
-            _refuse_second(mapping, other, functions[function])
+            if not (mapping.is_pipe or other.is_pipe):
+                _refuse_second(mapping, other, functions[function])
         found.append(mapping)
     if refused and not found:
         raise TemplateError(refused[0])
@@ -160,6 +169,10 @@ def _directory(logical_id: str, code: Code, scratch: Path) -> Path:
         return code.directory
     folder = scratch / logical_id
     folder.mkdir()
+    if code.archive is not None:
+        with zipfile.ZipFile(code.archive) as archive:
+            archive.extractall(folder)
+        return folder
     (folder / INLINE_MODULE).write_text(code.inline or "", encoding="utf-8")
     return folder
 
@@ -183,15 +196,18 @@ _NOT_EMULATED = ("Layers", "FileSystemConfigs", "VpcConfig")  # what they name n
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """One function's code: a directory, or the source of one module, or the reason why it cannot run here.
+    """One function's code: a directory, a ZIP archive, the source of one module, or the reason why it cannot run here.
 
-    `notes` are what the function would have in Lambda and has not here.
+    `notes` are what the function would have in Lambda and has not here, `layers` the folders of layers from which it
+    imports.
     """
 
     directory: Path | None = None
     inline: str | None = None
+    archive: Path | None = None
     unsupported: str | None = None
     notes: tuple[str, ...] = ()
+    layers: tuple[Path, ...] = ()
 
 
 def take_code(template: dict[str, Any], root: Path, parameters: Mapping[str, str]) -> dict[str, Code]:
@@ -204,7 +220,7 @@ def take_code(template: dict[str, Any], root: Path, parameters: Mapping[str, str
     for logical_id, resource in template["Resources"].items():
         if isinstance(resource, dict) and resource.get("Type") in FUNCTIONS:
             properties = resource.setdefault("Properties", {})
-            code[logical_id] = _code({**shared, **properties}, root, parameters)
+            code[logical_id] = _code({**shared, **properties}, root, parameters, template["Resources"])
             _point_at_empty_zip(resource, runs=code[logical_id].unsupported is None)
     for name in (*_CODE, *_NOT_EMULATED):
         shared.pop(name, None)
@@ -224,21 +240,52 @@ def mention_of_failures(directory: Path, handler: str) -> str | None:
     return None
 
 
-def _code(properties: Mapping[str, Any], root: Path, parameters: Mapping[str, str]) -> Code:
-    notes = tuple(_notes(properties))
+def _code(
+    properties: Mapping[str, Any], root: Path, parameters: Mapping[str, str], resources: Mapping[str, Json]
+) -> Code:
+    layers, missing = _layers(properties.get("Layers") or (), root, resources)
+    notes = (*missing, *_notes(properties))
     if reason := _unsupported(properties, parameters):
         return Code(unsupported=reason)
     inline = properties.get("InlineCode", _mapping(properties.get("Code")).get("ZipFile"))
     if inline is not None:
-        return Code(inline=str(inline), notes=notes)
-    uri = properties.get("CodeUri", properties.get("Code"))
+        return Code(inline=str(inline), notes=notes, layers=layers)
+    return replace(_uploaded(properties.get("CodeUri", properties.get("Code")), root), notes=notes, layers=layers)
+
+
+def _uploaded(uri: Json, root: Path) -> Code:
+    """The code that `sam build` or `sam deploy` would upload: a directory, or an archive."""
     if uri is None:
         return Code(unsupported="it has neither CodeUri nor InlineCode nor Code")
     if not isinstance(uri, str) or uri.startswith("s3://"):
         return Code(unsupported=f"CodeUri is {json.dumps(uri)}, wanted the path of a directory")
-    if not (root / uri).is_dir():
-        return Code(unsupported=f"CodeUri is {json.dumps(uri)}, and {root / uri} is no directory")
-    return Code(directory=root / uri, notes=notes)
+    found = root / uri
+    if found.is_dir():
+        return Code(directory=found)
+    if found.is_file() and zipfile.is_zipfile(found):
+        return Code(archive=found)
+    why = "is no directory and no ZIP archive" if found.exists() else "is not there: build it, or name a directory"
+    return Code(unsupported=f"CodeUri is {json.dumps(uri)}, and {found} {why}")
+
+
+def _layers(
+    references: Iterable[Json], root: Path, resources: Mapping[str, Json]
+) -> tuple[tuple[Path, ...], list[str]]:
+    """The folders of those layers that lie in the project, and a note for each other one."""
+    found: list[Path] = []
+    notes: list[str] = []
+    for reference in references:
+        name = referred(reference)
+        properties = resources.get(name or "", {}).get("Properties") or {}
+        content = properties.get("ContentUri", properties.get("Content"))
+        folder = root / content if isinstance(content, str) else None
+        if folder is not None and folder.is_dir():
+            # `sam build` puts what a layer's folder holds under python/; without a build it stands there itself.
+            found.append(folder / "python" if (folder / "python").is_dir() else folder)
+        else:
+            told = name or (reference if isinstance(reference, str) else json.dumps(reference))
+            notes.append(f"the layer {told} is not in this project: what it holds must be installed where this runs")
+    return tuple(found), notes
 
 
 def _unsupported(properties: Mapping[str, Any], parameters: Mapping[str, str]) -> str | None:
@@ -254,8 +301,6 @@ def _unsupported(properties: Mapping[str, Any], parameters: Mapping[str, str]) -
 
 def _notes(properties: Mapping[str, Any]) -> list[str]:
     notes = []
-    if properties.get("Layers"):
-        notes.append("Layers are not loaded: what they hold must be installed where this runs")
     if properties.get("FileSystemConfigs"):
         notes.append("FileSystemConfigs: no file system is mounted")
     return notes

@@ -161,8 +161,14 @@ def bridge_address() -> str | None:
     return socket.inet_ntoa(answer[_ADDRESS])
 
 
+_SCOPE = re.compile(r"(Credential=[^/]+/\d{8}/)[a-z0-9-]+/")
+"""The region that a request is signed for: there is one here, which answers for any."""
+
+
 class Reception:
-    """WSGI middleware that tells functions their variables. Mutable: what it tells is known when the stack is there.
+    """WSGI middleware that tells functions their variables, and takes requests to any region for those to its own.
+
+    Mutable: what it tells is known when the stack is there.
 
     Requests come from two addresses, and the application takes one at a time.
     """
@@ -184,6 +190,8 @@ class Reception:
             path: str = environ["PATH_INFO"]
             if path.startswith(PREFIX):
                 return self._tell(path.removeprefix(PREFIX), start_response)
+            signed = environ.get("HTTP_AUTHORIZATION", "")
+            environ["HTTP_AUTHORIZATION"] = _SCOPE.sub(rf"\g<1>{REGION}/", signed)
             answer = self._app(environ, start_response)
             try:
                 return list(answer)

@@ -25,7 +25,9 @@ from samtranslator.yaml_helper import yaml_parse
 
 from tablestream.local.cloud.apis import take_apis
 from tablestream.local.cloud.clients import REGION
+from tablestream.local.cloud.elsewhere import Elsewhere
 from tablestream.local.cloud.functions import CODE_BUCKET, CODE_KEY, Code, take_code
+from tablestream.local.cloud.pipes import PIPE, take_pipes
 from tablestream.local.cloud.unsupported import STAND_IN, stand_in, stand_in_for
 from tablestream.local.cloud.versions import Qualifier, forget_dependencies, take_qualifiers
 from tablestream.local.errors import TemplateError
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 Json = Any  # what a template or a JSON document holds
 MAPPING = "AWS::Lambda::EventSourceMapping"
 LONGEST_TOLD = 60  # characters of what came
+_NOTHING = Elsewhere()
+_TABLES = ("AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable")
 _UPLOADED = ("ContentUri", "DefinitionUri", "SchemaUri")  # `sam deploy` uploads what they name
 
 
@@ -69,21 +73,24 @@ def translate(
     parameters: Mapping[str, str] | None = None,
     models: Mapping[str, type] | None = None,
     overrides: Mapping[str, str] | None = None,
+    elsewhere: Elsewhere = _NOTHING,
 ) -> Translated:
     """Translate the SAM or CloudFormation template at `path`.
 
     `parameters` (of the command line) and `overrides` (of samconfig.toml) replace the template's defaults. `models` are
-    the resource types the embedded AWS can create (None: all). Raises TemplateError.
+    the resource types the embedded AWS can create (None: all). `elsewhere` has what other stacks export, and the like.
+    Raises TemplateError.
     """
     text = _read(path)
     source = _parsed(text, path)
     values, notes = parameter_values(source, parameters or {}, overrides or {})
-    source = _without_imports(source, notes)
+    source = elsewhere.put_into(source, values, notes)
     code = take_code(source, path.parent, values)
     _forget_uploads(source)
     plain = _translate(source, values)
     qualifiers = take_qualifiers(plain)
-    mappings = _take_mappings(plain)
+    mappings = _take_mappings(plain, take_pipes(plain["Resources"], notes))
+    _refuse_streams_of_no_table(mappings, plain["Resources"])
     apis = take_apis(plain)
     replaced = stand_in(plain, mappings, models, apis)
     places = {name: f"{path.name}, line {line}" for name, line in mapping_lines(text).items()}
@@ -163,20 +170,6 @@ def _with_text_for_dates(value: Json) -> Json:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _without_imports(value: Json, notes: list[str]) -> Json:
-    """Put text in the place of what another stack exports: it is not known here."""
-    if isinstance(value, list):
-        return [_without_imports(entry, notes) for entry in value]
-    if not isinstance(value, dict):
-        return value
-    if set(value) == {"Fn::ImportValue"}:
-        name = value["Fn::ImportValue"]
-        told = name if isinstance(name, str) else json.dumps(name)
-        notes.append(f"{told} is exported by another stack, and not known here")
-        return f"{STAND_IN}{re.sub('[^A-Za-z0-9]+', '-', told).strip('-')}"
-    return {key: _without_imports(entry, notes) for key, entry in value.items()}
-
-
 def _forget_uploads(template: dict[str, Any]) -> None:
     for resource in template["Resources"].values():
         properties = resource.get("Properties") if isinstance(resource, dict) else None
@@ -203,9 +196,11 @@ def _translate(source: dict[str, Any], parameters: dict[str, str]) -> dict[str, 
     return plain
 
 
-def _take_mappings(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _take_mappings(template: dict[str, Any], pipes: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Take the mappings out of a template; `pipes` are others that are out of it already."""
     resources = template["Resources"]
     taken = {name: resources.pop(name) for name in [n for n, r in resources.items() if r.get("Type") == MAPPING]}
+    taken |= pipes
     outputs = template.get("Outputs", {})
     for name in [n for n, output in outputs.items() if _names_any(output, taken)]:
         del outputs[name]
@@ -214,6 +209,17 @@ def _take_mappings(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
     for name in [name for name in taken if _names_any(resources, [name])]:
         resources[name] = stand_in_for(name, taken[name])  # an alarm or a dashboard shows the mapping's metrics
     return taken
+
+
+def _refuse_streams_of_no_table(mappings: Mapping[str, Json], resources: Mapping[str, Json]) -> None:
+    for name, mapping in mappings.items():
+        source = (mapping.get("Properties") or {}).get("EventSourceArn")
+        attribute = source.get("Fn::GetAtt") if isinstance(source, dict) else None
+        if isinstance(attribute, list) and attribute[1:] == ["StreamArn"] and attribute[0] in resources:
+            kind = resources[attribute[0]]["Type"]
+            if not kind.startswith(_TABLES):
+                wanted = "wanted a table with a StreamSpecification"
+                raise TemplateError(f"{name} reads the stream of {attribute[0]}, which has none: {wanted}, got {kind}")
 
 
 def _names_any(value: Json, names: Iterable[str]) -> bool:
@@ -305,7 +311,7 @@ def mapping_lines(text: str) -> dict[str, int]:
 def _lines(root: yaml.Node | None) -> Iterator[tuple[str, int]]:
     for key, resource in _members(_member(root, "Resources")):
         kind = _member(resource, "Type")
-        if kind is not None and kind.value == _MAPPING:
+        if kind is not None and kind.value in {_MAPPING, PIPE}:
             yield key.value, key.start_mark.line + 1
         for event, _ in _members(_member(_member(resource, "Properties"), "Events")):
             yield f"{key.value}{event.value}", event.start_mark.line + 1

@@ -39,9 +39,12 @@ class Context:
         return max(0, int((self._ends - time.monotonic()) * 1000))
 
 
-def main(requests_fd: int, answers_fd: int, handler_path: str, code: str) -> None:
-    """Serve `handler_path` (module.function) from the directory `code` until the parent closes the request pipe."""
-    sys.path.insert(0, code)
+def main(requests_fd: int, answers_fd: int, handler_path: str, *folders: str) -> None:
+    """Serve `handler_path` (module.function) from these folders until the parent closes the request pipe.
+
+    The first folder has the function's own code, the others its layers, as Lambda puts them on the import path.
+    """
+    sys.path[:0] = folders
     with os.fdopen(requests_fd, encoding="utf-8") as requests, os.fdopen(answers_fd, "w", encoding="utf-8") as answers:
         try:
             handler = _load(handler_path)
@@ -87,4 +90,4 @@ def _say(answers: IO[str], message: dict[str, Json]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4])
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], *sys.argv[4:])

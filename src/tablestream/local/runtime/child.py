@@ -144,7 +144,8 @@ class Child:
 
 def _start(function: FunctionSpec, version: str, reads: int, writes: int) -> subprocess.Popen[str]:
     # -P: the bootstrap's own folder must not be on the handler's import path.
-    arguments = [str(reads), str(writes), function.handler, str(function.code.resolve())]
+    folders = [str(folder.resolve()) for folder in (function.code, *function.layers)]
+    arguments = [str(reads), str(writes), function.handler, *folders]
     return subprocess.Popen(  # noqa: S603 - our own interpreter and script; the handler is what the user asked to run
         [sys.executable, "-P", str(BOOTSTRAP), *arguments],
         stdin=subprocess.DEVNULL,

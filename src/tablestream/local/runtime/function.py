@@ -19,8 +19,8 @@ DEFAULT_MEMORY_MB = 128
 class FunctionSpec:
     """A function as the template configures it: `code` is a directory, `timeout` in seconds, `memory` in MB.
 
-    `runtime` is Lambda's name of it; `concurrency` is how many invocations may run at a time
-    (ReservedConcurrentExecutions), None is no limit.
+    `runtime` is Lambda's name of it; `layers` are folders from which it imports what its own has not; `concurrency` is
+    how many invocations may run at a time (ReservedConcurrentExecutions), None is no limit.
     `qualifiers` are the versions behind the names with which it may be invoked: its aliases and version numbers.
     """
 
@@ -34,6 +34,7 @@ class FunctionSpec:
     memory: int = DEFAULT_MEMORY_MB
     concurrency: int | None = None
     runtime: str = ""
+    layers: tuple[Path, ...] = ()
     qualifiers: Mapping[str, str] = field(default_factory=lambda: {LATEST: LATEST})
 
     def qualified(self, qualifier: str | None) -> str:

@@ -1,0 +1,77 @@
+"""Values of a template that are kept elsewhere: exports of other stacks, and parameters and secrets that it refers to.
+
+They are not known here. The command line gives them, and what it does not give is said and gets text in its place.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tablestream.local.cloud.unsupported import STAND_IN
+from tablestream.local.errors import TemplateError
+
+Json = Any  # what a template holds
+_REFERENCE = re.compile(r"\{\{resolve:([^}]+)\}\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The values that were given: exports by their names, and what dynamic references stand for.
+
+    A reference is what stands between `{{resolve:` and `}}`, as `ssm:/a/b`, with or without a version at its end.
+    """
+
+    imports: Mapping[str, str] = field(default_factory=dict)
+    references: Mapping[str, str] = field(default_factory=dict)
+
+    def put_into(self, template: dict[str, Json], parameters: Mapping[str, str], notes: list[str]) -> dict[str, Json]:
+        """Return a template with these values in their places; add a note for each import that was not given.
+
+        `parameters` are the values of the template's, of which the name of an export may be made. Raises TemplateError
+        for a value that the template does not ask for.
+        """
+        asked: set[str] = set()
+        filled: dict[str, Json] = self._filled(template, parameters, notes, asked)
+        for option, given in (("--import", self.imports), ("--resolve", self.references)):
+            if unknown := sorted(set(given) - asked):
+                wanted = ", ".join(sorted(asked)) or "none at all"
+                raise TemplateError(f"{option} {unknown[0]}: the template asks for no such value, but for {wanted}")
+        return filled
+
+    def _filled(self, value: Json, parameters: Mapping[str, str], notes: list[str], asked: set[str]) -> Json:
+        if isinstance(value, list):
+            return [self._filled(entry, parameters, notes, asked) for entry in value]
+        if isinstance(value, str):
+            return _REFERENCE.sub(lambda found: self._referred(found, asked), value)
+        if not isinstance(value, dict):
+            return value
+        if set(value) == {"Fn::ImportValue"}:
+            return self._imported(_export_name(value["Fn::ImportValue"], parameters), notes, asked)
+        return {key: self._filled(entry, parameters, notes, asked) for key, entry in value.items()}
+
+    def _referred(self, found: re.Match[str], asked: set[str]) -> str:
+        reference = found[1]
+        without_version = re.sub(r"(?<=[^:]):\d+$", "", reference)
+        asked |= {reference, without_version}
+        return self.references.get(reference, self.references.get(without_version, found[0]))
+
+    def _imported(self, name: str, notes: list[str], asked: set[str]) -> str:
+        asked.add(name)
+        if name in self.imports:
+            return self.imports[name]
+        notes.append(f"{name} is exported by another stack, and not known here: --import {name}=VALUE gives it")
+        return f"{STAND_IN}{re.sub('[^A-Za-z0-9]+', '-', name).strip('-')}"
+
+
+def _export_name(name: Json, parameters: Mapping[str, str]) -> str:
+    """Return the name of an export, where it is text or text with parameters in it."""
+    text = name.get("Fn::Sub") if isinstance(name, dict) else name
+    if isinstance(name, dict) and set(name) == {"Ref"}:
+        return parameters.get(str(name["Ref"]), json.dumps(name))
+    if not isinstance(text, str):
+        return json.dumps(name)
+    return re.sub(r"\$\{(\w+)\}", lambda found: parameters.get(found[1], found[0]), text)
