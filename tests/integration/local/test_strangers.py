@@ -365,9 +365,9 @@ def test_queues_get_what_the_topics_they_are_subscribed_to_get(opened: Open) -> 
 def test_a_function_that_cannot_run_stops_no_other_of_the_stream(opened: Open) -> None:
     other = FUNCTION.replace("Task:", "Other:").replace("python3.13", "!Ref Language")
     other = other.format(stream=STREAM, events="", value="x", properties="")
-    made = opened(template(other, head=HEAD + "Parameters:\n  Language: { Type: String, Default: nodejs22.x }\n"))
+    made = opened(template(other, head=HEAD + "Parameters:\n  Language: { Type: String, Default: ruby3.4 }\n"))
     assert [one.function for one in made.mappings] == ["Task"]
-    assert "Other: Runtime is nodejs22.x: only Python functions run here" in made.notes
+    assert "Other: Runtime is ruby3.4: only Python and Node.js functions run here" in made.notes
 
 
 @pytest.mark.parametrize(

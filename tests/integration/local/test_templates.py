@@ -211,7 +211,7 @@ STREAMED = f"""
 @pytest.mark.parametrize(
     ("code", "runtime", "complaint"),
     [
-        ("CodeUri: other/", "nodejs22.x", "Other: Runtime is nodejs22.x: only Python functions run here"),
+        ("CodeUri: other/", "ruby3.4", "Other: Runtime is ruby3.4: only Python and Node.js functions run here"),
         (
             "CodeUri: s3://bucket/key",
             "python3.13",
@@ -249,7 +249,7 @@ def topic(application: Application) -> str:
     ("properties", "complaint"),
     [
         ("PackageType: Image, ImageUri: 'image:1'", "Task: an image function"),
-        ("CodeUri: task, Handler: index.js, Runtime: nodejs22.x", "Task: Runtime is nodejs22.x"),
+        ("CodeUri: task, Handler: index.handler, Runtime: ruby3.4", "Task: Runtime is ruby3.4"),
         ("CodeUri: 's3://bucket/key', Handler: a.b, Runtime: python3.13", 'Task: CodeUri is "s3://bucket/key"'),
         (
             "CodeUri: nowhere, Handler: a.b, Runtime: python3.13",

@@ -27,8 +27,8 @@ from tablestream.local.delivery.protocol import (
     NotInvoked,
 )
 from tablestream.local.delivery.shard import ShardDelivery
-from tablestream.local.runtime.child import BOOTSTRAP
 from tablestream.local.runtime.function import Invocation
+from tablestream.local.runtime.language import PYTHON_BOOTSTRAP
 from tablestream.local.runtime.runtime import NOT_IMPORTED
 from tablestream.local.trigger.observations import DeliveryStep, Ended, GivenUp, KeptBack, Logged, Read, RequestServed
 from tablestream.testing import CREATED, inserted
@@ -40,7 +40,7 @@ WRITTEN = CREATED + 0.25
 ERROR = {
     "errorMessage": "'celsius'",
     "stackTrace": [
-        f'File "{BOOTSTRAP}", line 9, in x',
+        f'File "{PYTHON_BOOTSTRAP}", line 9, in x',
         'File "/code/main.py", line 10, in y',
         'File "<frozen x>", line 1',
     ],

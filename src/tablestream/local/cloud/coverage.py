@@ -16,7 +16,7 @@ class Gap(NamedTuple):
 
 
 GAPS = (
-    Gap("functions in other languages than Python", "only Python has a runtime here; they are left out and named"),
+    Gap("functions in other languages than Python and JavaScript", "they have no runtime here; left out, and named"),
     Gap("image functions (ImageUri)", "they need Docker; `sam local invoke` runs them against this AWS"),
     Gap("layers of another stack, or of a bucket", "they are not in the project: install what they hold"),
     Gap("file systems, VPC, X-Ray", "a function runs as a process of this machine, with its files and network"),

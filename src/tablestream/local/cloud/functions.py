@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tablestream.local.cloud.versions import Qualifier, referred
 from tablestream.local.errors import TemplateError
 from tablestream.local.runtime.function import DEFAULT_MEMORY_MB, DEFAULT_TIMEOUT_SECONDS, FunctionSpec
+from tablestream.local.runtime.language import is_node, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +60,7 @@ def read_function(logical_id: str, resource: Json, code: Code, scratch: Path, re
         name=resolve({"Ref": logical_id}),
         arn=resolve({"Fn::GetAtt": [logical_id, "Arn"]}),
         handler=properties["Handler"],
-        code=_directory(logical_id, code, scratch),
+        code=_directory(logical_id, code, scratch, str(properties.get("Runtime", ""))),
         layers=code.layers,
         environment={key: _text(value) for key, value in variables.items()},
         timeout=float(properties.get("Timeout", DEFAULT_TIMEOUT_SECONDS)),
@@ -164,16 +165,17 @@ def _spelled(text: str, function: FunctionSpec) -> str | None:
     return None
 
 
-def _directory(logical_id: str, code: Code, scratch: Path) -> Path:
+def _directory(logical_id: str, code: Code, scratch: Path, runtime: str) -> Path:
     if code.directory is not None:
         return code.directory
     folder = scratch / logical_id
     folder.mkdir()
+    module = "index.js" if is_node(runtime) else INLINE_MODULE
     if code.archive is not None:
         with zipfile.ZipFile(code.archive) as archive:
             archive.extractall(folder)
         return folder
-    (folder / INLINE_MODULE).write_text(code.inline or "", encoding="utf-8")
+    (folder / module).write_text(code.inline or "", encoding="utf-8")
     return folder
 
 
@@ -233,7 +235,8 @@ def mention_of_failures(directory: Path, handler: str) -> str | None:
     Its own code is the handler's package, or the modules beside the handler; `handler` is a path as Lambda takes it.
     """
     top = directory / re.split(r"[./]", handler)[0]
-    for path in sorted(top.rglob("*.py") if top.is_dir() else directory.glob("*.py")):
+    found = top.rglob("*") if top.is_dir() else directory.glob("*")
+    for path in sorted(one for one in found if one.suffix in {".py", ".js", ".mjs", ".cjs"}):
         for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
             if _PARTIAL_ANSWERS.search(line):
                 return f"{path.relative_to(directory)}, line {number}"
@@ -290,13 +293,11 @@ def _layers(
 
 def _unsupported(properties: Mapping[str, Any], parameters: Mapping[str, str]) -> str | None:
     if properties.get("PackageType") == "Image" or "ImageUri" in properties:
-        return "an image function (ImageUri, PackageType Image) cannot run here, only Python code in a directory"
+        return "an image function (ImageUri, PackageType Image) cannot run here, only code in a directory"
     runtime = properties.get("Runtime")
     if isinstance(runtime, dict) and runtime.get("Ref") in parameters:
         runtime = parameters[runtime["Ref"]]
-    if isinstance(runtime, str) and not runtime.startswith("python"):
-        return f"Runtime is {runtime}: only Python functions run here"
-    return None
+    return why_not(runtime) if isinstance(runtime, str) else None
 
 
 def _notes(properties: Mapping[str, Any]) -> list[str]:

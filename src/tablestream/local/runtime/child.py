@@ -8,14 +8,14 @@ import re
 import select
 import signal
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import IO, TYPE_CHECKING, Any
 
 from tablestream.local.runtime.function import LATEST
+from tablestream.local.runtime.language import PYTHON_BOOTSTRAP, command, own_version, variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tablestream.local.runtime.function import FunctionSpec
 
 
-BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 LONGEST_WORDS = 300  # characters of a function's own words about its error
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 INIT_SECONDS = 60  # Lambda allows 10 s; a laptop under load may need more, and no test should hang on it
@@ -143,11 +142,8 @@ class Child:
 
 
 def _start(function: FunctionSpec, version: str, reads: int, writes: int) -> subprocess.Popen[str]:
-    # -P: the bootstrap's own folder must not be on the handler's import path.
-    folders = [str(folder.resolve()) for folder in (function.code, *function.layers)]
-    arguments = [str(reads), str(writes), function.handler, *folders]
     return subprocess.Popen(  # noqa: S603 - our own interpreter and script; the handler is what the user asked to run
-        [sys.executable, "-P", str(BOOTSTRAP), *arguments],
+        command(function, reads, writes),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -166,8 +162,7 @@ def environment(function: FunctionSpec, version: str = LATEST) -> dict[str, str]
     return {
         **kept,
         "TZ": ":UTC",
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        **variables(function),
         "POWERTOOLS_TRACE_DISABLED": "true",  # there is no X-Ray daemon here
         "AWS_XRAY_SDK_ENABLED": "false",
         **function.environment,
@@ -175,7 +170,7 @@ def environment(function: FunctionSpec, version: str = LATEST) -> dict[str, str]
         "AWS_LAMBDA_FUNCTION_VERSION": version,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{own_version(function.runtime)}",
         "LAMBDA_TASK_ROOT": str(function.code.resolve()),
         "_HANDLER": function.handler,
     }
@@ -218,4 +213,4 @@ def _place_of(trace: Sequence[object]) -> str:
 
 
 def _imports(path: str) -> bool:
-    return path.startswith("<") or path == str(BOOTSTRAP) or PurePath(path).parent.name == "importlib"
+    return path.startswith("<") or path == str(PYTHON_BOOTSTRAP) or PurePath(path).parent.name == "importlib"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import threading
 import time
 import uuid
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tablestream.local.delivery.protocol import Answered, FunctionError, NotInvoked, TimedOut
 from tablestream.local.runtime.child import Child, HandlerTimeoutError, InitError, ProcessEndedError, Request, words_of
 from tablestream.local.runtime.function import LATEST, Invocation
+from tablestream.local.runtime.language import own_version, sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -163,7 +163,7 @@ class Environments:
         self._closed = threading.Event()
         self._reload = reload
         self._used = False
-        self._source = code_version(function.code) if reload else 0
+        self._source = code_version(function.code, sources(function.runtime)) if reload else 0
         if reload:
             threading.Thread(target=self._watch, name=f"{function.logical_id}-reload", daemon=True).start()
 
@@ -203,7 +203,7 @@ class Environments:
     def renew(self) -> None:
         """Import the code anew if it was used, and a source file has changed since it was looked at last."""
         with self._renewing:
-            source = code_version(self._function.code)
+            source = code_version(self._function.code, sources(self._function.runtime))
             if source == self._source or not self._used or self._closed.is_set():
                 return
             self._source = source
@@ -248,16 +248,16 @@ class Environments:
             self.renew()
 
 
-def code_version(folder: Path) -> int:
-    """A number that changes when a Python file below `folder` is written, added or removed."""
-    return hash(frozenset(_stamps(folder)))
+def code_version(folder: Path, endings: tuple[str, ...] = (".py",)) -> int:
+    """A number that changes when a source file below `folder` is written, added or removed."""
+    return hash(frozenset(_stamps(folder, endings)))
 
 
-def _stamps(folder: Path) -> Iterator[tuple[str, int]]:
+def _stamps(folder: Path, endings: tuple[str, ...]) -> Iterator[tuple[str, int]]:
     for where, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".") and name not in _NO_SOURCES]
         for name in files:
-            if name.endswith(".py"):
+            if name.endswith(endings):
                 path = os.path.join(where, name)  # noqa: PTH118 -- walked twice a second: plain text is five times faster
                 try:
                     yield path, os.stat(path).st_mtime_ns  # noqa: PTH116 -- likewise
@@ -275,8 +275,8 @@ def _told(error: Exception) -> str:
 def _way_out(error: Exception, runtime: str) -> str:
     """Advice against an import's error; `runtime` is the function's as Lambda names it."""
     kind = error.error["errorType"] if isinstance(error, InitError) else ""
-    ours = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    if kind == "ModuleNotFoundError":
+    ours = own_version(runtime)
+    if kind in {"ModuleNotFoundError", "Runtime.ImportModuleError"}:
         return ". What it imports must lie in its directory, where `sam build` puts it, or be installed where this runs"
     if kind in {"SyntaxError", "ImportError"} and runtime not in {"", ours}:
         return f". Its Runtime is {runtime}, here it runs with {ours}"
