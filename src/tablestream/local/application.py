@@ -18,6 +18,7 @@ from tablestream.local.trigger.destinations import OnFailureDestination
 from tablestream.local.trigger.moto_quirks import Corrections
 from tablestream.local.trigger.observations import Logged, Observation
 from tablestream.local.trigger.poller import POLL_INTERVAL, Trigger, Wiring, ignored_failures
+from tablestream.local.trigger.queue import QueueTrigger
 from tablestream.local.trigger.stream import BotoStream, StreamGone, StreamSource
 
 if TYPE_CHECKING:
@@ -28,18 +29,23 @@ if TYPE_CHECKING:
     from tablestream.local.cloud.functions import StreamMapping
     from tablestream.local.gateway.routes import HttpRoute
     from tablestream.local.runtime.function import FunctionSpec, Invocation
+    from tablestream.local.trigger.queue import QueueMapping
 
     Observe = Callable[[Observation], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The way to run. `settings` and `function` may change what the template says, such as the waits of retries."""
+    """The way to run. `settings` and `function` may change what the template says, such as the waits of retries.
+
+    `invoked` gets the logical id of each function that a queue or a topic invoked, and what came of it.
+    """
 
     poll_interval: float = POLL_INTERVAL
     reload: bool = False
     settings: Callable[[MappingSettings], MappingSettings] = lambda settings: settings
     function: Callable[[FunctionSpec], FunctionSpec] = lambda function: function
+    invoked: Callable[[str, Invocation], None] = lambda _function, _invocation: None
 
 
 @dataclass(slots=True)
@@ -53,6 +59,7 @@ class Running:
     runtimes: dict[str, Runtime] = field(default_factory=dict)
     triggers: dict[str, Trigger] = field(default_factory=dict)
     settings: dict[str, MappingSettings] = field(default_factory=dict)
+    queues: dict[str, QueueTrigger] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         """Start the runtimes' and the triggers' threads."""
@@ -60,7 +67,9 @@ class Running:
             self.settings[mapping.logical_id] = self._settings(mapping)
         for mapping in self.cloud.mappings:
             self.triggers[mapping.logical_id] = Trigger(self._wiring(mapping))
-        for trigger in self.triggers.values():
+        for queue in self.cloud.queues:
+            self.queues[queue.logical_id] = self._queue(queue)
+        for trigger in self._triggers():
             trigger.start()
         for function, qualifier in {(mapping.function, mapping.qualifier) for mapping in self.cloud.mappings}:
             self.runtime(function).warm(qualifier)
@@ -70,10 +79,12 @@ class Running:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End everything, handlers in flight included."""
-        for trigger in self.triggers.values():
+        for trigger in self._triggers():
             trigger.stop()
         for runtime in self.runtimes.values():
             runtime.close()
+        for queue in self.queues.values():
+            queue.join()
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -85,7 +96,10 @@ class Running:
 
     def settle(self, timeout: float) -> bool:
         """Wait until all that was written is delivered, with what follows from it; False after `timeout` seconds."""
-        return all(trigger.settle(timeout) for trigger in self.triggers.values())
+        return all(trigger.settle(timeout) for trigger in self._triggers())
+
+    def _triggers(self) -> list[Trigger | QueueTrigger]:
+        return [*self.triggers.values(), *self.queues.values()]
 
     def runtime(self, function: str) -> Runtime:
         """The runtime of the function with this logical id."""
@@ -144,6 +158,10 @@ class Running:
             correct=self.corrections,
             poll_interval=self.options.poll_interval,
         )
+
+    def _queue(self, mapping: QueueMapping) -> QueueTrigger:
+        invoke = partial(self.runtime(mapping.function).invoke, qualifier=mapping.qualifier)
+        return QueueTrigger(mapping, self.cloud.client("sqs"), invoke, partial(self.options.invoked, mapping.function))
 
     def _invoke(self, mapping: StreamMapping) -> Callable[[Any], Invocation]:
         target = partial(self.runtime(mapping.function).invoke, qualifier=mapping.qualifier)

@@ -8,7 +8,7 @@ import pytest
 
 from tablestream.local.cli.commands import USAGE_ERROR, main
 from tablestream.local.cli.session import command, program, start
-from tablestream.local.cloud.coverage import GAPS
+from tablestream.local.cloud.unsupported import GAPS
 from tests.support.cloudformation import ROOT
 
 

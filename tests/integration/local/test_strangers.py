@@ -286,7 +286,9 @@ def test_what_a_function_needs_in_aws_only_does_not_stop_it(opened: Open, proper
     )
     clock = "Clock: { Type: Schedule, Properties: { Schedule: rate(1 day) } }"
     made = opened(template(libraries, properties=properties, events=clock))
-    assert "TaskClock (AWS::Events::Rule) invokes no function here: only DynamoDB streams do" in made.notes
+    assert (
+        "TaskClock (AWS::Events::Rule) invokes no function here: only streams, queues, topics and APIs do" in made.notes
+    )
     assert delivers(made)
 
 
@@ -359,7 +361,7 @@ def test_queues_get_what_the_topics_they_are_subscribed_to_get(opened: Open) -> 
     assert [note.split()[-2:] for note in told] == [["ann@example.com", "(email)"]]
     assert "Unknown" not in made.outputs
     assert "Output cannot be created here: Unknown (KeyError: 'Nothing')" in made.differences
-    assert "Inline (AWS::SNS::Topic) invokes no function here: only DynamoDB streams do" in made.notes
+    assert "InlineSubscription0 hands the messages of the topic" in " ".join(one.told for one in made.queues)
 
 
 def test_a_function_that_cannot_run_stops_no_other_of_the_stream(opened: Open) -> None:

@@ -231,9 +231,9 @@ def test_what_is_beside_a_stream_does_not_stop_it_and_is_named(
     for note in (
         complaint,
         "Task: the layer Libraries is not in this project",
-        "OtherQueue reads arn:aws:sqs:",
+        "OtherQueue invokes no function that can run here",
         "OtherLog reads arn:aws:kinesis:",
-        "OtherTopic (AWS::SNS::Subscription) invokes no function here",
+        "OtherTopic: nothing that arn:aws:sns:",
         "OtherClock (AWS::Events::Rule) invokes no function here",
         "AWS::CloudFormation::Stack is not emulated: Nested",
     ):

@@ -233,8 +233,8 @@ def test_an_invocation_from_outside_has_a_line() -> None:
     screen.view.invoked("Task", Invocation("id", Answered(1), None, 0.012))
     screen.view.invoked("Task", Invocation("id", FunctionError("KeyError"), ERROR | {"errorType": "KeyError"}, 0.012))
     assert screen.lines() == [
-        "Task invoked from outside -> ok (12 ms)",
-        "Task invoked from outside -> failed: KeyError: 'celsius' (main.py, line 10) (12 ms)",
+        "Task invoked -> ok (12 ms)",
+        "Task invoked -> failed: KeyError: 'celsius' (main.py, line 10) (12 ms)",
     ]
 
 

@@ -62,6 +62,7 @@ class About:
     outputs: Mapping[str, str]
     apis: Sequence[Address]
     deliveries: Sequence[Delivery]
+    messages: Sequence[str]
     notes: Sequence[str]
     differences: Sequence[str]
     variables: Mapping[str, str]
@@ -92,6 +93,7 @@ def about(
             )
             for one in cloud.mappings
         ],
+        messages=[one.told for one in cloud.queues],
         notes=_notes(cloud, running, apis),
         differences=cloud.differences,
         variables=cloud.aws_environment() | {"AWS_ENDPOINT_URL_LAMBDA": lambda_endpoint},
@@ -107,6 +109,8 @@ def greet(output: Console, told: About, hints: Sequence[Hint], *, verbose: bool 
         _print_apis(output, told)
         for one in told.deliveries:
             put(output, f"{one.mapping} delivers the changes of {one.table} to {one.function}", indent=2, hang=2)
+        for line in told.messages:
+            put(output, line, indent=2, hang=2)
         _print_notes(output, told, named=False)
     output.print("\nIn another terminal:")
     width = max(len(hint.command) for hint in hints)
@@ -135,6 +139,8 @@ def describe(output: Console, told: About) -> None:
         put(output, f"{name.ljust(width)}  {value}", indent=2, hang=2)
     for one in told.deliveries:
         line = f"{one.mapping} delivers the changes of {one.table} to {one.function}: {one.settings}"
+        put(output, line, indent=2, hang=2)
+    for line in told.messages:
         put(output, line, indent=2, hang=2)
     _print_notes(output, told, named=True)
     output.print("For any AWS SDK and the AWS CLI:")
@@ -211,6 +217,6 @@ def _notes(cloud: Cloud, running: Running, apis: Sequence[Address]) -> list[str]
     for name, settings in running.settings.items():
         if not settings.enabled:
             notes.append(f"{name} is disabled in the template: {command('mapping', f'enable {name}')}")
-    if not running.settings and not apis:
-        notes.append("the template has no HTTP API and no event source mapping of a DynamoDB stream: nothing is run")
+    if not running.settings and not apis and not cloud.queues:
+        notes.append("the template has no HTTP API and no event source mapping of a stream or a queue: nothing is run")
     return [*notes, *cloud.notes]

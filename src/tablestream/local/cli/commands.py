@@ -194,9 +194,9 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _up(given: argparse.Namespace) -> int:
     if given.coverage:
-        from tablestream.local.cloud.coverage import told
+        from tablestream.local.cloud.unsupported import not_done
 
-        print(told())
+        print(not_done())
         return 0
     with many_imports():
         from tablestream.local.cli.up import UpOptions, up

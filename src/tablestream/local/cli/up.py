@@ -98,7 +98,7 @@ def up(options: UpOptions, watching: Watching | None = None) -> int:
         known = stack.enter_context(watching(cloud, output)) if watching is not None else None
         watcher = known or EffectWatcher(cloud.witness.take, output)
         observe = _all([view, watcher, *_recording(stack, options.record)])
-        running = stack.enter_context(Running(cloud, observe, Options(reload=options.reload)))
+        running = stack.enter_context(Running(cloud, observe, Options(reload=options.reload, invoked=view.invoked)))
         runtimes = [running.runtime(name) for name in cloud.functions]
         by_name = {runtime.function.name: runtime for runtime in runtimes}
         invoke_api = stack.enter_context(lambda_server(by_name, options.host, ended=view.invoked))

@@ -108,10 +108,10 @@ class View:
         put(self._output, Text(told, "magenta"), at=time.time())
 
     def invoked(self, function: str, invocation: Invocation) -> None:
-        """Print what came of an invocation that no stream caused."""
+        """Print what came of an invocation that no stream caused, but a message or a call of the Lambda API."""
         words = words_of(invocation.error)
         told = "throttled" if isinstance(invocation.outcome, NotInvoked) else f"failed: {words}" if words else "ok"
-        text = Text(f"{function} invoked from outside -> ").append(told, "green" if told == "ok" else "red")
+        text = Text(f"{function} invoked -> ").append(told, "green" if told == "ok" else "red")
         put(self._output, text.append(f" ({invocation.seconds * 1000:.0f} ms)", "dim"), at=time.time())
 
     def _lines(self, observation: Observation, latency: float | None) -> Iterator[Line]:

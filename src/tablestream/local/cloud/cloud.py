@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tablestream.local.cloud.witness import Witness
     from tablestream.local.gateway.routes import HttpApi
     from tablestream.local.runtime.function import FunctionSpec
+    from tablestream.local.trigger.queue import QueueMapping
 
 
 _NOTHING = Elsewhere()
@@ -130,6 +131,11 @@ class Cloud:
     def mappings(self) -> tuple[StreamMapping, ...]:
         """The event source mappings of DynamoDB streams, their properties resolved."""
         return tuple(replace(m, stream_arn=self._streams.get(m.stream_arn, m.stream_arn)) for m in self._stack.mappings)
+
+    @property
+    def queues(self) -> tuple[QueueMapping, ...]:
+        """The queues and topics that invoke functions."""
+        return self._stack.queues
 
     @property
     def notes(self) -> tuple[str, ...]:

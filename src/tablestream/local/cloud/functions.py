@@ -91,7 +91,7 @@ def read_mappings(
         properties = resolve(resource["Properties"])
         arn = str(properties.get("EventSourceArn") or properties.get("SelfManagedEventSource") or "nothing")
         if ":dynamodb:" not in arn:
-            notes.append(f"{name} reads {arn}: only DynamoDB streams are delivered here")
+            notes.append(f"{name} reads {arn}: only DynamoDB streams and queues are delivered here")
             continue
         reference = resource["Properties"].get("FunctionName")
         text = str(properties.get("FunctionName"))

@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING
 from moto.cloudformation.models import Stack as MotoStack
 from moto.cloudformation.models import cloudformation_backends
 from moto.cloudformation.parsing import clean_json, parse_and_create_resource, parse_output
-from moto.core.exceptions import ServiceException
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.moto_api._internal.models import moto_api_backend
-from moto.sns.models import SNSBackend, sns_backends
 
 from tablestream.local.cloud.apis import read_api
 from tablestream.local.cloud.clients import REGION
@@ -30,12 +28,14 @@ from tablestream.local.cloud.functions import (
     read_mappings,
     with_qualifiers,
 )
+from tablestream.local.cloud.queues import read_queues, subscribe
 from tablestream.local.cloud.translate import Json, Translated
 from tablestream.local.cloud.unsupported import STAND_IN, replace_with_stand_in
 from tablestream.local.cloud.versions import referred
 from tablestream.local.errors import TemplateError, reading
 from tablestream.local.gateway.routes import HttpApi
 from tablestream.local.runtime.function import FunctionSpec
+from tablestream.local.trigger.queue import QueueMapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -62,6 +62,7 @@ class Stack:
     outputs: Mapping[str, str]
     functions: Mapping[str, FunctionSpec]
     mappings: tuple[StreamMapping, ...]
+    queues: tuple[QueueMapping, ...]
     apis: tuple[HttpApi, ...]
     notes: tuple[str, ...]
     differences: tuple[str, ...]
@@ -85,14 +86,21 @@ def create(translated: Translated, name: str, scratch: Path, client: Callable[[s
                 functions[logical_id] = with_qualifiers(function, translated.qualifiers, resolve)
     wanted = {name: one for name, one in translated.mappings.items() if _holds(one, stack)}
     _refuse_tables_without_stream(wanted, resources)
-    mappings, notes = read_mappings(wanted, functions, translated.code, resolve)
+    of_queues = {name: one for name, one in wanted.items() if _reads_queue(one, resolve)}
+    streams = {name: one for name, one in wanted.items() if name not in of_queues}
+    mappings, notes = read_mappings(streams, functions, translated.code, resolve)
+    queues, of_messages = read_queues(of_queues, functions, resolve)
+    subscriptions = {name: one for name, one in translated.subscriptions.items() if _holds(one, stack)}
+    topics, of_topics = subscribe(subscriptions, functions, resolve)
     apis, of_apis = _read_apis(translated, functions, stack, resolve)
     invoked = {mapping.function for mapping in mappings} | {route.function for api in apis for route in api.routes}
+    invoked |= {one.function for one in (*queues, *topics)}
     return Stack(
         name=name,
         outputs={one["OutputKey"]: str(_plain(one["OutputValue"])) for one in stack.outputs or []},
         functions=functions,
         mappings=tuple(replace(one, place=translated.places.get(one.logical_id, "")) for one in mappings),
+        queues=(*queues, *topics),
         apis=tuple(apis),
         notes=(
             *translated.notes,
@@ -100,7 +108,8 @@ def create(translated: Translated, name: str, scratch: Path, client: Callable[[s
             *of_apis,
             *_function_notes(translated.code, invoked),
             *(note for name in sorted(invoked) for note in _variable_notes(functions[name])),
-            *_subscribe(translated, stack),
+            *of_messages,
+            *of_topics,
         ),
         differences=(
             *(f"{kind} is not emulated: {', '.join(names)}" for kind, names in sorted(translated.missing.items())),
@@ -115,6 +124,10 @@ def _refuse_tables_without_stream(mappings: Mapping[str, Json], resources: Mappi
         resource = resources.get(table or "", {})
         if resource.get("Type") == _TABLE and "StreamSpecification" not in resource["Properties"]:
             raise TemplateError(f"{name} reads the stream of {table}, which has none: wanted a StreamSpecification")
+
+
+def _reads_queue(mapping: Json, resolve: Callable[[Json], Json]) -> bool:
+    return ":sqs:" in str(resolve((mapping.get("Properties") or {}).get("EventSourceArn")))
 
 
 def _read_apis(
@@ -229,34 +242,6 @@ def _enable_ttl(translated: Translated, stack: MotoStack) -> None:
                 if wanted and str(wanted.get("Enabled")).lower() == "true":
                     spec = {"Enabled": True, "AttributeName": wanted["AttributeName"]}
                     backend.update_time_to_live(_resolve({"Ref": name}, stack), spec)
-
-
-def _subscribe(translated: Translated, stack: MotoStack) -> list[str]:
-    """Subscribe queues to topics, as moto's CloudFormation does not; a note for each other subscription."""
-    backend = sns_backends[DEFAULT_ACCOUNT_ID][REGION]
-    notes: list[str] = []
-    for name, resource in translated.subscriptions.items():
-        if not _holds(resource, stack):
-            continue
-        properties = _resolve(resource["Properties"], stack)
-        topic, protocol, endpoint = (str(properties.get(key)) for key in ("TopicArn", "Protocol", "Endpoint"))
-        if protocol != "sqs" or ":sqs:" not in endpoint or ":sns:" not in topic:
-            notes.append(f"{name}: nothing that {topic} gets is sent on to {endpoint} ({protocol})")
-            continue
-        with reading(f"the subscription {name}"):
-            _attach(backend, topic, endpoint, properties, name)
-    return notes
-
-
-def _attach(backend: SNSBackend, topic: str, queue: str, properties: Mapping[str, Json], name: str) -> None:
-    try:
-        subscription = backend.subscribe(topic, queue, "sqs")
-        for key in ("FilterPolicyScope", "FilterPolicy", "RawMessageDelivery"):
-            if (value := properties.get(key)) is not None:
-                text = value if isinstance(value, str) else json.dumps(value)
-                backend.set_subscription_attributes(subscription.arn, key, text)
-    except ServiceException as error:
-        raise TemplateError(f"the subscription {name}: {error.message}") from error
 
 
 def _resolve(value: Json, stack: MotoStack) -> Json:

@@ -1,16 +1,18 @@
 """Resources that the embedded AWS cannot create, or that would run functions there: taken out, and named.
 
 A resource that cannot be created gets a stand-in, so that references to it still resolve. Other ways to invoke a
-function than a DynamoDB stream are taken off their resources: moto would look for Docker to run the function.
+function than a DynamoDB stream are taken off their resources: moto would look for Docker to run the function. At the
+end is the one list of all that is not done here, with the reasons.
 """
 
 from __future__ import annotations
 
 import re
+import textwrap
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from tablestream.local.cloud.apis import SERVED
 
@@ -110,10 +112,12 @@ def stand_in_for(name: str, resource: dict[str, Any]) -> dict[str, Any]:
 def _take_off(name: str, resource: dict[str, Any], replaced: Replaced) -> None:
     """Take off a resource what would invoke functions or stop it from being created, and say so."""
     kind, properties = resource["Type"], resource.setdefault("Properties", {})
-    if kind == SUBSCRIPTION and properties.get("Protocol") != "lambda":
+    if kind == SUBSCRIPTION:
         replaced.subscriptions[name] = resource
-    elif kind in ("AWS::Events::Rule", SUBSCRIPTION) or _invoked_by(kind, properties):
-        replaced.notes.append(f"{name} ({kind}) invokes no function here: only DynamoDB streams do")
+    elif kind == _TOPIC:
+        replaced.subscriptions |= _inline(name, resource)
+    elif kind == "AWS::Events::Rule" or _invoked_by(kind, properties):
+        replaced.notes.append(f"{name} ({kind}) invokes no function here: only streams, queues, topics and APIs do")
     elif kind == _FUNCTION:
         properties["Role"] = {"Fn::GetAtt": [ROLE, "Arn"]}  # moto looks whether it exists, and IAM does nothing here
     elif kind == _GLOBAL_TABLE:
@@ -121,12 +125,27 @@ def _take_off(name: str, resource: dict[str, Any], replaced: Replaced) -> None:
         replaced.notes.append(f"{name} ({kind}) is one table here: nothing is replicated")
 
 
+def _inline(name: str, topic: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Take the subscriptions of functions off a topic; return them as resources of their own."""
+    properties = topic["Properties"]
+    inline = properties.get("Subscription")
+    if not isinstance(inline, list):
+        return {}
+    own = [one for one in inline if isinstance(one, dict) and one.get("Protocol") == "lambda"]
+    properties["Subscription"] = [one for one in inline if one not in own]
+    kept = {key: topic[key] for key in ("Condition",) if key in topic}
+    return {
+        f"{name}Subscription{number}": {
+            "Type": SUBSCRIPTION,
+            "Properties": {"TopicArn": {"Ref": name}, **one},
+            **kept,
+        }
+        for number, one in enumerate(own)
+    }
+
+
 def _invoked_by(kind: str, properties: dict[str, Any]) -> bool:
-    """Take off a bucket or a topic what invokes functions; whether anything was."""
-    if kind == _TOPIC and isinstance(inline := properties.get("Subscription"), list):
-        kept = [one for one in inline if not isinstance(one, dict) or one.get("Protocol") != "lambda"]
-        properties["Subscription"] = kept
-        return len(kept) < len(inline)
+    """Take off a bucket what invokes functions; whether anything was."""
     notifications = properties.get("NotificationConfiguration") if kind == "AWS::S3::Bucket" else None
     return isinstance(notifications, dict) and notifications.pop("LambdaConfigurations", None) is not None
 
@@ -209,3 +228,42 @@ def _forget_destinations(mappings: dict[str, dict[str, Any]], replaced: Replaced
         if STAND_IN in str(properties.get("DestinationConfig", "")):
             del properties["DestinationConfig"]
             replaced.notes.append(f"{name}: its on-failure destination is not emulated: what is given up is lost")
+
+
+_WIDTH = 80
+
+
+class Gap(NamedTuple):
+    """Something that AWS does and that is not done here."""
+
+    name: str
+    reason: str
+
+
+GAPS = (
+    Gap("functions in other languages than Python and JavaScript", "they have no runtime here; left out, and named"),
+    Gap("image functions (ImageUri)", "they need Docker; `sam local invoke` runs them against this AWS"),
+    Gap("layers of another stack, or of a bucket", "they are not in the project: install what they hold"),
+    Gap("file systems, VPC, X-Ray", "a function runs as a process of this machine, with its files and network"),
+    Gap("IAM permissions and authorizers", "every call is let through: try permissions in an account"),
+    Gap("schedules, buckets and buses that invoke functions", "only streams, queues, topics and HTTP APIs do"),
+    Gap("Kinesis, Kafka and other sources of events", "only DynamoDB streams and queues are delivered"),
+    Gap("batching windows and concurrency of queues", "messages are handed over as they come, one batch at a time"),
+    Gap("REST APIs and WebSocket APIs", "HTTP APIs (AWS::Serverless::HttpApi) are served"),
+    Gap("EventBridge Pipes to anything but a function", "one from a stream to a function is delivered"),
+    Gap("nested stacks", "run the template that has the table; the outputs of others get text in their place"),
+    Gap("Fn::ForEach (AWS::LanguageExtensions)", "write the resources out, or run the processed template"),
+    Gap("exports of other stacks", "not known here: --import NAME=VALUE"),
+    Gap("parameters and secrets that a template refers to", "not known here: --parameter and --resolve"),
+    Gap("replicas of global tables", "there is one region, whatever a call is signed for"),
+    Gap("metrics and alarms", "the mapping's metrics are not published; what is logged is shown"),
+    Gap("types of resources that moto does not know", "they get a stand-in, and are named by `status`"),
+)
+
+
+def not_done() -> str:
+    """Return the list as text of at most 80 columns."""
+    lines = ["Not done here, by name:"]
+    for gap in GAPS:
+        lines += textwrap.wrap(f"{gap.name}: {gap.reason}", _WIDTH, initial_indent="  ", subsequent_indent="      ")
+    return "\n".join(lines)
