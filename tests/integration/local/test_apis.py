@@ -177,7 +177,6 @@ def test_a_page_that_cors_does_not_name_is_refused(application: Application) -> 
 def test_what_is_not_done_is_said_by_name(application: Application) -> None:
     notes = application.cloud.notes
     assert "Public: every route is open here, nobody asks AWS_IAM" in notes
-    assert ("Public does not serve GET /old: only functions with payload format 2.0 that run here are called") in notes
     assert not any("ApiGatewayV2" in one for one in application.cloud.differences)
 
 

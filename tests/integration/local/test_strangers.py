@@ -77,9 +77,10 @@ def delivers(cloud: Cloud) -> bool:
 
 
 def test_what_moto_fails_to_create_gets_a_stand_in_that_is_named_and_the_stream_runs(opened: Open) -> None:
-    made = opened(template(events="Web: { Type: Api, Properties: { Path: /, Method: get } }"))
-    (api,) = [line for line in made.differences if line.startswith("AWS::ApiGateway::RestApi")]
-    assert api == "AWS::ApiGateway::RestApi cannot be created here: ServerlessRestApi (KeyError: 'Name')"
+    layer = "  Common: { Type: AWS::Lambda::LayerVersion, Properties: { Content: { S3Bucket: none, S3Key: k } } }\n"
+    made = opened(template(layer))
+    (told,) = [line for line in made.differences if line.startswith("AWS::Lambda::LayerVersion")]
+    assert told.startswith("AWS::Lambda::LayerVersion cannot be created here: Common (InvalidParameterValueException: ")
     assert delivers(made)
 
 

@@ -1,4 +1,4 @@
-"""The HTTP APIs of a template: taken out of it, as the embedded AWS knows none, and read for the gateway.
+"""The HTTP and REST APIs of a template: taken out of it, as the embedded AWS knows none, and read for the gateway.
 
 A route of SAM stands in the OpenAPI document that the translator writes; one of plain CloudFormation is a resource.
 Both become parts that are resolved with the stack: the function's address, the stage's name, the CORS configuration.
@@ -18,7 +18,14 @@ from tablestream.local.runtime.function import FunctionSpec
 
 Json = Any  # what a template holds
 API, STAGE = "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage"
-SERVED = frozenset({API, STAGE, "AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::Integration"})
+REST, REST_STAGE, METHOD = "AWS::ApiGateway::RestApi", "AWS::ApiGateway::Stage", "AWS::ApiGateway::Method"
+RESOURCE = "AWS::ApiGateway::Resource"
+SERVED = frozenset(
+    {
+        *(API, STAGE, "AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::Integration"),
+        *(REST, REST_STAGE, METHOD, RESOURCE, "AWS::ApiGateway::Deployment"),
+    }
+)
 """The types of resources that the gateway takes the place of."""
 
 _INTEGRATION = "x-amazon-apigateway-integration"
@@ -41,28 +48,34 @@ def take_apis(template: dict[str, Any]) -> dict[str, dict[str, Json]]:
     no route to a function.
     """
     resources = template["Resources"]
-    return {
-        name: _parts(name, resource, resources)
-        for name, resource in resources.items()
-        if resource["Type"] == API and (resource.get("Properties") or {}).get("ProtocolType", "HTTP") == "HTTP"
-    }
+    return {name: _parts(name, resource, resources) for name, resource in resources.items() if _is_served(resource)}
+
+
+def _is_served(resource: Mapping[str, Json]) -> bool:
+    if resource["Type"] == REST:
+        return True
+    return bool(resource["Type"] == API and (resource.get("Properties") or {}).get("ProtocolType", "HTTP") == "HTTP")
 
 
 def _parts(name: str, resource: Mapping[str, Json], resources: Mapping[str, Json]) -> dict[str, Json]:
     properties = resource.get("Properties") or {}
     document: Mapping[str, Json] = properties["Body"] if isinstance(properties.get("Body"), dict) else {}
-    routes = [*_in_document(document), *_in_resources(name, properties, resources)]
+    is_rest = resource["Type"] == REST
+    found = _in_methods(name, resources) if is_rest else _in_resources(name, properties, resources)
+    routes = [*_in_document(document), *found]
     strange = [] if not isinstance(properties.get("BodyS3Location"), dict) else ["its document is in S3"]
     return {
         **({"Condition": resource["Condition"]} if "Condition" in resource else {}),
+        "rest": is_rest,
         "routes": [route for route in routes if route["proxy"]],
-        "strange": strange + [route["key"] for route in routes if not route["proxy"]],
+        "strange": strange + [route["key"] for route in routes if not route["proxy"] and route["method"] != "OPTIONS"],
         "cors": document.get("x-amazon-apigateway-cors") or properties.get("CorsConfiguration"),
         "stage": next(
             (
                 one["Properties"].get("StageName", DEFAULT)
                 for one in resources.values()
-                if one["Type"] == STAGE and referred(one["Properties"].get("ApiId")) == name
+                if (one["Type"] == STAGE and referred(one["Properties"].get("ApiId")) == name)
+                or (one["Type"] == REST_STAGE and referred(one["Properties"].get("RestApiId")) == name)
             ),
             DEFAULT,
         ),
@@ -89,6 +102,25 @@ def _in_resources(api: str, properties: Mapping[str, Json], resources: Mapping[s
             integration = _camel_case(_integration(one.get("Target"), resources))
             route = _route(*_method_and_path(str(one.get("RouteKey"))), integration, [one.get("AuthorizationType")])
             yield route | ({"Condition": resource["Condition"]} if "Condition" in resource else {})
+
+
+def _in_methods(api: str, resources: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
+    """The routes of a REST API whose methods are resources, each below the one that is its parent."""
+    for resource in resources.values():
+        one = resource.get("Properties") or {}
+        if resource["Type"] == METHOD and referred(one.get("RestApiId")) == api:
+            path = _path_of(one.get("ResourceId"), resources) or "/"
+            method = str(one.get("HttpMethod"))
+            guards = [one.get("AuthorizationType")]
+            yield _route(method, path, _camel_case(one.get("Integration") or {}), guards)
+
+
+def _path_of(reference: Json, resources: Mapping[str, Json]) -> str:
+    resource = resources.get(referred(reference) or "", {})
+    if resource.get("Type") != RESOURCE:
+        return ""
+    properties = resource["Properties"]
+    return f"{_path_of(properties.get('ParentId'), resources)}/{properties.get('PathPart')}"
 
 
 def _integration(target: Json, resources: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -141,13 +173,15 @@ def read_api(
     for part in filter(holds, parts["routes"]):
         route = resolve(part)
         target = invoked(_function(str(route["uri"])), functions)
-        if target is None or str(route["version"]) != "2.0":
+        if target is None:
             left_out.append(str(route["key"]))
             continue
         guards |= {str(guard) for guard in route["guards"] if guard} - _OPEN
         seconds = min(float(route["milliseconds"]) / 1000, LONGEST_SECONDS)
-        routes.append(HttpRoute(route["method"], route["path"], target[0], target[1], seconds))
-    api = HttpApi(name, routes, str(resolve(parts["stage"])), _cors(resolve(parts["cors"])))
+        payload = "1.0" if parts["rest"] else str(route["version"])
+        routes.append(HttpRoute(route["method"], route["path"], target[0], target[1], seconds, payload))
+    stage, cors = str(resolve(parts["stage"])), _cors(resolve(parts["cors"]))
+    api = HttpApi(name, routes, stage, None if parts["rest"] else cors, is_rest=parts["rest"])
     return api, [*_notes(name, left_out, sorted(guards))]
 
 
@@ -178,6 +212,6 @@ def _texts(given: Json) -> Sequence[str]:
 def _notes(name: str, left_out: Sequence[str], guards: Sequence[str]) -> Iterator[str]:
     if left_out:
         told = ", ".join(left_out)
-        yield f"{name} does not serve {told}: only functions with payload format 2.0 that run here are called"
+        yield f"{name} does not serve {told}: only functions that run here are called"
     if guards:
         yield f"{name}: every route is open here, nobody asks {' or '.join(guards)}"

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 from moto.cloudformation.models import Stack as MotoStack
 from moto.cloudformation.models import cloudformation_backends
 from moto.cloudformation.parsing import clean_json, parse_and_create_resource, parse_output
+from moto.core.exceptions import ServiceException
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.moto_api._internal.models import moto_api_backend
+from moto.sns.models import SNSBackend, sns_backends
+from moto.sqs.models import sqs_backends
 
 from tablestream.local.cloud.apis import read_api
 from tablestream.local.cloud.clients import REGION
@@ -24,18 +27,19 @@ from tablestream.local.cloud.functions import (
     CODE_KEY,
     Code,
     StreamMapping,
+    invoked,
     read_function,
     read_mappings,
     with_qualifiers,
 )
-from tablestream.local.cloud.queues import read_queues, subscribe
 from tablestream.local.cloud.translate import Json, Translated
 from tablestream.local.cloud.unsupported import STAND_IN, replace_with_stand_in
 from tablestream.local.cloud.versions import referred
+from tablestream.local.delivery.filters import FilterSet, InvalidFilterPattern
 from tablestream.local.errors import TemplateError, reading
 from tablestream.local.gateway.routes import HttpApi
 from tablestream.local.runtime.function import FunctionSpec
-from tablestream.local.trigger.queue import QueueMapping
+from tablestream.local.trigger.queue import MOST_RECEIVED, QueueMapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -47,6 +51,8 @@ if TYPE_CHECKING:
 
 LONGEST_WORDS = 300  # characters of what moto says
 _TABLE, _PARAMETER = "AWS::DynamoDB::Table", "AWS::SSM::Parameter"
+_OF_SUBSCRIPTION = ("FilterPolicyScope", "FilterPolicy")
+_OWN_QUEUE = "tablestream-"
 _NEEDED = {_TABLE, "AWS::Lambda::Function"}  # a stand-in for one of them would be of no use
 
 
@@ -89,12 +95,12 @@ def create(translated: Translated, name: str, scratch: Path, client: Callable[[s
     of_queues = {name: one for name, one in wanted.items() if _reads_queue(one, resolve)}
     streams = {name: one for name, one in wanted.items() if name not in of_queues}
     mappings, notes = read_mappings(streams, functions, translated.code, resolve)
-    queues, of_messages = read_queues(of_queues, functions, resolve)
+    queues, of_messages = _read_queues(of_queues, functions, resolve)
     subscriptions = {name: one for name, one in translated.subscriptions.items() if _holds(one, stack)}
-    topics, of_topics = subscribe(subscriptions, functions, resolve)
+    topics, of_topics = _subscribe(subscriptions, functions, resolve)
     apis, of_apis = _read_apis(translated, functions, stack, resolve)
-    invoked = {mapping.function for mapping in mappings} | {route.function for api in apis for route in api.routes}
-    invoked |= {one.function for one in (*queues, *topics)}
+    called = {mapping.function for mapping in mappings} | {route.function for api in apis for route in api.routes}
+    called |= {one.function for one in (*queues, *topics)}
     return Stack(
         name=name,
         outputs={one["OutputKey"]: str(_plain(one["OutputValue"])) for one in stack.outputs or []},
@@ -106,8 +112,8 @@ def create(translated: Translated, name: str, scratch: Path, client: Callable[[s
             *translated.notes,
             *notes,
             *of_apis,
-            *_function_notes(translated.code, invoked),
-            *(note for name in sorted(invoked) for note in _variable_notes(functions[name])),
+            *_function_notes(translated.code, called),
+            *(note for name in sorted(called) for note in _variable_notes(functions[name])),
             *of_messages,
             *of_topics,
         ),
@@ -242,6 +248,81 @@ def _enable_ttl(translated: Translated, stack: MotoStack) -> None:
                 if wanted and str(wanted.get("Enabled")).lower() == "true":
                     spec = {"Enabled": True, "AttributeName": wanted["AttributeName"]}
                     backend.update_time_to_live(_resolve({"Ref": name}, stack), spec)
+
+
+def _read_queues(
+    mappings: Mapping[str, Json], functions: Mapping[str, FunctionSpec], resolve: Callable[[Json], Json]
+) -> tuple[list[QueueMapping], list[str]]:
+    """The event source mappings of queues, and a note for each whose function cannot run here."""
+    found: list[QueueMapping] = []
+    notes: list[str] = []
+    for name, resource in mappings.items():
+        properties = resolve(resource["Properties"])
+        target = invoked(str(properties.get("FunctionName")), functions)
+        if target is None:
+            notes.append(f"{name} invokes no function that can run here")
+            continue
+        patterns = [str(one.get("Pattern")) for one in (properties.get("FilterCriteria") or {}).get("Filters", [])]
+        try:
+            filters = FilterSet.compile(patterns)
+        except InvalidFilterPattern as error:
+            raise TemplateError(f"{name}: {error}") from error
+        found.append(
+            QueueMapping(
+                name,
+                target[0],
+                str(properties["EventSourceArn"]),
+                target[1],
+                int(properties.get("BatchSize", MOST_RECEIVED)),
+                "ReportBatchItemFailures" in (properties.get("FunctionResponseTypes") or []),
+                filters,
+            )
+        )
+    return found, notes
+
+
+def _subscribe(
+    subscriptions: Mapping[str, Json], functions: Mapping[str, FunctionSpec], resolve: Callable[[Json], Json]
+) -> tuple[list[QueueMapping], list[str]]:
+    """Subscribe queues and functions to topics, as moto's CloudFormation does not.
+
+    Returns what functions are invoked by, and a note for each other subscription. A function is reached by a queue of
+    our own.
+    """
+    backend = sns_backends[DEFAULT_ACCOUNT_ID][REGION]
+    found: list[QueueMapping] = []
+    notes: list[str] = []
+    for name, resource in subscriptions.items():
+        properties = resolve(resource["Properties"])
+        topic, protocol, endpoint = (str(properties.get(key)) for key in ("TopicArn", "Protocol", "Endpoint"))
+        target = invoked(endpoint, functions) if protocol == "lambda" else None
+        with reading(f"the subscription {name}"):
+            if protocol == "sqs" and ":sqs:" in endpoint and ":sns:" in topic:
+                _attach(backend, topic, endpoint, properties, name, raw=properties.get("RawMessageDelivery"))
+            elif target is not None and ":sns:" in topic:
+                queue = sqs_backends[DEFAULT_ACCOUNT_ID][REGION].create_queue(f"{_OWN_QUEUE}{name}"[:80], {})
+                arn = _attach(backend, topic, queue.queue_arn, properties, name, raw=None)
+                where = topic.rpartition(":")[2]
+                found.append(QueueMapping(name, target[0], queue.queue_arn, target[1], subscription=arn, topic=where))
+            else:
+                notes.append(f"{name}: nothing that {topic} gets is sent on to {endpoint} ({protocol})")
+    return found, notes
+
+
+def _attach(
+    backend: SNSBackend, topic: str, queue: str, properties: Mapping[str, Json], name: str, *, raw: Json
+) -> str:
+    """Subscribe a queue to a topic; return the subscription's ARN."""
+    try:
+        subscription = backend.subscribe(topic, queue, "sqs")
+        settings = {**{key: properties.get(key) for key in _OF_SUBSCRIPTION}, "RawMessageDelivery": raw}
+        for key, value in settings.items():
+            if value is not None:
+                text = value if isinstance(value, str) else json.dumps(value)
+                backend.set_subscription_attributes(subscription.arn, key, text)
+    except ServiceException as error:
+        raise TemplateError(f"the subscription {name}: {error.message}") from error
+    return str(subscription.arn)
 
 
 def _resolve(value: Json, stack: MotoStack) -> Json:

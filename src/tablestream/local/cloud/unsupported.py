@@ -76,11 +76,12 @@ def stand_in(
     if _FUNCTION in kinds.values():
         resources[ROLE] = _role()
     for name, kind in kinds.items():
-        if kind not in models or kind in _NEVER:
+        if kind not in models or kind in _NEVER or kind in SERVED:
             resources[name] = stand_in_for(name, resources[name])
             if kind != SUBSCRIPTION and not (kind in SERVED and apis):
                 replaced.missing[kind].append(name)
-    there = {name: models[kind] for name, kind in kinds.items() if kind in models and kind not in _NEVER}
+    left = _NEVER | SERVED
+    there = {name: models[kind] for name, kind in kinds.items() if kind in models and kind not in left}
     attribute = _attributes(kinds, resources, there)
     for section in (template, replaced.subscriptions, mappings, apis):
         for name in ("Resources", "Outputs") if section is template else list(section):
@@ -249,7 +250,8 @@ GAPS = (
     Gap("schedules, buckets and buses that invoke functions", "only streams, queues, topics and HTTP APIs do"),
     Gap("Kinesis, Kafka and other sources of events", "only DynamoDB streams and queues are delivered"),
     Gap("batching windows and concurrency of queues", "messages are handed over as they come, one batch at a time"),
-    Gap("REST APIs and WebSocket APIs", "HTTP APIs (AWS::Serverless::HttpApi) are served"),
+    Gap("WebSocket APIs", "HTTP APIs and REST APIs are served"),
+    Gap("what API Gateway does by itself", "models, mappings, keys, throttling and mocks: requests go to functions"),
     Gap("EventBridge Pipes to anything but a function", "one from a stream to a function is delivered"),
     Gap("nested stacks", "run the template that has the table; the outputs of others get text in their place"),
     Gap("Fn::ForEach (AWS::LanguageExtensions)", "write the resources out, or run the processed template"),

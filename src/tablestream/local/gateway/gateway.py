@@ -1,7 +1,7 @@
-"""A WSGI application that answers for an HTTP API: each request is an invocation of the function of its route.
+"""A WSGI application that answers for an API: each request is an invocation of the function of its route.
 
-Events and answers are of payload format 2.0. Authorisers are not asked, throttling and access logs are not done: on
-this machine every route is open. Where API Gateway answers by itself, so does this, in its words.
+Events and answers are of payload format 2.0, or 1.0 (`payload.py`). Authorisers are not asked, throttling and access
+logs are not done: on this machine every route is open. Where API Gateway answers by itself, so does this, in its words.
 """
 
 from __future__ import annotations
@@ -27,6 +27,15 @@ from werkzeug.wrappers import Response
 
 from tablestream.local.delivery.protocol import Answered, NotInvoked
 from tablestream.local.errors import UsageError
+from tablestream.local.gateway.payload import (
+    ACCOUNT,
+    FORBIDDEN_HEADERS,
+    bad_gateway,
+    event_one,
+    header_text,
+    missing_route,
+    response_one,
+)
 from tablestream.local.gateway.routes import Chosen, HttpApi, HttpRoute
 from tablestream.local.http import Environ, Serving, StartResponse, from_elsewhere
 from tablestream.local.runtime.function import Invocation
@@ -40,10 +49,8 @@ Changes = Callable[[str], Mapping[str, int]]
 
 DEFAULT_PORT = 8080
 MOST_BYTES = 10 * 1024 * 1024  # of a request's body, API Gateway's limit
-ACCOUNT = "123456789012"
 _TEXT = re.compile(r"text/.*|application/(json|javascript|xml|[^;]*\+json|[^;]*\+xml)")
 _SHOWN = "/%=&,;:@+~!$*()'"
-_FORBIDDEN = {"connection", "transfer-encoding", "content-length", "keep-alive"}  # the server's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +117,14 @@ class Gateway:
     def _routed(self, request: HttpRequest, gateway_id: str) -> Reply:
         chosen = self._api.choose(request.method, request.path)
         if chosen is None:
-            return Reply(_said(HTTPStatus.NOT_FOUND))
+            return Reply(missing_route() if self._api.is_rest else _said(HTTPStatus.NOT_FOUND))
         try:
             event = event_of(self._api, chosen, request, gateway_id)
         except HTTPException as error:
             return Reply(_said(HTTPStatus(error.code or HTTPStatus.BAD_REQUEST)))
         invocation = self._invoke(chosen.route, event)
-        return Reply(response_to(invocation), chosen.route.function, invocation.request_id, invocation.error)
+        response = response_to(invocation, chosen.route.payload, is_rest=self._api.is_rest)
+        return Reply(response, chosen.route.function, invocation.request_id, invocation.error)
 
 
 def _told(request: HttpRequest) -> str:
@@ -126,11 +134,13 @@ def _told(request: HttpRequest) -> str:
 
 
 def event_of(api: HttpApi, chosen: Chosen, request: HttpRequest, gateway_id: str, now: float | None = None) -> Json:
-    """The event of a request, payload format 2.0; members for which it has nothing are left out, as there.
+    """The event of a request, in the payload format of its route; of 2.0 what it has nothing for is left out, as there.
 
     Raises HTTPException (413) for a body above API Gateway's limit. `now` is unix seconds.
     """
     at = time.time() if now is None else now
+    if chosen.route.payload != "2.0":
+        return event_one(api, chosen, request, gateway_id, at, _body(request))
     query = request.query_string.decode("ascii", "replace")
     optional = {
         "cookies": _cookies(request),
@@ -204,16 +214,17 @@ def _body(request: HttpRequest) -> dict[str, Json]:
     return {"body": base64.b64encode(raw).decode("ascii"), "isBase64Encoded": True}
 
 
-def response_to(invocation: Invocation) -> Response:
-    """The response for what came of an invocation, read as payload format 2.0 has it."""
+def response_to(invocation: Invocation, payload: str = "2.0", *, is_rest: bool = False) -> Response:
+    """The response for what came of an invocation, read as its payload format has it."""
+    failed = bad_gateway() if is_rest else _said(HTTPStatus.INTERNAL_SERVER_ERROR)
     if isinstance(invocation.outcome, NotInvoked):
         return _said(HTTPStatus.SERVICE_UNAVAILABLE)
     if not isinstance(invocation.outcome, Answered):
-        return _said(HTTPStatus.INTERNAL_SERVER_ERROR)
+        return failed
     try:
-        return _response(invocation.outcome.payload)
+        return (_response if payload == "2.0" else response_one)(invocation.outcome.payload)
     except (AttributeError, LookupError, TypeError, ValueError):  # an answer that API Gateway cannot read
-        return _said(HTTPStatus.INTERNAL_SERVER_ERROR)
+        return failed
 
 
 def _response(payload: Json) -> Response:
@@ -225,19 +236,13 @@ def _response(payload: Json) -> Response:
         raise TypeError("body")
     headers = Headers()
     for name, value in (payload.get("headers") or {}).items():
-        if name.lower() not in _FORBIDDEN:
-            headers[name] = _plain(value)
+        if name.lower() not in FORBIDDEN_HEADERS:
+            headers[name] = header_text(value)
     for cookie in payload.get("cookies") or ():
-        headers.add("Set-Cookie", _plain(cookie))
+        headers.add("Set-Cookie", header_text(cookie))
     headers.setdefault("Content-Type", "text/plain;charset=UTF-8")
     content = base64.b64decode(body, validate=True) if payload.get("isBase64Encoded") else body.encode()
     return Response(content, status, headers)
-
-
-def _plain(value: Json) -> str:
-    if isinstance(value, dict | list) or value is None:
-        raise TypeError("a header")
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 _TOO_LARGE = 413

@@ -21,7 +21,8 @@ LONGEST_SECONDS = 30.0
 class HttpRoute:
     """A route to a function: its method (or ANY) and path (or `$default`); `seconds` is the integration's time.
 
-    `function` is a logical id, `qualifier` the alias or version of it that is invoked, if one is named.
+    `function` is a logical id, `qualifier` the alias or version of it that is invoked, if one is named, `payload` the
+    format of its events.
     """
 
     method: str
@@ -29,6 +30,7 @@ class HttpRoute:
     function: str
     qualifier: str | None = None
     seconds: float = LONGEST_SECONDS
+    payload: str = "2.0"
 
     @property
     def key(self) -> str:
@@ -120,12 +122,16 @@ class Chosen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HttpApi:
-    """An HTTP API with its routes to functions. A stage other than `$default` is the first segment of its paths."""
+    """An HTTP API, or a REST API, with its routes to functions.
+
+    A stage other than `$default` is the first segment of its paths.
+    """
 
     logical_id: str
     routes: Sequence[HttpRoute]
     stage: str = DEFAULT
     cors: Cors | None = None
+    is_rest: bool = False
 
     @property
     def prefix(self) -> str:
