@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 USAGE_ERROR = 2
 TEMPLATES = ("template.yaml", "template.yml", "template.json")  # as the SAM CLI looks for them
+BUILT = Path(".aws-sam") / "build" / "template.yaml"
+_NO_SOURCES = frozenset({"node_modules", "__pycache__", "venv"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,9 @@ def _parser(guest: Guest | None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     if guest is not None:
         guest.add_commands(commands.add_parser)
-    _add_up(commands.add_parser("up", help="the embedded AWS with the stream trigger, until Ctrl-C"))
-    _add_invoke(commands.add_parser("invoke", help="the handler on a sample event, without Docker"))
+    built = guest is None  # a guest knows where its code is
+    _add_up(commands.add_parser("up", help="the embedded AWS with the stream trigger, until Ctrl-C"), built=built)
+    _add_invoke(commands.add_parser("invoke", help="the handler on a sample event, without Docker"), built=built)
     _add_status(commands.add_parser("status", help="where everything of a running `up` is, and where it stands"))
     _add_exec(commands.add_parser("exec", help="another program, pointed at a running `up`"))
     _add_fault(commands.add_parser("fault", help="make the AWS of a running `up` fail, to practise"))
@@ -81,16 +85,33 @@ def _parser(guest: Guest | None) -> argparse.ArgumentParser:
     return parser
 
 
-def add_template(parser: argparse.ArgumentParser) -> None:
-    """Add the option that names the template."""
-    found = next((name for name in TEMPLATES if Path(name).exists()), TEMPLATES[0])
-    parser.add_argument(
-        "--template", type=Path, default=Path(found), help="a SAM or CloudFormation template (default: %(default)s)"
-    )
+def add_template(parser: argparse.ArgumentParser, *, built: bool = False) -> None:
+    """Add the option that names the template; with `built` what `sam build` has made may be the default."""
+    words = "a SAM or CloudFormation template (default: %(default)s)"
+    parser.add_argument("--template", type=Path, default=found_template(built=built), help=words)
 
 
-def _add_up(parser: argparse.ArgumentParser) -> None:
-    add_template(parser)
+def found_template(folder: Path = Path(), *, built: bool = True) -> Path:
+    """Return the template of a folder: that of `sam build` where it is newer than every source, else the project's."""
+    own = next((folder / name for name in TEMPLATES if (folder / name).exists()), folder / TEMPLATES[0])
+    made = folder / BUILT
+    if not built or not made.exists():
+        return own
+    at = made.stat().st_mtime_ns
+    return made if all(at >= changed for changed in _changes(folder)) else own
+
+
+def _changes(folder: Path) -> Iterator[int]:
+    """Yield the times of the last change of the files of a project, without hidden folders and what is installed."""
+    for where, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in _NO_SOURCES]
+        for name in files:
+            with suppress(FileNotFoundError):  # an editor replaces files by renaming
+                yield (Path(where) / name).stat().st_mtime_ns
+
+
+def _add_up(parser: argparse.ArgumentParser, *, built: bool) -> None:
+    add_template(parser, built=built)
     parser.add_argument("--host", default="127.0.0.1", help="where to listen; 0.0.0.0 lets other machines in")
     parser.add_argument("--port", type=int, default=4567, help="0 takes a free one (default: %(default)s)")
     parser.add_argument(
@@ -131,8 +152,8 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_up)
 
 
-def _add_invoke(parser: argparse.ArgumentParser) -> None:
-    add_template(parser)
+def _add_invoke(parser: argparse.ArgumentParser, *, built: bool) -> None:
+    add_template(parser, built=built)
     parser.add_argument("event", type=Path, help="a JSON file")
     parser.add_argument("--function", help="logical id, where the template's streams invoke several")
     parser.add_argument("-v", "--verbose", action="store_true", help="show every line the function writes")

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from tablestream.local.application import Options, Running
 from tablestream.local.cli.banner import Hint, about, greet, put_item
+from tablestream.local.cli.commands import BUILT
 from tablestream.local.cli.control import Command, control_server, exercises
 from tablestream.local.cli.session import State, announced, command, stop_signals
 from tablestream.local.cli.terminal import console, put, shortened
@@ -90,6 +91,8 @@ Watching = Callable[["Cloud", "Console"], AbstractContextManager[Watcher | None]
 def up(options: UpOptions, watching: Watching | None = None) -> int:
     """Run until SIGINT or SIGTERM, with the watcher that `watching` gives for this stack. Returns the exit status."""
     output = console()
+    if options.template.parts[-3:] == BUILT.parts:
+        put(output, f"The template is {options.template}: what `sam build` has made, newer than every source")
     written = _written(options.template)
     with ExitStack() as stack:
         stop = stack.enter_context(stop_signals())
