@@ -140,6 +140,11 @@ def _add_up(parser: argparse.ArgumentParser, *, built: bool) -> None:
         default=[],
         help="what a dynamic reference stands for: --resolve ssm:/a/b=VALUE for {{resolve:ssm:/a/b}}",
     )
+    parser.add_argument(
+        "--install",
+        action="store_true",
+        help="install what the functions' requirements.txt name into a cache, where that is not done yet",
+    )
     parser.add_argument("--coverage", action="store_true", help="say what is not done here, and why; run nothing")
     parser.add_argument(
         "--reload",
@@ -156,6 +161,7 @@ def _add_invoke(parser: argparse.ArgumentParser, *, built: bool) -> None:
     add_template(parser, built=built)
     parser.add_argument("event", type=Path, help="a JSON file")
     parser.add_argument("--function", help="logical id, where the template's streams invoke several")
+    parser.add_argument("--install", action="store_true", help="install what its requirements.txt names into a cache")
     parser.add_argument("-v", "--verbose", action="store_true", help="show every line the function writes")
     parser.set_defaults(run=_invoke)
 
@@ -235,6 +241,7 @@ def _up(given: argparse.Namespace) -> int:
             parameters=dict(given.parameter),
             elsewhere=Elsewhere(imports=dict(given.imports), references=dict(given.resolve)),
             config_env=given.config_env,
+            install=given.install,
             reload=given.reload,
             verbose=given.verbose,
             record=given.record,
@@ -249,7 +256,7 @@ def _invoke(given: argparse.Namespace) -> int:
         from tablestream.local.cli.invoke import invoke
 
         around = given.guest.around() if given.guest is not None else None
-    return invoke(given.event, given.template, given.function, around, verbose=given.verbose)
+    return invoke(given.event, given.template, given.function, around, verbose=given.verbose, install=given.install)
 
 
 def _status(given: argparse.Namespace) -> int:

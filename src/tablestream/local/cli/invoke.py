@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tablestream.local.cli.terminal import console, put, readable
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.errors import UsageError
+from tablestream.local.runtime.requirements import with_requirements
 from tablestream.local.runtime.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -17,19 +19,25 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from tablestream.local.runtime.function import Invocation
+    from tablestream.local.runtime.function import FunctionSpec, Invocation
 
 
 Around = Callable[["Console", "Cloud", Any], AbstractContextManager[None]]
 
 
 def invoke(
-    event_path: Path, template: Path, function: str | None, around: Around | None = None, *, verbose: bool = False
+    event_path: Path,
+    template: Path,
+    function: str | None,
+    around: Around | None = None,
+    *,
+    verbose: bool = False,
+    install: bool = False,
 ) -> int:
     """Run the function on the event and print its answer. Returns 1 after a function error.
 
     `around` puts in place what the event tells of, and prints at the end what the function did. Of what the function
-    writes only what matters is shown, all of it if `verbose`.
+    writes only what matters is shown, all of it if `verbose`. With `install` its requirements are installed first.
     """
     output, event = console(), read_event(event_path)
 
@@ -38,7 +46,9 @@ def invoke(
             put(output, shown, indent=0, hang=2, style="dim")
 
     with Cloud(template) as cloud, around(output, cloud, event) if around else nullcontext():
-        invocation = _run(cloud, cloud.addressed(event), function or _only_function(cloud, event), on_log)
+        wanted = _function(cloud, function or _only_function(cloud, event))
+        ready = with_requirements(wanted, partial(put, output)) if install else wanted
+        invocation = _run(ready, cloud.addressed(event), on_log)
         answer = invocation.error if invocation.error is not None else invocation.payload
         print_answer(output, answer, f" after {invocation.seconds * 1000:.0f} ms")
     return 0 if invocation.error is None else 1
@@ -71,10 +81,14 @@ def _only_function(cloud: Cloud, event: Any) -> str:
     return functions.pop()
 
 
-def _run(cloud: Cloud, event: Any, function: str, on_log: Callable[[str], None]) -> Invocation:
-    if function not in cloud.functions:
-        raise UsageError(f"the template has no function {function}, but {sorted(cloud.functions)}")
-    runtime = Runtime(cloud.functions[function], on_log)
+def _function(cloud: Cloud, name: str) -> FunctionSpec:
+    if name not in cloud.functions:
+        raise UsageError(f"the template has no function {name}, but {sorted(cloud.functions)}")
+    return cloud.functions[name]
+
+
+def _run(function: FunctionSpec, event: Any, on_log: Callable[[str], None]) -> Invocation:
+    runtime = Runtime(function, on_log)
     try:
         return runtime.invoke(event)
     finally:

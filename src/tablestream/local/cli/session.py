@@ -109,7 +109,7 @@ def execute(words: Sequence[str]) -> int:
     # A profile or an endpoint of the caller's could else lead to a real account.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     try:
-        return subprocess.run(filled, env=kept | dict(state.variables), check=False).returncode  # noqa: S603 -- what the user asked to run
+        return subprocess.run(filled, env=kept | dict(state.variables), check=False).returncode
     except OSError as error:
         raise UsageError(f"cannot run {filled[0]}: {error.strerror}") from error
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Event
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +23,7 @@ from tablestream.local.cloud.elsewhere import Elsewhere
 from tablestream.local.cloud.server import lambda_server
 from tablestream.local.cloud.witness import Sent, SetAside
 from tablestream.local.errors import UsageError
+from tablestream.local.runtime.requirements import with_requirements
 from tablestream.local.trigger.observations import Ended, RequestServed
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class UpOptions:
     config_env: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    install: bool = False
     reload: bool = False
     verbose: bool = False
     record: Path | None = None
@@ -101,7 +104,7 @@ def up(options: UpOptions, watching: Watching | None = None) -> int:
         known = stack.enter_context(watching(cloud, output)) if watching is not None else None
         watcher = known or EffectWatcher(cloud.witness.take, output)
         observe = _all([view, watcher, *_recording(stack, options.record)])
-        running = stack.enter_context(Running(cloud, observe, Options(reload=options.reload, invoked=view.invoked)))
+        running = stack.enter_context(Running(cloud, observe, _options(options, view, output)))
         runtimes = [running.runtime(name) for name in cloud.functions]
         by_name = {runtime.function.name: runtime for runtime in runtimes}
         invoke_api = stack.enter_context(lambda_server(by_name, options.host, ended=view.invoked))
@@ -123,6 +126,11 @@ def up(options: UpOptions, watching: Watching | None = None) -> int:
                 view.say(f"{options.template.name} changed: it is read at the start only, so end this and start again")
     output.print("stopped")
     return 0
+
+
+def _options(options: UpOptions, view: View, output: Console) -> Options:
+    ready = partial(with_requirements, say=partial(put, output)) if options.install else lambda function: function
+    return Options(reload=options.reload, invoked=view.invoked, function=ready)
 
 
 def _written(template: Path) -> int:

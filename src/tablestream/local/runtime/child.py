@@ -142,7 +142,7 @@ class Child:
 
 
 def _start(function: FunctionSpec, version: str, reads: int, writes: int) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and script; the handler is what the user asked to run
+    return subprocess.Popen(
         command(function, reads, writes),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -277,7 +277,10 @@ def _way_out(error: Exception, runtime: str) -> str:
     kind = error.error["errorType"] if isinstance(error, InitError) else ""
     ours = own_version(runtime)
     if kind in {"ModuleNotFoundError", "Runtime.ImportModuleError"}:
-        return ". What it imports must lie in its directory, where `sam build` puts it, or be installed where this runs"
+        return (
+            ". What it imports must lie in its directory, where `sam build` puts it, or be installed where this runs; "
+            "--install does that for its requirements.txt"
+        )
     if kind in {"SyntaxError", "ImportError"} and runtime not in {"", ours}:
         return f". Its Runtime is {runtime}, here it runs with {ours}"
     return ""
