@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from tablestream.local.application import Options, Running, hurried
-from tablestream.local.cli.commands import TEMPLATES
-from tablestream.local.cloud.cloud import Cloud, parameter_overrides, stack_name
+from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.cloud.elsewhere import Elsewhere
 from tablestream.local.delivery.mapping import InvalidSettings, MappingSettings
 from tablestream.local.errors import UsageError
+from tablestream.local.template.project import TEMPLATES, parameter_overrides, stack_name
 from tablestream.local.trigger.observations import Ended, Logged
 
 HERE = Path(__file__).parent / "cases"

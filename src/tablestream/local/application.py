@@ -124,17 +124,18 @@ class Running:
 
     def _settings(self, mapping: StreamMapping) -> MappingSettings:
         function = self.options.function(self.cloud.functions[mapping.function])
+        at = f"{mapping.place}: {mapping.logical_id}" if mapping.place else mapping.logical_id
         try:
             self._source(mapping).shards()
             with reading(f"the event source mapping {mapping.logical_id}"):
                 settings = read_mapping(mapping.properties, function_timeout=function.timeout)
         except StreamGone as error:
             raise InvalidSettings(
-                f"{mapping.logical_id}: Stream not found: {mapping.stream_arn}. Its table is not in this template: "
+                f"{at}: Stream not found: {mapping.stream_arn}. Its table is not in this template: "
                 "wanted one with a StreamSpecification here, or the template that has it (--template)"
             ) from error
         except (InvalidSettings, InvalidFilterPattern) as error:
-            raise InvalidSettings(f"{mapping.logical_id}: {error}") from error
+            raise InvalidSettings(f"{at}: {error}") from error
         mention = None if settings.report_failures else mention_of_failures(function.code, function.handler)
         if mention is not None:
             note = ignored_failures(mapping.place, f"of which {mention} speaks")

@@ -15,12 +15,14 @@ from moto.dynamodbstreams.models import dynamodbstreams_backends
 
 from demo.warehouse import PRODUCTS, NewOrder, Shop, encode, seed
 from tablestream.local.cloud.clients import REGION
-from tablestream.local.cloud.cloud import Cloud, parameter_overrides
+from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.cloud.faults import Fault
 from tablestream.local.cloud.server import MOST_ITERATORS
-from tablestream.local.cloud.translate import parameter_values, translate
+from tablestream.local.cloud.translate import translate
 from tablestream.local.delivery.mapping import read_mapping
 from tablestream.local.errors import TemplateError, UsageError
+from tablestream.local.template.parameters import parameter_values
+from tablestream.local.template.project import parameter_overrides
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -57,7 +57,7 @@ def test_a_second_mapping_of_the_same_stream_and_function_is_refused_in_the_serv
     with pytest.raises(TemplateError) as refused, Cloud(written):
         pass
     assert re.fullmatch(
-        r"Second: ResourceConflictException \(409\): The event source arn "
+        r"template\.json, line 1: Second: ResourceConflictException \(409\): The event source arn "
         r'\(" arn:aws:dynamodb:us-east-1:\d+:table/\S+/stream/\S+ "\) and function \(" tablestream-Task-\w+ "\) '
         r"provided mapping already exists\. "
         r"Please update or delete the existing mapping with UUID [0-9a-f-]{36}, which is First",
@@ -80,7 +80,7 @@ def test_a_stream_that_is_not_there_is_refused_in_the_services_words(tmp_path: P
     nowhere = "arn:aws:dynamodb:us-east-1:123456789012:table/nowhere/stream/2025-02-22T03:03:25.490"
     with (
         Cloud(template(tmp_path, First=mapping(stream=nowhere))) as cloud,
-        pytest.raises(InvalidSettings, match=f"^First: Stream not found: {nowhere}"),
+        pytest.raises(InvalidSettings, match=f"^template.json, line 1: First: Stream not found: {nowhere}"),
         Running(cloud, lambda _seen: None),
     ):
         pass
@@ -104,7 +104,7 @@ def test_a_setting_that_cannot_be_is_refused_with_the_mapping_that_has_it(
     written = template(tmp_path, First=mapping(), Second=mapping({"Ref": "Twin"}, **settings))
     with (
         Cloud(written) as cloud,
-        pytest.raises(InvalidSettings, match=f"^{complaint}"),
+        pytest.raises(InvalidSettings, match=f"^template.json, line 1: {complaint}"),
         Running(cloud, lambda _seen: None),
     ):
         pass

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-from pathlib import Path
 
 import pytest
 
-from tablestream.local.cli.commands import BUILT, USAGE_ERROR, found_template, main
+from tablestream.local.cli.commands import USAGE_ERROR, main
 from tablestream.local.cli.session import command, program, start
 from tablestream.local.cloud.unsupported import GAPS
 from tests.support.cloudformation import ROOT
@@ -43,27 +41,3 @@ def test_what_is_given_has_a_name_and_a_value(option: str, capsys: pytest.Captur
     with pytest.raises(SystemExit):
         main([option, "tray"])
     assert "wanted NAME=VALUE, got 'tray'" in capsys.readouterr().err
-
-
-def written(path: Path, seconds: float) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("")
-    os.utime(path, (seconds, seconds))
-    return path
-
-
-def test_what_sam_build_has_made_is_taken_where_it_is_newer_than_every_source(tmp_path: Path) -> None:
-    own, code = written(tmp_path / "template.yml", 100), written(tmp_path / "src" / "app.py", 200)
-    assert found_template(tmp_path) == own
-    built = written(tmp_path / BUILT, 200)
-    assert found_template(tmp_path) == built
-    written(code, 201)
-    assert found_template(tmp_path) == own
-    written(built, 300)
-    written(tmp_path / ".git" / "index", 400)
-    written(tmp_path / "node_modules" / "a.js", 400)
-    assert found_template(tmp_path) == built
-
-
-def test_without_any_template_the_usual_one_is_named(tmp_path: Path) -> None:
-    assert found_template(tmp_path) == tmp_path / "template.yaml"

@@ -15,10 +15,11 @@ from samtranslator.yaml_helper import yaml_parse
 
 from tablestream.local.application import Options, Running, hurried
 from tablestream.local.cli.banner import about
-from tablestream.local.cloud.cloud import Cloud, stack_name
+from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.delivery.filters import InvalidFilterPattern
 from tablestream.local.delivery.mapping import InvalidSettings
 from tablestream.local.errors import TemplateError, UsageError
+from tablestream.local.template.project import stack_name
 
 pytestmark = pytest.mark.integration
 SOON = 20  # seconds no condition here ever needs; only a failing test waits for so long

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from tablestream.local.cli.session import command, program
 from tablestream.local.cli.terminal import counted, put
-from tablestream.local.cloud.unsupported import STAND_IN
 from tablestream.local.gateway.gateway import Address
+from tablestream.local.template.parameters import STAND_IN
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -219,4 +219,4 @@ def _notes(cloud: Cloud, running: Running, apis: Sequence[Address]) -> list[str]
             notes.append(f"{name} is disabled in the template: {command('mapping', f'enable {name}')}")
     if not running.settings and not apis and not cloud.queues:
         notes.append("the template has no HTTP API and no event source mapping of a stream or a queue: nothing is run")
-    return [*notes, *cloud.notes]
+    return [*notes, *map(cloud.placed, cloud.notes)]

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tablestream.local.template.project import TEMPLATES, choose_template, parameter_overrides
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tablestream.local.cli.invoke import Around
     from tablestream.local.cli.up import Watching
+    from tablestream.local.cloud.translate import Translated
 
     AddParser = Callable[..., argparse.ArgumentParser]
 
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
 # use for it.
 
 USAGE_ERROR = 2
-TEMPLATES = ("template.yaml", "template.yml", "template.json")  # as the SAM CLI looks for them
-BUILT = Path(".aws-sam") / "build" / "template.yaml"
-_NO_SOURCES = frozenset({"node_modules", "__pycache__", "venv"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,28 +85,10 @@ def _parser(guest: Guest | None) -> argparse.ArgumentParser:
 
 
 def add_template(parser: argparse.ArgumentParser, *, built: bool = False) -> None:
-    """Add the option that names the template; with `built` what `sam build` has made may be the default."""
-    words = "a SAM or CloudFormation template (default: %(default)s)"
-    parser.add_argument("--template", type=Path, default=found_template(built=built), help=words)
-
-
-def found_template(folder: Path = Path(), *, built: bool = True) -> Path:
-    """Return the template of a folder: that of `sam build` where it is newer than every source, else the project's."""
-    own = next((folder / name for name in TEMPLATES if (folder / name).exists()), folder / TEMPLATES[0])
-    made = folder / BUILT
-    if not built or not made.exists():
-        return own
-    at = made.stat().st_mtime_ns
-    return made if all(at >= changed for changed in _changes(folder)) else own
-
-
-def _changes(folder: Path) -> Iterator[int]:
-    """Yield the times of the last change of the files of a project, without hidden folders and what is installed."""
-    for where, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in _NO_SOURCES]
-        for name in files:
-            with suppress(FileNotFoundError):  # an editor replaces files by renaming
-                yield (Path(where) / name).stat().st_mtime_ns
+    """Add the option that names the template; with `built` what `sam build` has made may be the default (None)."""
+    own = next((name for name in TEMPLATES if Path(name).exists()), TEMPLATES[0])
+    words = f"a SAM or CloudFormation template (default: {own}{', or that of `sam build` where it is newer' * built})"
+    parser.add_argument("--template", type=Path, default=None if built else Path(own), help=words)
 
 
 def _add_up(parser: argparse.ArgumentParser, *, built: bool) -> None:
@@ -226,20 +207,19 @@ def _up(given: argparse.Namespace) -> int:
         print(not_done())
         return 0
     with many_imports():
+        # What the template alone decides is told before the embedded AWS is imported.
+        translated = _translated(given)
         from tablestream.local.cli.up import UpOptions, up
-        from tablestream.local.cloud.elsewhere import Elsewhere
 
         watching = given.guest.watching() if given.guest is not None else None
 
     return up(
         UpOptions(
-            template=given.template,
+            translated=translated,
             host=given.host,
             port=given.port,
             api_port=given.api_port,
             dynamodb_endpoint=given.dynamodb_endpoint,
-            parameters=dict(given.parameter),
-            elsewhere=Elsewhere(imports=dict(given.imports), references=dict(given.resolve)),
             config_env=given.config_env,
             install=given.install,
             reload=given.reload,
@@ -251,12 +231,24 @@ def _up(given: argparse.Namespace) -> int:
     )
 
 
+def _translated(given: argparse.Namespace) -> Translated:
+    from tablestream.local.cloud.elsewhere import Elsewhere
+    from tablestream.local.cloud.translate import translate
+
+    chosen = choose_template(given.template, Path(), built=not given.reload)
+    overrides = parameter_overrides(chosen.template.path, given.config_env)
+    elsewhere = Elsewhere(imports=dict(given.imports), references=dict(given.resolve))
+    translated = translate(chosen.template, dict(given.parameter), overrides, elsewhere)
+    return translated.noting(chosen.note) if chosen.note else translated
+
+
 def _invoke(given: argparse.Namespace) -> int:
+    template = choose_template(given.template, Path()).template.path
     with many_imports():
         from tablestream.local.cli.invoke import invoke
 
         around = given.guest.around() if given.guest is not None else None
-    return invoke(given.event, given.template, given.function, around, verbose=given.verbose, install=given.install)
+    return invoke(given.event, template, given.function, around, verbose=given.verbose, install=given.install)
 
 
 def _status(given: argparse.Namespace) -> int:

@@ -6,33 +6,33 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from threading import Event
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from tablestream.local.application import Options, Running
 from tablestream.local.cli.banner import Hint, about, greet, put_item
-from tablestream.local.cli.commands import BUILT
 from tablestream.local.cli.control import Command, control_server, exercises
 from tablestream.local.cli.session import State, announced, command, stop_signals
 from tablestream.local.cli.terminal import console, put, shortened
 from tablestream.local.cli.view import View, changes
-from tablestream.local.cloud.cloud import Cloud, parameter_overrides, stack_name
-from tablestream.local.cloud.elsewhere import Elsewhere
+from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.cloud.server import lambda_server
 from tablestream.local.cloud.witness import Sent, SetAside
 from tablestream.local.errors import UsageError
 from tablestream.local.runtime.requirements import with_requirements
+from tablestream.local.template.project import stack_name
 from tablestream.local.trigger.observations import Ended, RequestServed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from rich.console import Console
 
     from tablestream.local.cli.banner import About
+    from tablestream.local.cloud.translate import Translated
     from tablestream.local.cloud.witness import Sight
     from tablestream.local.trigger.observations import Observation
 
@@ -47,24 +47,27 @@ BESIDE_THE_KEY = "with the attributes that your handlers read besides the key"
 
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    """The options of the command. `parameters` are the template's; `config_env` is samconfig.toml's environment.
+    """The options of the command. `config_env` is samconfig.toml's environment.
 
     Without `api_port` HTTP APIs are at the usual port, if it is free.
     """
 
-    template: Path
+    translated: Translated
     host: str
     port: int
     api_port: int | None = None
     dynamodb_endpoint: str | None = None
     config_env: str | None = None
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    elsewhere: Elsewhere = field(default_factory=Elsewhere)
     install: bool = False
     reload: bool = False
     verbose: bool = False
     record: Path | None = None
     replay: Path | None = None
+
+    @property
+    def template(self) -> Path:
+        """The file that the stack is made of."""
+        return self.translated.source.path
 
 
 class Watcher(Protocol):
@@ -94,8 +97,6 @@ Watching = Callable[["Cloud", "Console"], AbstractContextManager[Watcher | None]
 def up(options: UpOptions, watching: Watching | None = None) -> int:
     """Run until SIGINT or SIGTERM, with the watcher that `watching` gives for this stack. Returns the exit status."""
     output = console()
-    if options.template.parts[-3:] == BUILT.parts:
-        put(output, f"The template is {options.template}: what `sam build` has made, newer than every source")
     written = _written(options.template)
     with ExitStack() as stack:
         stop = stack.enter_context(stop_signals())
@@ -209,13 +210,10 @@ class EffectWatcher:
 
 def _cloud(options: UpOptions) -> Cloud:
     return Cloud(
-        options.template,
+        options.translated,
         stack_name=stack_name(options.template, options.config_env),
         host=options.host,
         port=options.port,
-        parameters=options.parameters,
-        overrides=parameter_overrides(options.template, options.config_env),
-        elsewhere=options.elsewhere,
         dynamodb_endpoint=options.dynamodb_endpoint,
     )
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 import sys
-import tomllib
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +16,11 @@ from tablestream.local.cloud.clients import REGION, Client, CloudClients, mirror
 from tablestream.local.cloud.elsewhere import Elsewhere
 from tablestream.local.cloud.faults import FUNCTION_TOKEN
 from tablestream.local.cloud.server import HOST, Server, bridge_address
-from tablestream.local.cloud.translate import translate
-from tablestream.local.errors import UsageError, reading
+from tablestream.local.cloud.translate import Translated, translate
+from tablestream.local.errors import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from tablestream.local.cloud.faults import Faults
@@ -41,13 +38,14 @@ class Cloud:
     """Create the stack of `template`, under `stack_name`, in an embedded AWS on `host`:`port` (port 0: a free one).
 
     `parameters` replace the template's defaults, and so do `overrides` (of samconfig.toml), where there is a parameter
-    of that name. `elsewhere` has what other stacks export, and the like. With `dynamodb_endpoint` the tables live on
-    that DynamoDB instead. Only one Cloud may be open in a process. Raises TemplateError.
+    of that name; `elsewhere` has what other stacks export, and the like. One that is translated already has them all.
+    With `dynamodb_endpoint` the tables live on that DynamoDB instead. Only one Cloud may be open in a process. Raises
+    TemplateError.
     """
 
     def __init__(
         self,
-        template: Path = Path("template.yaml"),
+        template: Path | Translated = Path("template.yaml"),
         *,
         stack_name: str = "tablestream",
         host: str = "127.0.0.1",
@@ -66,15 +64,18 @@ class Cloud:
         self.dynamodb_endpoint = dynamodb_endpoint
 
     def __enter__(self) -> Self:
-        with reading(f"the template {self._template}"):
-            translated = translate(self._template, self._parameters, get_model_map(), self._overrides, self._elsewhere)
+        given = self._template
+        if not isinstance(given, Translated):
+            given = translate(given, self._parameters, self._overrides, self._elsewhere)
+        translated = given.fitted(get_model_map())
         with ExitStack() as owned:
             scratch = owned.enter_context(TemporaryDirectory(prefix="tablestream-"))
             self._server = owned.enter_context(closing(Server(*self._address)))
             self._clients = CloudClients(self.endpoint, self.dynamodb_endpoint)
-            with reading(f"the template {self._template}"):
+            with given.source.placing(), reading(f"the template {given.source.path}"):
                 self._stack = stacks.create(translated, self._name, Path(scratch), self._clients.embedded)
             self._streams = self._mirrored()
+            self._source = given.source
             self._owned = owned.pop_all()
         return self
 
@@ -141,6 +142,10 @@ class Cloud:
     def notes(self) -> tuple[str, ...]:
         """Notes on what the template asks for and is not done here."""
         return self._stack.notes
+
+    def placed(self, note: str) -> str:
+        """Return a note behind the line of the template that has what it is about."""
+        return self._source.placed(note, short=True)
 
     @property
     def differences(self) -> tuple[str, ...]:
@@ -216,89 +221,3 @@ class Cloud:
 def _for_containers(function: FunctionSpec) -> Mapping[str, str]:
     """The variables but for the addresses of this machine, which a container reaches under another name."""
     return {name: value for name, value in function.environment.items() if not name.startswith("AWS_ENDPOINT_URL")}
-
-
-ENVIRONMENTS = ("local", "default")  # the first that the file has, where none is named; `default` is what SAM writes
-SAMCONFIG = "samconfig.toml"
-BUILD_FOLDER = ".aws-sam"
-LONGEST_NAME = 40  # characters of a folder's name: what AWS names after a stack may have 64
-
-
-def parameter_overrides(template: Path, environment: str | None = None) -> dict[str, str]:
-    """`parameter_overrides` of an environment in the samconfig.toml beside the template, as `sam deploy` reads it.
-
-    For a template made by `sam build` that is the file of its project. If no environment is named it is `local`, or
-    `default` where there is no `local`. A command's own section is more specific than `global`, and `deploy` is the
-    command that sets parameters. Raises UsageError for a file that is no TOML, for an environment that was named and is
-    not there, and for overrides in a form that the SAM CLI does not take either.
-    """
-    overrides: dict[str, str] = {}
-    for parameters in _sections(template, environment):
-        given = parameters.get("parameter_overrides", [])
-        overrides |= dict(_pairs(given, f"{_samconfig(template)}: parameter_overrides"))
-    return overrides
-
-
-def stack_name(template: Path, environment: str | None = None) -> str:
-    """The stack's name in samconfig.toml (see `parameter_overrides`), else the name of the project's folder.
-
-    What CloudFormation does not take in a stack's name becomes a hyphen.
-    """
-    named = [parameters["stack_name"] for parameters in _sections(template, environment) if "stack_name" in parameters]
-    name = str(named[-1]) if named else _samconfig(template).parent.name[:LONGEST_NAME]
-    allowed = re.sub("[^A-Za-z0-9]+", "-", name).strip("-")
-    return allowed if allowed[:1].isalpha() else f"stack-{allowed}".rstrip("-")
-
-
-def _sections(template: Path, environment: str | None) -> list[Mapping[str, Any]]:
-    """The parameters of the chosen environment, the more specific ones later."""
-    path = _samconfig(template)
-    environments = _read(path)
-    if environment is not None and environment not in environments:
-        raise UsageError(f"{path} has no environment {environment!r}: wanted one of {_names(environments)}")
-    known = [name for name in ENVIRONMENTS if name in environments]
-    chosen = environments.get(environment or next(iter(known), ""), {})
-    return [_parameters(chosen, command) for command in ("global", "deploy")]
-
-
-def _samconfig(template: Path) -> Path:
-    return _project(template.resolve().parent) / SAMCONFIG
-
-
-def _project(folder: Path) -> Path:
-    built = [parent for parent in (folder, *folder.parents) if parent.name == BUILD_FOLDER]
-    return built[0].parent if built else folder
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from error
-    return {name: value for name, value in content.items() if isinstance(value, dict)}
-
-
-def _parameters(environment: Mapping[str, Any], command: str) -> Mapping[str, Any]:
-    section = environment.get(command)
-    parameters = section.get("parameters") if isinstance(section, dict) else None
-    return parameters if isinstance(parameters, dict) else {}
-
-
-def _pairs(given: object, where: str) -> Iterator[tuple[str, str]]:
-    """`"A=1 B='x y'"`, `["A=1", "B=x y"]`, and the older `ParameterKey=A,ParameterValue=1`."""
-    words = shlex.split(given) if isinstance(given, str) else given
-    if not isinstance(words, list):
-        raise UsageError(f"{where} is {given!r}: wanted text or a list of NAME=VALUE")
-    for word in words:
-        name, equals, value = str(word).partition("=")
-        if name == "ParameterKey":
-            name, equals, value = value.partition(",ParameterValue=")
-        if not equals:
-            raise UsageError(f"{where} has {word!r}: wanted NAME=VALUE")
-        yield name, value
-
-
-def _names(environments: Mapping[str, Any]) -> str:
-    return ", ".join(sorted(environments)) or "none, as the file is not there or empty"

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tablestream.local.cloud.unsupported import STAND_IN
 from tablestream.local.errors import TemplateError
+from tablestream.local.template.parameters import STAND_IN
 
 Json = Any  # what a template holds
 _REFERENCE = re.compile(r"\{\{resolve:([^}]+)\}\}")

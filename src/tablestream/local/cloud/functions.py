@@ -120,6 +120,18 @@ def read_mappings(
     return found, notes
 
 
+def refuse_if_none_runs(mappings: Mapping[str, Json], code: Mapping[str, Code]) -> None:
+    """Raise TemplateError if the template alone says that no stream invokes a function that can run here."""
+    reasons = []
+    for mapping in mappings.values():
+        function = _referred((mapping.get("Properties") or {}).get("FunctionName")) or ""
+        if "Condition" in mapping or function not in code or code[function].unsupported is None:
+            return
+        reasons.append(f"{function}: {code[function].unsupported}")
+    if reasons:
+        raise TemplateError(reasons[0])
+
+
 def invoked(text: str, functions: Mapping[str, FunctionSpec]) -> tuple[str, str | None] | None:
     """The logical id and the alias or version of the function that a name or an ARN invokes; None for no such one."""
     if (name := _named(text, functions)) not in functions:

@@ -32,13 +32,13 @@ from tablestream.local.cloud.functions import (
     read_mappings,
     with_qualifiers,
 )
-from tablestream.local.cloud.translate import Json, Translated
-from tablestream.local.cloud.unsupported import STAND_IN, replace_with_stand_in
-from tablestream.local.cloud.versions import referred
+from tablestream.local.cloud.translate import Json, Translated, refuse_tables_without_stream
+from tablestream.local.cloud.unsupported import replace_with_stand_in
 from tablestream.local.delivery.filters import FilterSet, InvalidFilterPattern
 from tablestream.local.errors import TemplateError, reading
 from tablestream.local.gateway.routes import HttpApi
 from tablestream.local.runtime.function import FunctionSpec
+from tablestream.local.template.parameters import STAND_IN
 from tablestream.local.trigger.queue import MOST_RECEIVED, QueueMapping
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def create(translated: Translated, name: str, scratch: Path, client: Callable[[s
                 function = read_function(logical_id, resources[logical_id], code, scratch, resolve)
                 functions[logical_id] = with_qualifiers(function, translated.qualifiers, resolve)
     wanted = {name: one for name, one in translated.mappings.items() if _holds(one, stack)}
-    _refuse_tables_without_stream(wanted, resources)
+    refuse_tables_without_stream(wanted, resources)
     of_queues = {name: one for name, one in wanted.items() if _reads_queue(one, resolve)}
     streams = {name: one for name, one in wanted.items() if name not in of_queues}
     mappings, notes = read_mappings(streams, functions, translated.code, resolve)
@@ -105,7 +105,7 @@ def create(translated: Translated, name: str, scratch: Path, client: Callable[[s
         name=name,
         outputs={one["OutputKey"]: str(_plain(one["OutputValue"])) for one in stack.outputs or []},
         functions=functions,
-        mappings=tuple(replace(one, place=translated.places.get(one.logical_id, "")) for one in mappings),
+        mappings=tuple(replace(one, place=translated.source.place(one.logical_id)) for one in mappings),
         queues=(*queues, *topics),
         apis=tuple(apis),
         notes=(
@@ -122,14 +122,6 @@ def create(translated: Translated, name: str, scratch: Path, client: Callable[[s
             *failed,
         ),
     )
-
-
-def _refuse_tables_without_stream(mappings: Mapping[str, Json], resources: Mapping[str, Json]) -> None:
-    for name, mapping in mappings.items():
-        table = referred((mapping.get("Properties") or {}).get("EventSourceArn"))
-        resource = resources.get(table or "", {})
-        if resource.get("Type") == _TABLE and "StreamSpecification" not in resource["Properties"]:
-            raise TemplateError(f"{name} reads the stream of {table}, which has none: wanted a StreamSpecification")
 
 
 def _reads_queue(mapping: Json, resolve: Callable[[Json], Json]) -> bool:

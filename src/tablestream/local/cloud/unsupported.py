@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tablestream.local.cloud.apis import SERVED
+from tablestream.local.template.parameters import STAND_IN
 
 Json = Any  # what a template holds
 Attribute = Callable[[str, str], Json]
 """What becomes of an attribute of a resource: a value to put in its place, None if it stays."""
 
-STAND_IN = "stand-in-"
 ROLE = "LocalFunctionRole"
 SUBSCRIPTION = "AWS::SNS::Subscription"
 _FUNCTION, _TABLE, _GLOBAL_TABLE = "AWS::Lambda::Function", "AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable"
@@ -58,17 +58,15 @@ class Replaced:
 def stand_in(
     template: dict[str, Any],
     mappings: dict[str, dict[str, Any]],
-    models: Mapping[str, type] | None,
+    models: Mapping[str, type],
     apis: dict[str, dict[str, Any]],
 ) -> Replaced:
-    """Change `template` so that it can be created from `models` (by resource type; None: whatever it is).
+    """Change `template` so that it can be created from `models`, by resource type.
 
     `mappings` are the event source mappings taken out of it, `apis` the parts of its HTTP APIs: what they refer to is
     changed likewise.
     """
     replaced = Replaced()
-    if models is None:
-        return replaced
     resources = template["Resources"]
     for name, resource in resources.items():
         _take_off(name, resource, replaced)

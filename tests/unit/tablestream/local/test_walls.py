@@ -66,6 +66,7 @@ def test_the_trigger_imports_the_delivery_and_no_other_wing(file: Path) -> None:
 OWN = "tablestream.local"
 FLOORS = (
     {"errors", "http", "delivery"},
+    {"template"},
     {"runtime"},
     {"trigger"},
     {"gateway"},

@@ -1,0 +1,200 @@
+"""A template as it is written: its content as plain values, and the line of everything in it that has a name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any, Self
+
+import yaml
+
+from tablestream.local.errors import TemplateError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Json = Any  # what a template holds
+LONGEST_TOLD = 60  # characters of what came
+_NAMED = ("Mappings", "Conditions", "Outputs", "Parameters", "Resources")
+"""The sections whose members have names, those that a sentence is about first last: they win."""
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:::[A-Za-z0-9]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A SAM or CloudFormation template: its content, and the line (from 1) of each name in it.
+
+    The SAM translator makes names of these by adding to them. An event of a function is among them by both names.
+    `repeated` has a sentence for each name under which something stands twice, mostly by a slip in its indentation.
+    """
+
+    path: Path
+    content: dict[str, Json]
+    lines: Mapping[str, int] = field(default_factory=dict)
+    repeated: Mapping[str, str] = field(default_factory=dict)
+
+    def place(self, name: str) -> str:
+        """The file and line of a name; empty for one that the template has not, nor has anything it was made of."""
+        line = self.lines.get(name)
+        return "" if line is None else f"{self.path.name}, line {line}"
+
+    def knowing(self, made: Iterable[str]) -> Self:
+        """The template with the names that were made of its own, which are where their beginnings are."""
+        own = sorted(self.lines, key=len, reverse=True)
+        places = ((name, next((one for one in own if name.startswith(one)), None)) for name in made)
+        found = {name: self.lines[source] for name, source in places if source is not None}
+        return replace(self, lines={**found, **self.lines})
+
+    def placed(self, sentence: str, *, short: bool = False) -> str:
+        """The sentence behind the place of the first name of the template in it; as it is if there is none."""
+        named = next((word for word in _WORD.findall(sentence) if word in self.lines), None)
+        if named is None or sentence.startswith(f"{self.path.name}, line "):
+            return sentence
+        return f"{f'line {self.lines[named]}' if short else self.place(named)}: {sentence}"
+
+    def _explained(self, sentence: str) -> str:
+        told = self.placed(sentence)
+        slips = [self.repeated[word] for word in dict.fromkeys(_WORD.findall(sentence)) if word in self.repeated]
+        return told if told == sentence else ". ".join([told, *slips])
+
+    @contextmanager
+    def placing(self) -> Iterator[None]:
+        """Within the with block whatever the user is told to mend begins with the line where it stands."""
+        try:
+            yield
+        except UsageError as error:
+            if (told := self._explained(str(error))) == str(error):
+                raise
+            raise type(error)(told) from error
+
+
+def read_template(path: Path) -> Template:
+    """The template at `path`. Raises TemplateError for what is none, with the line where that is known."""
+    text = _read(path)
+    loader = _loader()(text)
+    try:
+        root = loader.get_single_node()
+        loaded = None if root is None else loader.construct_document(root)
+    except (yaml.YAMLError, ValueError, TypeError) as error:  # TypeError: of a mapping whose key is an object
+        raise TemplateError(f"{path} is not a YAML or JSON template: {_in_a_line(error)}") from error
+    finally:
+        loader.dispose()
+    if not isinstance(loaded, dict) or not isinstance(loaded.get("Resources"), dict):
+        raise TemplateError(f"{path} has no Resources section, so it is no SAM or CloudFormation template")
+    template = Template(path, loaded, dict(_lines(root)), dict(_repeated(root)))
+    with template.placing():
+        _check(loaded)
+    return replace(template, content=_with_text_for_dates(loaded))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise TemplateError(f"cannot read the template {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise TemplateError(f"the template {path} is not UTF-8: {error}") from error
+
+
+def _loader() -> Any:
+    """A loader of YAML for the short forms of intrinsic functions, such as !Ref; libyaml's where it is there."""
+    base = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+    loader: Any = type("TemplateLoader", (base,), {})
+    loader.add_multi_constructor("!", _intrinsic)
+    return loader
+
+
+def _intrinsic(loader: Any, _prefix: str, node: yaml.Node) -> dict[str, Json]:
+    """The long form of an intrinsic function: {"Ref": …}, {"Fn::GetAtt": […]}."""
+    tag = node.tag[1:]
+    name = tag if tag in {"Ref", "Condition"} else f"Fn::{tag}"
+    if isinstance(node, yaml.SequenceNode):
+        return {name: loader.construct_sequence(node, deep=True)}
+    if isinstance(node, yaml.MappingNode):
+        return {name: loader.construct_mapping(node, deep=True)}
+    value = loader.construct_scalar(node)
+    return {name: value.split(".", 1) if tag == "GetAtt" else value}
+
+
+def _in_a_line(error: Exception) -> str:
+    """The complaint of the parser and where it stumbled, in one line."""
+    mark = getattr(error, "problem_mark", None)
+    told = getattr(error, "problem", None) or str(error)
+    return f"{' '.join(told.split())}" + ("" if mark is None else f" (line {mark.line + 1}, column {mark.column + 1})")
+
+
+def _check(content: dict[str, Json]) -> None:
+    for section in ("Conditions", "Globals", "Mappings", "Outputs", "Parameters"):
+        for name, member in _section(content, section).items():
+            if not isinstance(member, dict):
+                raise TemplateError(f"{section}: {name} is {_short(member)}: wanted an object")
+    for name, resource in content["Resources"].items():
+        _check_resource(name, resource)
+
+
+def _section(template: dict[str, Json], section: str) -> dict[Any, Any]:
+    content = template.get(section)
+    if content is None:
+        template.pop(section, None)
+        return {}
+    if not isinstance(content, dict):
+        raise TemplateError(f"the section {section} is {_short(content)}: wanted an object")
+    return content
+
+
+def _check_resource(name: Json, resource: Json) -> None:
+    if not isinstance(name, str):
+        raise TemplateError(
+            f"the name of a resource is {name!r}: wanted text, in quotes where YAML takes it for a value"
+        )
+    if name.startswith("Fn::ForEach"):
+        raise TemplateError(f"{name}: loops (AWS::LanguageExtensions) are not done here: wanted their resources")
+    if not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
+        raise TemplateError(f"the resource {name} is {_short(resource)}: wanted an object with a Type")
+    if not isinstance(properties := resource.get("Properties", {}), dict):
+        raise TemplateError(f"the Properties of {name} are {_short(properties)}: wanted an object")
+
+
+def _short(value: Json) -> str:
+    return repr(value)[:LONGEST_TOLD]
+
+
+def _with_text_for_dates(value: Json) -> Json:
+    """YAML makes a date of 2012-10-17 without quotes; CloudFormation takes it for text."""
+    if isinstance(value, list):
+        return [_with_text_for_dates(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: _with_text_for_dates(entry) for key, entry in value.items()}
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _lines(root: yaml.Node | None) -> Iterator[tuple[str, int]]:
+    for section in _NAMED:
+        for key, member in _members(_member(root, section)):
+            yield str(key.value), key.start_mark.line + 1
+            for event, _ in _members(_member(_member(member, "Properties"), "Events")):
+                yield f"{key.value}{event.value}", event.start_mark.line + 1
+
+
+def _repeated(root: yaml.Node | None) -> Iterator[tuple[str, str]]:
+    for section in _NAMED:
+        for name, member in _members(_member(root, section)):
+            seen: dict[str, int] = {}
+            for key, _ in _members(member):
+                line = key.start_mark.line + 1
+                if key.value in seen:
+                    told = f"{name.value} has {key.value} twice, in line {seen[key.value]} and line {line}"
+                    yield name.value, f"{told}: the second counts"
+                    break
+                seen[key.value] = line
+
+
+def _members(node: yaml.Node | None) -> list[tuple[yaml.Node, yaml.Node]]:
+    return node.value if isinstance(node, yaml.MappingNode) else []
+
+
+def _member(node: yaml.Node | None, name: str) -> yaml.Node | None:
+    return next((value for key, value in _members(node) if key.value == name), None)

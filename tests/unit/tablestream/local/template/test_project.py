@@ -1,0 +1,71 @@
+"""A folder's template is found as the SAM CLI finds it, and what `sam build` made is run where no source is newer."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tablestream.local.errors import TemplateError
+from tablestream.local.template.project import BUILT, choose_template
+
+TEMPLATE = """\
+Globals: { Function: { CodeUri: code } }
+Resources:
+  Task: { Type: AWS::Serverless::Function, Properties: { Handler: app.main } }
+"""
+
+
+def write(path: Path, text: str, at: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    os.utime(path, (at, at))
+    return path
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    write(tmp_path / "template.yaml", TEMPLATE, at=1)
+    write(tmp_path / "code" / "app.py", "", at=2)
+    write(tmp_path / "code" / "__pycache__" / "app.pyc", "", at=9)
+    write(tmp_path / "notes.txt", "", at=9)
+    write(tmp_path / BUILT, TEMPLATE, at=3)
+    return tmp_path
+
+
+def test_the_build_is_run_where_it_is_newer(project: Path) -> None:
+    chosen = choose_template(None, project)
+    assert chosen.template.path == project / BUILT
+    assert "what `sam build` made is run" in chosen.note
+
+
+@pytest.mark.parametrize("name", ["template.yaml", "code/app.py", "code/new.py"])
+def test_the_sources_are_run_where_one_is_newer_and_it_is_named(project: Path, name: str) -> None:
+    write(project / name, TEMPLATE, at=4)
+    chosen = choose_template(None, project)
+    assert chosen.template.path == project / "template.yaml"
+    assert chosen.note.startswith(f"{name} is newer than .aws-sam/build: the sources are run")
+
+
+def test_a_build_does_not_change_with_the_sources(project: Path) -> None:
+    assert choose_template(None, project, built=False).template.path == project / "template.yaml"
+
+
+def test_a_template_that_is_named_is_run(project: Path) -> None:
+    named = project / "template.yaml"
+    assert choose_template(named, project).template.path == named
+    assert choose_template(named, project).note == ""
+
+
+@pytest.mark.parametrize("name", ["template.yml", "template.json"])
+def test_other_names_are_taken_as_the_sam_cli_takes_them(tmp_path: Path, name: str) -> None:
+    write(tmp_path / name, TEMPLATE, at=1)
+    assert choose_template(None, tmp_path).template.path == tmp_path / name
+    write(tmp_path / "template.yaml", TEMPLATE, at=1)
+    assert choose_template(None, tmp_path).template.path == tmp_path / "template.yaml"
+
+
+def test_a_folder_without_a_template_is_told_what_is_wanted(tmp_path: Path) -> None:
+    with pytest.raises(TemplateError, match=r"no template\.yaml, .* here: wanted --template FILE"):
+        choose_template(None, tmp_path)
