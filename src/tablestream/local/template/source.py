@@ -20,14 +20,15 @@ Json = Any  # what a template holds
 LONGEST_TOLD = 60  # characters of what came
 _NAMED = ("Mappings", "Conditions", "Outputs", "Parameters", "Resources")
 """The sections whose members have names, those that a sentence is about first last: they win."""
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:::[A-Za-z0-9]+)*")
+_WORD = re.compile(r"[A-Za-z0-9][^\s,;(){}\"]*[A-Za-z0-9]|[A-Za-z]")
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
     """A SAM or CloudFormation template: its content, and the line (from 1) of each name in it.
 
-    The SAM translator makes names of these by adding to them. An event of a function is among them by both names.
+    The SAM translator makes names of these by adding to them. An event of a function is among them by both names, and
+    so is what it imports from other stacks.
     `repeated` has a sentence for each name under which something stands twice, mostly by a slip in its indentation.
     """
 
@@ -172,11 +173,24 @@ def _with_text_for_dates(value: Json) -> Json:
 
 
 def _lines(root: yaml.Node | None) -> Iterator[tuple[str, int]]:
+    yield from _imports(root)
     for section in _NAMED:
         for key, member in _members(_member(root, section)):
             yield str(key.value), key.start_mark.line + 1
             for event, _ in _members(_member(_member(member, "Properties"), "Events")):
                 yield f"{key.value}{event.value}", event.start_mark.line + 1
+
+
+def _imports(node: yaml.Node | None) -> Iterator[tuple[str, int]]:
+    """The names under which values are imported, also those in a text with parameters in it."""
+    if isinstance(node, yaml.ScalarNode) and node.tag == "!ImportValue":
+        yield node.value, node.start_mark.line + 1
+    for key, value in _members(node):
+        if key.value == "Fn::ImportValue" and isinstance(value, yaml.ScalarNode):
+            yield value.value, value.start_mark.line + 1
+        yield from _imports(value)
+    for entry in node.value if isinstance(node, yaml.SequenceNode) else ():
+        yield from _imports(entry)
 
 
 def _repeated(root: yaml.Node | None) -> Iterator[tuple[str, str]]:

@@ -99,3 +99,11 @@ def test_what_is_no_yaml_is_told_in_one_line(tmp_path: Path, text: str) -> None:
     with pytest.raises(TemplateError, match="is not a YAML or JSON template: ") as told:
         read(tmp_path, text)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "written", ["!ImportValue tray-name", "{ 'Fn::ImportValue': tray-name }", "[a, !ImportValue tray-name]"]
+)
+def test_what_is_imported_has_the_line_where_it_is_asked_for(tmp_path: Path, written: str) -> None:
+    template = read(tmp_path, f"Resources:\n  Table: {{ Type: T }}\nOutputs:\n  Tray:\n    Value: {written}\n")
+    assert template.placed("tray-name is exported", short=True) == "line 5: tray-name is exported"
