@@ -83,7 +83,6 @@ RIGHT: dict[str, Runs | Refused] = {
         'Whistle: CodeUri is "build/code.zip".* is not there: build it, or name a directory'
     ),
     "fails/19b-no-code-uri": Refused("Whistle: it has neither CodeUri nor InlineCode nor Code"),
-    "fails/20-language-extensions": Refused("Fn::ForEach::Spouts: loops .AWS::LanguageExtensions. are not done here"),
     "fails/22-parameters-without-default": Refused("no value and no default for Aroma, Blend, Cup: wanted --parameter"),
     "fails/23-dynamic-reference": Runs(
         logs=r"key \{\{resolve:ssm:/kitchen/key\}\} pin \{\{resolve:secretsmanager:kitchen:SecretString:pin\}\}",

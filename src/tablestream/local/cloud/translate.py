@@ -22,7 +22,7 @@ from tablestream.local.cloud.pipes import take_pipes
 from tablestream.local.cloud.unsupported import stand_in, stand_in_for
 from tablestream.local.cloud.versions import Qualifier, forget_dependencies, referred, take_qualifiers
 from tablestream.local.errors import TemplateError, reading
-from tablestream.local.template.parameters import parameter_values
+from tablestream.local.template.parameters import expanded, parameter_values
 from tablestream.local.template.source import Template, read_template
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def translate(
     what = f"the template {template.path}"
     with template.placing(), reading(what):
         values, notes = parameter_values(template.content, parameters or {}, overrides or {})
+        template = expanded(template, values)
         source = elsewhere.put_into(template.content, values, notes)
         code = take_code(source, template.path.parent, values)
         _forget_uploads(source)

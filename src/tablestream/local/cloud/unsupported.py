@@ -252,7 +252,6 @@ GAPS = (
     Gap("what API Gateway does by itself", "models, mappings, keys, throttling and mocks: requests go to functions"),
     Gap("EventBridge Pipes to anything but a function", "one from a stream to a function is delivered"),
     Gap("nested stacks", "run the template that has the table; the outputs of others get text in their place"),
-    Gap("Fn::ForEach (AWS::LanguageExtensions)", "write the resources out, or run the processed template"),
     Gap("exports of other stacks", "not known here: --import NAME=VALUE"),
     Gap("parameters and secrets that a template refers to", "not known here: --parameter and --resolve"),
     Gap("replicas of global tables", "there is one region, whatever a call is signed for"),

@@ -1,12 +1,21 @@
-"""The values of a template's parameters: given, of samconfig.toml, or by default; checked as CloudFormation does."""
+"""The values of a template's parameters, and what CloudFormation makes of a template with them before anything else.
+
+That is what AWS::LanguageExtensions does: Fn::ForEach, Fn::Length, Fn::ToJsonString, a default of Fn::FindInMap.
+Neither the SAM translator nor the embedded AWS does it. (I) The rules are those of the CloudFormation user guide.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tablestream.local.errors import TemplateError
+from tablestream.local.template.source import Template, check
+
+Json = Any  # what a template holds
 
 STAND_IN = "stand-in-"
 """The beginning of the text that stands in the place of a value that is not known here."""
@@ -74,3 +83,154 @@ _CONSTRAINTS: Mapping[str, Callable[[str, Any], bool]] = {
 
 def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+TRANSFORM = "AWS::LanguageExtensions"
+_LOOP = "Fn::ForEach"
+_WANTED = 'wanted [Name, [values], {"Key${Name}": …}]'
+_SECTIONS = ("Conditions", "Resources", "Outputs")
+_MEMBERS = 3  # of a loop: the name, the values, and what is made for each
+
+
+def expanded(template: Template, parameters: Mapping[str, str]) -> Template:
+    """The template without what the transform does away with; each name that a loop makes is where the loop is.
+
+    `parameters` are the values of the template's. Raises TemplateError for a loop that is none, and for loops in a
+    template that does not ask for the transform.
+    """
+    content = template.content
+    loops = [name for section in _SECTIONS for name in content.get(section) or {} if str(name).startswith(_LOOP)]
+    if TRANSFORM not in _transforms(content):
+        if loops:
+            raise TemplateError(f"{loops[0]}: wanted Transform: {TRANSFORM}, which does loops")
+        return template
+    extension = _Extension(content.get("Mappings") or {}, parameters)
+    made: dict[str, Json] = {}
+    lines = dict(template.lines)
+    for name, value in content.items():
+        if name not in _SECTIONS:
+            made[name] = value if name in {"Mappings", "Parameters"} else extension.carried_out(value)
+            continue
+        section: dict[str, Json] = {}
+        for key, member in value.items():
+            part = extension.carried_out({key: member})
+            if again := sorted(set(part) & set(section)):
+                raise TemplateError(f"{key} makes {again[0]}, which is there already")
+            section |= part
+            lines |= {one: lines[key] for one in part if one not in lines and key in lines}
+        made[name] = section
+    kept = [one for one in _transforms(content) if one != TRANSFORM]
+    made["Transform"] = kept[0] if len(kept) == 1 else kept
+    if not kept:
+        del made["Transform"]
+    check(made)
+    return replace(template, content=made, lines=lines)
+
+
+def _transforms(content: Mapping[str, Json]) -> list[Json]:
+    named = content.get("Transform") or []
+    return named if isinstance(named, list) else [named]
+
+
+@dataclass(frozen=True, slots=True)
+class _Extension:
+    """The transform with what it needs to know: mappings, the parameters' values, and the names that loops bind."""
+
+    mappings: Mapping[str, Json]
+    parameters: Mapping[str, str]
+    bound: Mapping[str, str] = field(default_factory=dict)
+
+    def carried_out(self, value: Json) -> Json:
+        """The value with each function of the transform carried out."""
+        if isinstance(value, list):
+            return [self.carried_out(entry) for entry in value]
+        if isinstance(value, str):
+            return self._named(value)
+        if not isinstance(value, dict):
+            return value
+        if set(value) == {"Ref"} and value["Ref"] in self.bound:
+            return self.bound[value["Ref"]]
+        made: dict[str, Json] = {}
+        for key, entry in value.items():
+            made |= self._looped(key, entry) if _is_loop(key) else {self._named(key): self.carried_out(entry)}
+        return self._computed(made)
+
+    def _named(self, text: Json) -> Json:
+        """Text with the bound names in it replaced: ${Name}, and &{Name} for letters and digits of it only."""
+        if not isinstance(text, str):
+            return text
+        for name, value in self.bound.items():
+            text = text.replace(f"${{{name}}}", value).replace(f"&{{{name}}}", re.sub("[^A-Za-z0-9]", "", value))
+        return text
+
+    def _looped(self, key: str, loop: Json) -> dict[str, Json]:
+        if not isinstance(loop, list) or len(loop) != _MEMBERS or not isinstance(loop[2], dict):
+            raise TemplateError(f"{key}: {_WANTED}")
+        name, values, body = loop
+        made: dict[str, Json] = {}
+        for value in self._values(key, values):
+            inner = replace(self, bound={**self.bound, str(name): value})
+            made |= inner.carried_out(body)
+        return made
+
+    def _values(self, key: str, values: Json) -> Iterator[str]:
+        """The values of a loop: those that are listed, and those of parameters that are lists."""
+        for one in values if isinstance(values, list) else [values]:
+            reference = str(one["Ref"]) if isinstance(one, dict) and set(one) == {"Ref"} else ""
+            if reference in self.bound:
+                yield self.bound[reference]
+            elif reference in self.parameters:
+                yield from (part.strip() for part in self.parameters[reference].split(",") if part.strip())
+            elif isinstance(one, str | int | float):
+                yield str(self._named(one))
+            else:
+                raise TemplateError(f"{key}: its values are {json.dumps(one)}: wanted text, or a parameter's Ref")
+
+    def _computed(self, value: dict[str, Json]) -> Json:
+        if set(value) == {"Fn::Length"} and isinstance(listed := self._plain(value["Fn::Length"]), list):
+            return len(listed)
+        if set(value) == {"Fn::ToJsonString"}:
+            return _as_json(value["Fn::ToJsonString"])
+        if set(value) == {"Fn::FindInMap"} and len(asked := value["Fn::FindInMap"]) == _MEMBERS + 1:
+            return self._found(*asked)
+        return value
+
+    def _found(self, name: Json, top: Json, second: Json, otherwise: Json) -> Json:
+        """The value in a mapping, or the default; the function itself where a key is only known with the stack."""
+        keys = [self._plain(one) for one in (name, top, second)]
+        if not all(isinstance(one, str) for one in keys):
+            return {"Fn::FindInMap": [name, top, second]}
+        found: Json = self.mappings
+        for key in keys:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        return otherwise["DefaultValue"] if found is None else found
+
+    def _plain(self, value: Json) -> Json:
+        """The value of a parameter that is referred to; a list for text with commas is its parts."""
+        name = str(value["Ref"]) if isinstance(value, dict) and set(value) == {"Ref"} else ""
+        if name not in self.parameters:
+            return value
+        text = self.parameters[name]
+        return text.split(",") if "," in text else text
+
+
+def _is_loop(key: Json) -> bool:
+    return isinstance(key, str) and key.startswith(f"{_LOOP}::")
+
+
+def _as_json(value: Json) -> Json:
+    """Text in JSON; what is only known with the stack becomes a variable of Fn::Sub in it."""
+    variables: dict[str, Json] = {}
+
+    def literal(part: Json) -> Json:
+        if isinstance(part, list):
+            return [literal(entry) for entry in part]
+        if not isinstance(part, dict):
+            return part.replace("${", "${!") if isinstance(part, str) else part
+        if len(part) == 1 and (name := next(iter(part))) and (name == "Ref" or str(name).startswith("Fn::")):
+            variables[f"Value{len(variables)}"] = part
+            return f"${{Value{len(variables) - 1}}}"
+        return {key: literal(entry) for key, entry in part.items()}
+
+    text = json.dumps(literal(value), separators=(",", ":"))
+    return {"Fn::Sub": [text, variables]} if variables else text.replace("${!", "${")

@@ -19,7 +19,7 @@ SAMCONFIG = "samconfig.toml"
 BUILD_FOLDER = ".aws-sam"
 BUILT = Path(BUILD_FOLDER) / "build" / "template.yaml"
 LONGEST_NAME = 40  # characters of a folder's name: what AWS names after a stack may have 64
-_UPLOADED = ("CodeUri", "ContentUri", "Content", "Code")
+_UPLOADED = {"Code", "CodeUri", "Content", "ContentUri", "DefinitionUri", "Location", "TemplateURL"}
 _NO_SOURCES = {"__pycache__", "node_modules", "venv"}
 
 
@@ -60,14 +60,23 @@ def choose_template(given: Path | None, folder: Path, *, built: bool = True) -> 
 def _newer(source: Template, made: int) -> Path | None:
     """A file of the project that was written after this time: the template, or one that a function or a layer has."""
     folder = source.path.parent
-    shared = (source.content.get("Globals") or {}).get("Function") or {}
-    owners = [shared, *(one.get("Properties") or {} for one in source.content["Resources"].values())]
-    named = {folder / one[name] for one in owners for name in _UPLOADED if isinstance(one.get(name), str)}
-    files = (file for place in sorted(named) for file in _files(place))
+    files = (file for named in sorted(set(_named(source.content))) for file in _files(folder / named))
     for file in (source.path, *files):
         if file.stat().st_mtime_ns > made:
             return file.relative_to(folder) if file.is_relative_to(folder) else file
     return None
+
+
+def _named(value: Any) -> Iterator[str]:
+    """The files and folders that a template names."""
+    if isinstance(value, list):
+        for entry in value:
+            yield from _named(entry)
+    for key, entry in value.items() if isinstance(value, dict) else ():
+        if key in _UPLOADED and isinstance(entry, str):
+            yield entry
+        else:
+            yield from _named(entry)
 
 
 def _files(place: Path) -> Iterator[Path]:

@@ -87,7 +87,7 @@ def read_template(path: Path) -> Template:
         raise TemplateError(f"{path} has no Resources section, so it is no SAM or CloudFormation template")
     template = Template(path, loaded, dict(_lines(root)), dict(_repeated(root)))
     with template.placing():
-        _check(loaded)
+        check(loaded)
     return replace(template, content=_with_text_for_dates(loaded))
 
 
@@ -127,10 +127,11 @@ def _in_a_line(error: Exception) -> str:
     return f"{' '.join(told.split())}" + ("" if mark is None else f" (line {mark.line + 1}, column {mark.column + 1})")
 
 
-def _check(content: dict[str, Json]) -> None:
+def check(content: dict[str, Json]) -> None:
+    """Raise TemplateError for sections and resources that are none; loops are not looked into."""
     for section in ("Conditions", "Globals", "Mappings", "Outputs", "Parameters"):
         for name, member in _section(content, section).items():
-            if not isinstance(member, dict):
+            if not isinstance(member, dict) and not str(name).startswith("Fn::ForEach::"):
                 raise TemplateError(f"{section}: {name} is {_short(member)}: wanted an object")
     for name, resource in content["Resources"].items():
         _check_resource(name, resource)
@@ -151,8 +152,8 @@ def _check_resource(name: Json, resource: Json) -> None:
         raise TemplateError(
             f"the name of a resource is {name!r}: wanted text, in quotes where YAML takes it for a value"
         )
-    if name.startswith("Fn::ForEach"):
-        raise TemplateError(f"{name}: loops (AWS::LanguageExtensions) are not done here: wanted their resources")
+    if name.startswith("Fn::ForEach::"):
+        return  # a loop, that makes resources
     if not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
         raise TemplateError(f"the resource {name} is {_short(resource)}: wanted an object with a Type")
     if not isinstance(properties := resource.get("Properties", {}), dict):

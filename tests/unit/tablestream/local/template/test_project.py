@@ -14,6 +14,7 @@ TEMPLATE = """\
 Globals: { Function: { CodeUri: code } }
 Resources:
   Task: { Type: AWS::Serverless::Function, Properties: { Handler: app.main } }
+  Fn::ForEach::Tasks: [N, [A], { "Task${N}": { Type: AWS::Serverless::Function, Properties: { CodeUri: other } } }]
 """
 
 
@@ -40,7 +41,7 @@ def test_the_build_is_run_where_it_is_newer(project: Path) -> None:
     assert "what `sam build` made is run" in chosen.note
 
 
-@pytest.mark.parametrize("name", ["template.yaml", "code/app.py", "code/new.py"])
+@pytest.mark.parametrize("name", ["template.yaml", "code/app.py", "code/new.py", "other/app.py"])
 def test_the_sources_are_run_where_one_is_newer_and_it_is_named(project: Path, name: str) -> None:
     write(project / name, TEMPLATE, at=4)
     chosen = choose_template(None, project)
