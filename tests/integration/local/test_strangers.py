@@ -104,7 +104,6 @@ def test_a_table_without_a_stream_is_named(opened: Open) -> None:
         ("  Bare: { Properties: {} }\n", "the resource Bare is .*: wanted an object with a Type"),
         ("  Odd: { Type: 'AWS::SQS::Queue', Properties: [] }\n", "the Properties of Odd are .*: wanted an object"),
         ("  Off: { Type: 'AWS::SQS::Queue' }\n", "the name of a resource is False: wanted text"),
-        ("  Fn::ForEach::Many: [Name, [A], {}]\n", "loops .* are not done here"),
     ],
 )
 def test_what_is_no_resource_is_refused_by_name(opened: Open, resource: str, complaint: str) -> None:
