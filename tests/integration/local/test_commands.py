@@ -144,9 +144,12 @@ def test_another_terminal_finds_everything_and_runs_programs_there(
 ) -> None:
     assert up.process.poll() is None
     assert main(["order"]) == 0
-    capfd.readouterr()
-    assert main(["status"]) == 0
-    shown = capfd.readouterr().out
+    shown = ""
+    ends = time.monotonic() + PATIENCE  # the worker's own change is delivered after the order is told to be confirmed
+    while "WorkerStream: idle; 2 done" not in shown and time.monotonic() < ends:
+        capfd.readouterr()
+        assert main(["status"]) == 0
+        shown = capfd.readouterr().out
     assert "The stack tablestream-local runs on an embedded AWS at http://127.0.0.1:" in shown
     assert "WorkerStream: idle; 2 done" in shown
     assert "export AWS_ENDPOINT_URL_LAMBDA=http://127.0.0.1:" in shown
