@@ -29,12 +29,14 @@ from tablestream.dynamodb import (
     Update,
 )
 from tablestream.testing import FakeClock
+from tests.support.dynamodb import indexed_table
 
 Plain = dict[str, Any]
 Store = ItemStore[Plain]
 BOARD, CLOCK = {"pk": "GAME#1", "sk": "BOARD"}, {"pk": "GAME#1", "sk": "CLOCK"}
 HOUR = 3600
 WRITERS, EACH = 8, 12
+PATIENT = Backoff(tries=60)
 
 
 @pytest.fixture
@@ -193,6 +195,57 @@ def test_values_of_a_class_are_kept_by_a_codec(table: Table) -> None:
     assert scores.query("SCORES") == [Score("ann", 7), Score("bob", 3)]
 
 
+# --- a replica that lags ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Behind:
+    """A client whose eventually consistent reads come from a replica, a table that nothing has reached yet."""
+
+    client: Any
+    replica: str
+
+    def get_item(self, **request: Any) -> Any:
+        return self.client.get_item(**self._routed(request))
+
+    def query(self, **request: Any) -> Any:
+        return self.client.query(**self._routed(request))
+
+    def batch_get_item(self, **request: Any) -> Any:
+        ((table, asked),) = request["RequestItems"].items()
+        where = table if asked.get("ConsistentRead") else self.replica
+        answer = self.client.batch_get_item(**{**request, "RequestItems": {where: asked}})
+        return {**answer, "Responses": {table: answer["Responses"].get(where, [])}}
+
+    def _routed(self, request: Plain) -> Plain:
+        return request if request.get("ConsistentRead") else {**request, "TableName": self.replica}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
+
+
+READS: Mapping[str, Callable[[Store], object]] = {
+    "get": lambda store: store.get(BOARD),
+    "get_many": lambda store: store.get_many([BOARD])[0],
+    "query": lambda store: store.query("GAME#1")[0],
+    "stream": lambda store: next(store.stream("GAME#1", "BOARD")),
+    "read": lambda store: store.read(BOARD).items[0],
+    "change": lambda store: store.change(BOARD, list).items[0],
+}
+
+
+@pytest.mark.parametrize("read", READS)
+def test_what_was_written_is_read_at_once_where_a_replica_lags(table: Table, client: Any, read: str) -> None:
+    with indexed_table(client) as replica:
+        behind = Table(table.name, Behind(client, replica))
+        assert behind.get(BOARD) is None
+        store = ItemStore(behind)
+        store.set_atomic(store.lock(BOARD), {**BOARD, "n": 1})
+        assert behind.get(BOARD) is None
+        assert READS[read](store) == {**BOARD, "n": 1}
+        assert store.lock(BOARD).version >= 1
+
+
 # --- calls -----------------------------------------------------------------------------------------------------------
 
 
@@ -256,15 +309,40 @@ def threads_are_borne(backend: str) -> None:
         pytest.skip("moto puts its tables back after a transaction that failed, with what others wrote meanwhile")
 
 
+def holding(store: Store) -> None:
+    held = None
+    for _ in range(EACH):
+        held = store.change(BOARD, counted_up, held=held)
+
+
+def anew(store: Store) -> None:
+    for _ in range(EACH):
+        store.change(BOARD, counted_up)
+
+
+def by_hand(store: Store) -> None:
+    """Lock first, item afterwards, as whoever cannot read both at one moment."""
+    for _ in range(EACH):
+        for _ in Run(backoff=PATIENT).attempts():
+            lock = store.lock(BOARD)
+            try:
+                store.set_atomic(lock, *filter(None, counted_up([store.get(BOARD)])))
+            except RaceCondition:
+                continue
+            break
+        else:
+            raise AssertionError
+
+
 @pytest.mark.usefixtures("threads_are_borne")
 @pytest.mark.parametrize("lagging", [False, True])
-def test_of_eight_writers_none_loses_an_update(table: Table, client: Any, lagging: bool) -> None:
+@pytest.mark.parametrize("way", [holding, anew, by_hand])
+def test_of_eight_writers_none_loses_an_update(
+    table: Table, client: Any, way: Callable[[Store], None], lagging: bool
+) -> None:
     def write(number: int) -> int:
         seen: Any = StaleReads(client, random.Random(number)) if lagging else client
-        mine = ItemStore(Table(table.name, seen, run=Run(backoff=Backoff(base=0.01, tries=40))))
-        held = None
-        for _ in range(EACH):
-            held = mine.change(BOARD, counted_up, held=held)
+        way(ItemStore(Table(table.name, seen, run=Run(backoff=PATIENT))))
         return EACH
 
     done = counted(write)
@@ -276,10 +354,11 @@ def test_the_published_way_loses_updates_where_a_replica_lags(table: Table, clie
     readers = [StaleReads(client, random.Random(number)) for number in range(WRITERS)]
 
     def write(number: int) -> int:
-        wait = Backoff(base=0.01, tries=60).delays()
-        return sum(
-            published.increment(readers[number], table.name, lambda _: time.sleep(next(wait))) for _ in range(EACH * 3)
-        )
+        def one_more() -> bool:
+            waits = PATIENT.delays()
+            return published.increment(readers[number], table.name, lambda _: time.sleep(next(waits)))
+
+        return sum(one_more() for _ in range(EACH * 3))
 
     done = counted(write)
     left = published.count(client, table.name)

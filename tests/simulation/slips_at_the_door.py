@@ -10,6 +10,7 @@ _KEYS = "tablestream.dynamodb.idempotency"
 _ACCOUNTS = "shop.stores.accounts:AccountStore"
 _ORDERS = "shop.stores.customer_orders:OrderStore"
 _LOCKS = f"{UNIT}/dynamodb/test_locks.py"
+_LAGGING = "tests/contracts/test_locks.py::test_what_was_written_is_read_at_once_where_a_replica_lags"
 _by_seeds = partial(mutant, regime="door")
 
 KEYS: tuple[Mutant, ...] = (
@@ -167,6 +168,20 @@ SHARED: tuple[Mutant, ...] = (
         'self._table.transact_write([Update(key, **changing._asdict(), version=user["version"])]))',
     ),
     mutant(
+        "write settings without the user's lock",
+        "shop.stores.users:UserStore.change_settings",
+        'self._locked.set_atomic(held.lock, Update(key, **changing._asdict(), version=user["version"]))',
+        'self._table.transact_write([Update(key, **changing._asdict(), version=user["version"])])',
+        test="tests/integration/shop/api/test_settings.py::test_a_lock_that_is_not_as_it_was_read_is_a_race",
+    ),
+    mutant(
+        "ask for the time of a lock and not for its version",
+        "tablestream.dynamodb.locks:ItemStore._next",
+        "Attr(_VERSION).eq(lock.version) & Attr(_TTL).eq(lock.stored)",
+        "Attr(_TTL).eq(lock.stored)",
+        test=f"{_LOCKS}::test_of_two_who_have_read_the_same_the_second_is_told",
+    ),
+    mutant(
         "ask for the version of a lock and not for its time",
         "tablestream.dynamodb.locks:ItemStore._next",
         "Attr(_VERSION).eq(lock.version) & Attr(_TTL).eq(lock.stored)",
@@ -193,6 +208,20 @@ SHARED: tuple[Mutant, ...] = (
         "self._table.get(self._lock_key(key), consistent=True)",
         "self._table.get(self._lock_key(key))",
         test=f"{_LOCKS}::test_reads_write_nothing_and_are_consistent",
+    ),
+    mutant(
+        "read an item under a lock eventually consistent",
+        "tablestream.dynamodb.locks:ItemStore.get",
+        "self._table.get(key, consistent=True)",
+        "self._table.get(key)",
+        test=_LAGGING,
+    ),
+    mutant(
+        "read a partition under a lock eventually consistent",
+        "tablestream.dynamodb.locks:ItemStore.stream",
+        "self._table.items(wanted, consistent=True)",
+        "self._table.items(wanted)",
+        test=_LAGGING,
     ),
     mutant(
         "give up a call at the first conflict",
