@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.kill_api.process import ApiProcess
 from tests.simulation.door.clients import NO_ANSWER, Told
-from tests.simulation.door.errands import MARKS, NOBODY, PLACING, Errand, Want
+from tests.simulation.door.errands import CHANGING, MARKS, NOBODY, PLACING, Errand, Want
 from tests.support.http_requests import request
 
 USERS = ("u0", "u1", "u2", "u3")
@@ -148,15 +148,12 @@ def another(errand: Errand, number: int) -> Errand:
 def event_of(errand: Errand, order: str) -> dict[str, Any]:
     """Return an errand as a request of the HTTP API; `order` is the id of the order that it changes."""
     headers = {"idempotency-key": errand.key} if errand.key else {}
+    body = json.dumps(errand.body())
     if errand.want in PLACING:
-        lines = [{"productId": f"p{product}", "quantity": units, "price": 5} for product, units in errand.lines]
-        body: dict[str, Any] = {"items": lines, "shippingAddress": {"errand": errand.mark}}
         query = {"reserve": "now"} if errand.want is Want.ORDER_NOW else None
-        return request("POST", f"/users/{errand.who}/orders", json.dumps(body), query, **headers)
+        return request("POST", f"/users/{errand.who}/orders", body, query, **headers)
     if errand.want is Want.TRANSFER:
-        body = {"from": errand.who, "to": errand.to, "amount": errand.amount}
-        return request("POST", "/transfers", json.dumps(body), None, **headers)
-    if errand.want is Want.CANCEL:
-        body = {"status": "cancelled", "expectedVersion": 1}
-        return request("PATCH", f"/users/{errand.who}/orders/{order}", json.dumps(body))
-    return request("PUT", f"/users/{errand.who}/settings", json.dumps({"mark": errand.mark}))
+        return request("POST", "/transfers", body, None, **headers)
+    if errand.want in CHANGING:
+        return request("PATCH", f"/users/{errand.who}/orders/{order}", body)
+    return request("PUT", f"/users/{errand.who}/settings", body)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from tablestream.local.delivery.protocol import Answered, InvocationOutcome
-from tests.simulation.door.errands import REMEMBERED, Errand, Want
+from tests.simulation.door.errands import CHANGING, REMEMBERED, Errand, Want
 from tests.simulation.door.function import TIMEOUT_SECONDS
 from tests.simulation.faults import OF_REQUEST, Fault, Plan
 from tests.simulation.invocation import Environments, Invocation
@@ -106,7 +106,7 @@ class Clients:
 
     def _event(self, sending: _Sending) -> dict[str, Any] | None:
         errand = sending.errand
-        if errand.want not in {Want.CANCEL, Want.SHIP}:
+        if errand.want not in CHANGING:
             return {"errand": errand}
         order = self.order_of(errand.order)
         return None if order is None else {"errand": errand, "order": order, "version": sending.version}

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 DAY_SECONDS = 26 * 3600
 """The second day begins so long after the first one: what was remembered for 24 hours is forgotten, by any clock."""
@@ -34,6 +35,8 @@ class Want(StrEnum):
 PLACING = frozenset({Want.ORDER, Want.ORDER_NOW})
 REMEMBERED = PLACING | {Want.TRANSFER}
 """What takes an idempotency key."""
+CHANGING = frozenset({Want.CANCEL, Want.SHIP})
+"""What changes an order that another errand has placed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,17 @@ class Errand:
         for product, quantity in self.lines:
             found[f"p{product}"] += quantity
         return found
+
+    def body(self, version: int = 1) -> dict[str, Any]:
+        """Return the body of its request; a change of an order expects the order to have this version."""
+        if self.want in PLACING:
+            lines = [{"productId": f"p{product}", "quantity": units, "price": 5} for product, units in self.lines]
+            return {"items": lines, "shippingAddress": {"errand": self.mark}}
+        if self.want is Want.TRANSFER:
+            return {"from": self.who, "to": self.to, "amount": self.amount}
+        if self.want in CHANGING:
+            return {"status": "cancelled" if self.want is Want.CANCEL else "shipped", "expectedVersion": version}
+        return {"mark": self.mark}
 
     def __str__(self) -> str:
         """Put it into words, for a schedule that failed."""

@@ -103,19 +103,16 @@ class ApiFunction:
 
     def _answer(self, errand: Errand, event: Mapping[str, Any]) -> Answer:
         if errand.want in PLACING:
-            lines = [{"productId": f"p{product}", "quantity": units, "price": 5} for product, units in errand.lines]
-            body = OrderBody.model_validate({"items": lines, "shippingAddress": {"errand": errand.mark}})
+            body = OrderBody.model_validate(errand.body())
             reserve: Literal["now"] | None = "now" if errand.want is Want.ORDER_NOW else None
             return self._orders.place_order(errand.who, body, reserve, errand.key or None)
         if errand.want is Want.TRANSFER:
-            moved = {"from": errand.who, "to": errand.to, "amount": errand.amount}
-            return self._accounts.transfer(TransferBody.model_validate(moved), errand.key)
+            return self._accounts.transfer(TransferBody.model_validate(errand.body()), errand.key)
         if errand.want is Want.SETTINGS:
-            return self._users.change_settings(errand.who, {"mark": errand.mark})
+            return self._users.change_settings(errand.who, errand.body())
         if errand.want is Want.COUNT:
             return self._count(errand.mark)
-        status = "cancelled" if errand.want is Want.CANCEL else "shipped"
-        change = OrderChange.model_validate({"status": status, "expectedVersion": event["version"]})
+        change = OrderChange.model_validate(errand.body(event["version"]))
         return self._orders.change_order(errand.who, event["order"], change)
 
     def _count(self, mark: int) -> Answer:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from tests.simulation.aws import Aws
 from tests.simulation.door.clients import Told
-from tests.simulation.door.errands import MARKS, PLACING, REMEMBERED, Door, Errand, Want, day_of
+from tests.simulation.door.errands import CHANGING, MARKS, PLACING, REMEMBERED, Door, Errand, Want, day_of
 from tests.simulation.door.function import COUNTER
 from tests.simulation.figures import Figures
 from tests.simulation.wanted import Image, Record
@@ -88,7 +88,7 @@ class DoorJudge:
             done[each.want, each.mark, each.day].append(each)
         for errands in self._groups.values():
             first = errands[0]
-            if first.want in {Want.CANCEL, Want.SHIP}:
+            if first.want in CHANGING:
                 continue
             marks = {errand.mark for errand in errands}
             made = [one for mark in marks for one in done.pop((first.want, mark, first.day), [])]
@@ -175,8 +175,8 @@ class DoorJudge:
 
     def _judge_locks(self, figures: Figures) -> None:
         """Check that each change under a lock has a version of the lock of its own, and that none is lost."""
-        counts = [_image_of(record, COUNTER["pk"], COUNTER["sk"]) for record in self._records]
-        figures.races += [_whole(image["count"]) for image in counts if image] != list(range(1, _some(counts) + 1))
+        counts = [int(one.made) for one in self._done if one.want is Want.COUNT]
+        figures.races += counts != list(range(1, len(counts) + 1))
         locks: Counter[str] = Counter()
         for (pk, sk), item in self._aws.orders.items.items():
             if sk.endswith("#LOCK"):
@@ -253,16 +253,6 @@ def _order_mark(image: Image) -> int | None:
     """Return the mark of an order that the API has written, None for what is none."""
     address = image.get("shippingAddress", {}).get("M", {})
     return _whole(address["errand"]) if "errand" in address else None
-
-
-def _image_of(record: Record, pk: str, sk: str) -> Image | None:
-    stream = record["dynamodb"]
-    is_it = (stream["Keys"]["pk"]["S"], stream["Keys"]["sk"]["S"]) == (pk, sk)
-    return stream.get("NewImage") if is_it else None
-
-
-def _some(images: Sequence[Image | None]) -> int:
-    return sum(image is not None for image in images)
 
 
 def _make_a_transfer(found: Sequence[tuple[str, str, str, str]]) -> bool:
