@@ -13,17 +13,12 @@ import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tablestream.local.cloud.versions import Qualifier, referred
+from tablestream.local.cloud.versions import FUNCTION, Qualifier, referred
 from tablestream.local.errors import TemplateError
 from tablestream.local.runtime.function import DEFAULT_MEMORY_MB, DEFAULT_TIMEOUT_SECONDS, FunctionSpec
 from tablestream.local.runtime.language import is_node, why_not
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
 
 Json = Any  # what a template holds
 Resolve = Callable[[Json], Json]
@@ -198,7 +193,7 @@ def _text(value: Json) -> str:
 CODE_BUCKET = "local-function-code"
 CODE_KEY = "empty.zip"
 SERVERLESS = "AWS::Serverless::Function"
-FUNCTIONS = (SERVERLESS, "AWS::Lambda::Function")
+FUNCTIONS = (SERVERLESS, FUNCTION)
 INLINE_MODULE = "index.py"  # what Lambda calls the file of inline code
 _CODE = ("CodeUri", "Code", "InlineCode", "ImageUri", "ImageConfig", "PackageType")
 # The answer's own word, what Powertools calls it, and this library, which gives such answers.

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tablestream.local.cloud.versions import referred
+from tablestream.local.cloud.versions import FUNCTION, MAPPING, referred, stream_of
 from tablestream.local.delivery.protocol import Answered
 from tablestream.local.runtime.function import Invocation
 
 Json = Any  # what a template or an event holds
 PIPE = "AWS::Pipes::Pipe"
-_MAPPING, _FUNCTION = "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function"
 _SETTINGS = (
     "BatchSize",
     "MaximumBatchingWindowInSeconds",
@@ -37,7 +36,7 @@ def take_pipes(resources: dict[str, Any], notes: list[str]) -> dict[str, dict[st
     for name, resource in [(name, one) for name, one in resources.items() if one.get("Type") == PIPE]:
         properties = resource.get("Properties") or {}
         enrichment = properties.get("Enrichment")
-        if not _is_stream(properties.get("Source")) or not _is_function(properties.get("Target"), resources):
+        if stream_of(properties.get("Source")) is None or not _is_function(properties.get("Target"), resources):
             notes.append(f"{name} ({PIPE}) is not run: only those from a table's stream to a function are")
         elif enrichment is not None and not _is_function(enrichment, resources):
             notes.append(f"{name} ({PIPE}) is not run: its enrichment is no function of this template")
@@ -75,7 +74,7 @@ def _mapping(pipe: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str
         settings["Enabled"] = False
     kept = {key: pipe[key] for key in ("Condition",) if key in pipe}
     return {
-        "Type": _MAPPING,
+        "Type": MAPPING,
         "Properties": {
             "EventSourceArn": properties["Source"],
             "FunctionName": properties["Target"],
@@ -87,13 +86,8 @@ def _mapping(pipe: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str
     }
 
 
-def _is_stream(source: Json) -> bool:
-    attribute = source.get("Fn::GetAtt") if isinstance(source, dict) else None
-    return isinstance(attribute, list) and attribute[1:] == ["StreamArn"]
-
-
 def _is_function(target: Json, resources: Mapping[str, Any]) -> bool:
-    return bool(resources.get(referred(target) or "", {}).get("Type") == _FUNCTION)
+    return bool(resources.get(referred(target) or "", {}).get("Type") == FUNCTION)
 
 
 def _transforms(properties: Mapping[str, Any]) -> bool:

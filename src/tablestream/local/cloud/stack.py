@@ -33,7 +33,8 @@ from tablestream.local.cloud.functions import (
     with_qualifiers,
 )
 from tablestream.local.cloud.translate import Json, Translated, refuse_tables_without_stream
-from tablestream.local.cloud.unsupported import replace_with_stand_in
+from tablestream.local.cloud.unsupported import PARAMETER, TABLE, replace_with_stand_in
+from tablestream.local.cloud.versions import FUNCTION
 from tablestream.local.delivery.filters import FilterSet, InvalidFilterPattern
 from tablestream.local.errors import TemplateError, reading
 from tablestream.local.gateway.routes import HttpApi
@@ -50,10 +51,9 @@ if TYPE_CHECKING:
 
 
 LONGEST_WORDS = 300  # characters of what moto says
-_TABLE, _PARAMETER = "AWS::DynamoDB::Table", "AWS::SSM::Parameter"
 _OF_SUBSCRIPTION = ("FilterPolicyScope", "FilterPolicy")
 _OWN_QUEUE = "tablestream-"
-_NEEDED = {_TABLE, "AWS::Lambda::Function"}  # a stand-in for one of them would be of no use
+_NEEDED = {TABLE, FUNCTION}  # a stand-in for one of them would be of no use
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +207,7 @@ def _kind_to_replace(template: dict[str, Json], section: str, name: str) -> str 
         return "Output"
     resource = template["Resources"].get(name, {})
     kind: str | None = resource.get("Type")
-    is_stand_in = kind == _PARAMETER and str(resource["Properties"].get("Name")).startswith(STAND_IN)
+    is_stand_in = kind == PARAMETER and str(resource["Properties"].get("Name")).startswith(STAND_IN)
     return None if is_stand_in else kind
 
 
@@ -234,7 +234,7 @@ def _enable_ttl(translated: Translated, stack: MotoStack) -> None:
     # moto's CloudFormation leaves TimeToLiveSpecification out.
     backend = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION]
     for name, resource in translated.template["Resources"].items():
-        if resource["Type"] == _TABLE and _holds(resource, stack):
+        if resource["Type"] == TABLE and _holds(resource, stack):
             with reading(f"the TimeToLiveSpecification of {name}"):
                 wanted = _resolve(resource.get("Properties", {}).get("TimeToLiveSpecification"), stack)
                 if wanted and str(wanted.get("Enabled")).lower() == "true":

@@ -1,9 +1,9 @@
 """From a SAM template to what the embedded AWS can create.
 
 The SAM translator is the one AWS runs, so globals, defaults and generated resources come out as they do on deployment.
-Changed on the way: code is not uploaded (see `code.py`), event source mappings are taken out and kept aside (moto would
-push records to them on every write and empty the stream; `trigger` reads the stream instead), and what cannot be
-emulated becomes a stand-in that is named (see `stand_ins.py`).
+Changed on the way: code is not uploaded (see `functions.py`), event source mappings are taken out and kept aside (moto
+would push records to them on every write and empty the stream; `trigger` reads the stream instead), and what cannot be
+emulated becomes a stand-in that is named (see `unsupported.py`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from tablestream.local.cloud.clients import REGION
 from tablestream.local.cloud.elsewhere import Elsewhere
 from tablestream.local.cloud.functions import CODE_BUCKET, CODE_KEY, Code, refuse_if_none_runs, take_code
 from tablestream.local.cloud.pipes import take_pipes
-from tablestream.local.cloud.unsupported import stand_in, stand_in_for
-from tablestream.local.cloud.versions import Qualifier, forget_dependencies, referred, take_qualifiers
+from tablestream.local.cloud.unsupported import GLOBAL_TABLE, TABLE, stand_in, stand_in_for
+from tablestream.local.cloud.versions import MAPPING, Qualifier, forget_dependencies, stream_of, take_qualifiers
 from tablestream.local.errors import TemplateError, reading
 from tablestream.local.template.parameters import expanded, parameter_values
 from tablestream.local.template.source import Template, read_template
@@ -31,9 +31,8 @@ if TYPE_CHECKING:
 
 
 Json = Any  # what a template or a JSON document holds
-MAPPING = "AWS::Lambda::EventSourceMapping"
 _NOTHING = Elsewhere()
-_TABLES = ("AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable")
+_TABLES = (TABLE, GLOBAL_TABLE)
 _UPLOADED = ("ContentUri", "DefinitionUri", "SchemaUri")  # `sam deploy` uploads what they name
 
 
@@ -164,10 +163,8 @@ def _take_mappings(template: dict[str, Any], pipes: Mapping[str, dict[str, Any]]
 def refuse_tables_without_stream(mappings: Mapping[str, Json], resources: Mapping[str, Json]) -> None:
     """Raise TemplateError for a mapping that reads the stream of something that has none."""
     for name, mapping in mappings.items():
-        source = (mapping.get("Properties") or {}).get("EventSourceArn")
-        attribute = source.get("Fn::GetAtt") if isinstance(source, dict) else None
-        table = referred(source) or ""
-        if table not in resources or not isinstance(attribute, list) or attribute[1:] != ["StreamArn"]:
+        table = stream_of((mapping.get("Properties") or {}).get("EventSourceArn"))
+        if table is None or table not in resources:
             continue
         kind, properties = resources[table]["Type"], resources[table].get("Properties") or {}
         wanted = f"{name} reads the stream of {table}, which has none: wanted a"

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tablestream.local.cloud.apis import SERVED
+from tablestream.local.cloud.versions import FUNCTION
 from tablestream.local.template.parameters import STAND_IN
 
 Json = Any  # what a template holds
@@ -23,8 +24,8 @@ Attribute = Callable[[str, str], Json]
 
 ROLE = "LocalFunctionRole"
 SUBSCRIPTION = "AWS::SNS::Subscription"
-_FUNCTION, _TABLE, _GLOBAL_TABLE = "AWS::Lambda::Function", "AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable"
-_TOPIC, _PARAMETER = "AWS::SNS::Topic", "AWS::SSM::Parameter"
+TABLE, GLOBAL_TABLE, PARAMETER = "AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable", "AWS::SSM::Parameter"
+_TOPIC = "AWS::SNS::Topic"
 # moto would fetch and create the nested template; subscriptions are made when the stack is there.
 _NEVER = {"AWS::CloudFormation::Stack", SUBSCRIPTION}
 _REFERENCES = {
@@ -71,7 +72,7 @@ def stand_in(
     for name, resource in resources.items():
         _take_off(name, resource, replaced)
     kinds = {name: resource["Type"] for name, resource in resources.items()}
-    if _FUNCTION in kinds.values():
+    if FUNCTION in kinds.values():
         resources[ROLE] = _role()
     for name, kind in kinds.items():
         if kind not in models or kind in _NEVER or kind in SERVED:
@@ -105,7 +106,7 @@ def stand_in_for(name: str, resource: dict[str, Any]) -> dict[str, Any]:
     """A resource the embedded AWS can create, to be referred to in place of `resource`."""
     kept = {key: resource[key] for key in ("Condition",) if key in resource}
     properties = {"Name": f"{STAND_IN}{name}", "Type": "String", "Value": resource["Type"]}
-    return {"Type": _PARAMETER, "Properties": properties, **kept}
+    return {"Type": PARAMETER, "Properties": properties, **kept}
 
 
 def _take_off(name: str, resource: dict[str, Any], replaced: Replaced) -> None:
@@ -117,9 +118,9 @@ def _take_off(name: str, resource: dict[str, Any], replaced: Replaced) -> None:
         replaced.subscriptions |= _inline(name, resource)
     elif kind == "AWS::Events::Rule" or _invoked_by(kind, properties):
         replaced.notes.append(f"{name} ({kind}) invokes no function here: only streams, queues, topics and APIs do")
-    elif kind == _FUNCTION:
+    elif kind == FUNCTION:
         properties["Role"] = {"Fn::GetAtt": [ROLE, "Arn"]}  # moto looks whether it exists, and IAM does nothing here
-    elif kind == _GLOBAL_TABLE:
+    elif kind == GLOBAL_TABLE:
         _make_a_table(resource)
         replaced.notes.append(f"{name} ({kind}) is one table here: nothing is replicated")
 
@@ -155,7 +156,7 @@ def _make_a_table(resource: dict[str, Any]) -> None:
     if indexes := properties.get("GlobalSecondaryIndexes"):
         names = ("IndexName", "KeySchema", "Projection")
         kept["GlobalSecondaryIndexes"] = [{name: index[name] for name in names if name in index} for index in indexes]
-    resource["Type"], resource["Properties"] = _TABLE, {**kept, "BillingMode": "PAY_PER_REQUEST"}
+    resource["Type"], resource["Properties"] = TABLE, {**kept, "BillingMode": "PAY_PER_REQUEST"}
 
 
 def _role() -> dict[str, Any]:
@@ -175,7 +176,7 @@ def _attributes(
             return None
         if (kind, attribute) in _REFERENCES:
             return {"Ref": name}
-        if (kind, attribute) == (_PARAMETER, "Value"):
+        if (kind, attribute) == (PARAMETER, "Value"):
             return resources[name]["Properties"].get("Value")
         return f"{STAND_IN}{name}-{attribute}"
 
@@ -245,7 +246,7 @@ GAPS = (
     Gap("layers of another stack, or of a bucket", "they are not in the project: install what they hold"),
     Gap("file systems, VPC, X-Ray", "a function runs as a process of this machine, with its files and network"),
     Gap("IAM permissions and authorizers", "every call is let through: try permissions in an account"),
-    Gap("schedules, buckets and buses that invoke functions", "only streams, queues, topics and HTTP APIs do"),
+    Gap("schedules, buckets and buses that invoke functions", "only streams, queues, topics, HTTP and REST APIs do"),
     Gap("Kinesis, Kafka and other sources of events", "only DynamoDB streams and queues are delivered"),
     Gap("batching windows and concurrency of queues", "messages are handed over as they come, one batch at a time"),
     Gap("WebSocket APIs", "HTTP APIs and REST APIs are served"),

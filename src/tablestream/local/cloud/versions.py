@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Json = Any  # what a template holds
 _VERSION, _ALIAS = "AWS::Lambda::Version", "AWS::Lambda::Alias"
-_FUNCTION = "AWS::Lambda::Function"
+FUNCTION, MAPPING = "AWS::Lambda::Function", "AWS::Lambda::EventSourceMapping"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,13 @@ def referred(reference: Json) -> str | None:
     return name
 
 
+def stream_of(source: Json) -> str | None:
+    """The logical id of the table whose stream a Fn::GetAtt names; None where it names something else."""
+    attribute = source.get("Fn::GetAtt") if isinstance(source, dict) else None
+    is_stream = isinstance(attribute, list) and attribute[1:] == ["StreamArn"]
+    return referred(source) if is_stream else None
+
+
 def _permit_the_function(resource: dict[str, Any], taken: Mapping[str, Qualifier]) -> None:
     """The embedded AWS has no alias to permit the invocation of."""
     properties = resource.get("Properties") or {}
@@ -103,7 +110,7 @@ def _aliases(resources: Mapping[str, Any], versions: Mapping[str, Qualifier]) ->
 def _function(resource: Mapping[str, Any], resources: Mapping[str, Any]) -> str | None:
     """The logical id of the function that a version or an alias is of."""
     reference = resource["Properties"]["FunctionName"]
-    functions = [name for name, other in resources.items() if other["Type"] == _FUNCTION]
+    functions = [name for name, other in resources.items() if other["Type"] == FUNCTION]
     named = [name for name in functions if resources[name].get("Properties", {}).get("FunctionName") == reference]
     found = named[0] if named else referred(reference)
     return found if found in functions else None
