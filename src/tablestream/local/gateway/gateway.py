@@ -28,10 +28,12 @@ from werkzeug.wrappers import Response
 from tablestream.local.delivery.protocol import Answered, NotInvoked
 from tablestream.local.errors import UsageError
 from tablestream.local.gateway.payload import (
-    ACCOUNT,
     FORBIDDEN_HEADERS,
+    answered,
     bad_gateway,
+    context_of,
     event_one,
+    forwarded,
     header_text,
     missing_route,
     response_one,
@@ -154,24 +156,7 @@ def event_of(api: HttpApi, chosen: Chosen, request: HttpRequest, gateway_id: str
         "rawPath": request.path,
         "rawQueryString": query,
         "headers": _headers(request, gateway_id),
-        "requestContext": {
-            "accountId": ACCOUNT,
-            "apiId": api.logical_id.lower(),
-            "domainName": request.host,
-            "domainPrefix": request.host.partition(".")[0],
-            "http": {
-                "method": request.method,
-                "path": request.path,
-                "protocol": str(request.environ.get("SERVER_PROTOCOL", "HTTP/1.1")),
-                "sourceIp": request.remote_addr or "127.0.0.1",
-                "userAgent": request.headers.get("User-Agent", ""),
-            },
-            "requestId": gateway_id,
-            "routeKey": chosen.route.key,
-            "stage": api.stage,
-            "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(at)),
-            "timeEpoch": int(at * 1000),
-        },
+        "requestContext": context_of(api, chosen, request, gateway_id, at),
         "isBase64Encoded": False,
         **{name: value for name, value in optional.items() if value},
     }
@@ -180,13 +165,8 @@ def event_of(api: HttpApi, chosen: Chosen, request: HttpRequest, gateway_id: str
 def _headers(request: HttpRequest, gateway_id: str) -> dict[str, str]:
     """Headers in lower case, several of a name joined; cookies have a member of their own."""
     kept = [(name.lower(), value) for name, value in request.headers if name.lower() != "cookie"]
-    own = {
-        "x-amzn-trace-id": f"Root={gateway_id}",
-        "x-forwarded-for": request.remote_addr or "127.0.0.1",
-        "x-forwarded-port": str(request.environ.get("SERVER_PORT", "")),
-        "x-forwarded-proto": request.scheme,
-    }
-    return own | _joined(kept)
+    own = {name.lower(): value for name, value in forwarded(request)}
+    return {"x-amzn-trace-id": f"Root={gateway_id}"} | own | _joined(kept)
 
 
 def _cookies(request: HttpRequest) -> list[str]:
@@ -230,10 +210,6 @@ def response_to(invocation: Invocation, payload: str = "2.0", *, is_rest: bool =
 def _response(payload: Json) -> Response:
     if not isinstance(payload, dict) or "statusCode" not in payload:
         return Response(json.dumps(payload), 200, content_type="application/json")
-    status = HTTPStatus(int(payload["statusCode"]))
-    body = payload.get("body") or ""
-    if not isinstance(body, str):
-        raise TypeError("body")
     headers = Headers()
     for name, value in (payload.get("headers") or {}).items():
         if name.lower() not in FORBIDDEN_HEADERS:
@@ -241,8 +217,7 @@ def _response(payload: Json) -> Response:
     for cookie in payload.get("cookies") or ():
         headers.add("Set-Cookie", header_text(cookie))
     headers.setdefault("Content-Type", "text/plain;charset=UTF-8")
-    content = base64.b64decode(body, validate=True) if payload.get("isBase64Encoded") else body.encode()
-    return Response(content, status, headers)
+    return answered(payload, headers)
 
 
 _TOO_LARGE = 413

@@ -1,6 +1,7 @@
-"""Events and answers of payload format 1.0: those of REST APIs, and of HTTP APIs whose integration asks for it.
+"""Events and answers of payload format 1.0, those of REST APIs and of HTTP APIs whose integration asks for it.
 
-As the API Gateway developer guide has them ("Lambda proxy integrations in API Gateway", "Payload format version").
+As the API Gateway developer guide has them ("Lambda proxy integrations in API Gateway", "Payload format version"). What
+format 2.0 has alike is here for both: `context_of`, `forwarded`, `answered`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from werkzeug.wrappers import Response
 from tablestream.local.gateway.routes import Chosen, HttpApi
 
 Json = Any  # what an event or an answer holds
-ACCOUNT = "123456789012"
+_ACCOUNT = "123456789012"
 FORBIDDEN_HEADERS = frozenset({"connection", "transfer-encoding", "content-length", "keep-alive"})
 """Headers that are the server's own."""
 
@@ -30,7 +31,7 @@ def event_one(
     api: HttpApi, chosen: Chosen, request: HttpRequest, gateway_id: str, at: float, body: Mapping[str, Json]
 ) -> dict[str, Json]:
     """The event of a request in payload format 1.0; `at` is unix seconds, `body` the members of the body."""
-    headers = _lists([*request.headers, *_forwarded(request)])
+    headers = _lists([*request.headers, *forwarded(request)])
     query = _lists(parse_qsl(request.query_string.decode("ascii", "replace"), keep_blank_values=True))
     method, inner = request.method, request.path.removeprefix(api.prefix) or "/"
     event: dict[str, Json] = {
@@ -43,25 +44,7 @@ def event_one(
         "multiValueQueryStringParameters": query or None,
         "pathParameters": dict(chosen.parameters) or None,
         "stageVariables": None,
-        "requestContext": {
-            "accountId": ACCOUNT,
-            "apiId": api.logical_id.lower(),
-            "domainName": request.host,
-            "domainPrefix": request.host.partition(".")[0],
-            "extendedRequestId": gateway_id,
-            "httpMethod": method,
-            "identity": {
-                "sourceIp": request.remote_addr or "127.0.0.1",
-                "userAgent": request.headers.get("User-Agent", ""),
-            },
-            "path": request.path,
-            "protocol": str(request.environ.get("SERVER_PROTOCOL", "HTTP/1.1")),
-            "requestId": gateway_id,
-            "requestTime": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(at)),
-            "requestTimeEpoch": int(at * 1000),
-            "resourcePath": chosen.route.path,
-            "stage": api.stage,
-        },
+        "requestContext": context_of(api, chosen, request, gateway_id, at),
         "body": None,
         "isBase64Encoded": False,
         **body,
@@ -69,12 +52,52 @@ def event_one(
     return event if api.is_rest else {"version": "1.0", **event}
 
 
-def response_one(payload: Json) -> Response:
-    """The response for an answer in payload format 1.0. Raises what an answer that API Gateway cannot read raises."""
+def context_of(api: HttpApi, chosen: Chosen, request: HttpRequest, gateway_id: str, at: float) -> dict[str, Json]:
+    """The requestContext of a request, in the payload format of its route; `at` is unix seconds."""
+    context: dict[str, Json] = {
+        "accountId": _ACCOUNT,
+        "apiId": api.logical_id.lower(),
+        "domainName": request.host,
+        "domainPrefix": request.host.partition(".")[0],
+        "requestId": gateway_id,
+        "stage": api.stage,
+    }
+    line = {"path": request.path, "protocol": str(request.environ.get("SERVER_PROTOCOL", "HTTP/1.1"))}
+    caller = {
+        "sourceIp": request.remote_addr or "127.0.0.1",
+        "userAgent": request.headers.get("User-Agent", ""),
+    }
+    asked, epoch = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(at)), int(at * 1000)
+    if chosen.route.payload == "2.0":
+        return context | {
+            "http": {"method": request.method, **line, **caller},
+            "routeKey": chosen.route.key,
+            "time": asked,
+            "timeEpoch": epoch,
+        }
+    return context | {
+        "extendedRequestId": gateway_id,
+        "httpMethod": request.method,
+        "identity": caller,
+        **line,
+        "requestTime": asked,
+        "requestTimeEpoch": epoch,
+        "resourcePath": chosen.route.path,
+    }
+
+
+def answered(payload: Json, headers: Headers) -> Response:
+    """The response with the status and the body of an answer. Raises what one that API Gateway cannot read raises."""
     status = HTTPStatus(int(payload["statusCode"]))
     body = payload.get("body") or ""
     if not isinstance(body, str):
         raise TypeError("body")
+    content = base64.b64decode(body, validate=True) if payload.get("isBase64Encoded") else body.encode()
+    return Response(content, status, headers)
+
+
+def response_one(payload: Json) -> Response:
+    """The response for an answer in payload format 1.0. Raises what `answered` raises."""
     headers = Headers()
     for name, value in (payload.get("headers") or {}).items():
         _set(headers, name, [value])
@@ -82,8 +105,7 @@ def response_one(payload: Json) -> Response:
         headers.remove(name)
         _set(headers, name, values)
     headers.setdefault("Content-Type", "application/json")
-    content = base64.b64decode(body, validate=True) if payload.get("isBase64Encoded") else body.encode()
-    return Response(content, status, headers)
+    return answered(payload, headers)
 
 
 def missing_route() -> Response:
@@ -109,7 +131,8 @@ def _set(headers: Headers, name: str, values: Iterable[Json]) -> None:
             headers.add(name, header_text(value))
 
 
-def _forwarded(request: HttpRequest) -> list[tuple[str, str]]:
+def forwarded(request: HttpRequest) -> list[tuple[str, str]]:
+    """The headers that API Gateway adds: where a request came from."""
     return [
         ("X-Forwarded-For", request.remote_addr or "127.0.0.1"),
         ("X-Forwarded-Port", str(request.environ.get("SERVER_PORT", ""))),
