@@ -21,6 +21,7 @@ from tablestream.local.cloud.translate import translate
 from tablestream.local.errors import UsageError
 from tablestream.local.gateway.gateway import Address
 from tablestream.local.trigger.observations import Ended, Observation, RequestServed
+from tests.support.streamed_table import THINGS
 
 SOON = 20  # seconds no condition here ever needs; only a failing test waits for so long
 
@@ -28,14 +29,11 @@ TEMPLATE = """
 Transform: AWS::Serverless-2016-10-31
 Globals:
   Function: { Runtime: python3.13, Timeout: 20, CodeUri: code/, Environment: { Variables: { TABLE: !Ref Things } } }
+Conditions: { Never: !Equals [a, b] }
+Outputs:
+  Url: { Value: !Sub "https://${Public}.execute-api.${AWS::Region}.${AWS::URLSuffix}/things" }
+  Endpoint: { Value: !GetAtt Plain.ApiEndpoint }
 Resources:
-  Things:
-    Type: AWS::DynamoDB::Table
-    Properties:
-      BillingMode: PAY_PER_REQUEST
-      AttributeDefinitions: [{ AttributeName: id, AttributeType: S }]
-      KeySchema: [{ AttributeName: id, KeyType: HASH }]
-      StreamSpecification: { StreamViewType: NEW_AND_OLD_IMAGES }
   Public:
     Type: AWS::Serverless::HttpApi
     Properties:
@@ -76,11 +74,8 @@ Resources:
     Type: AWS::Serverless::HttpApi
     Condition: Never
     Properties: { StageName: x }
-Conditions: { Never: !Equals [a, b] }
-Outputs:
-  Url: { Value: !Sub "https://${Public}.execute-api.${AWS::Region}.${AWS::URLSuffix}/things" }
-  Endpoint: { Value: !GetAtt Plain.ApiEndpoint }
 """
+TEMPLATE += THINGS
 CODE = """
 import json, os
 import boto3

@@ -17,6 +17,7 @@ from tablestream.local.runtime.runtime import Runtime
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here")
 Start = Callable[..., Runtime]
+SOON = 20  # seconds no condition here ever needs; only a failing test waits for so long
 
 
 @pytest.fixture
@@ -50,6 +51,14 @@ def start(tmp_path: Path, logs: list[str]) -> Iterator[Start]:
     yield start
     for runtime in started:
         runtime.close()
+
+
+def is_told(logs: list[str], words: str) -> bool:
+    """Wait until a line has these words: lines come from a thread of their own. False where none does."""
+    ends = time.monotonic() + SOON
+    while not any(words in line for line in logs) and time.monotonic() < ends:
+        time.sleep(0.01)
+    return any(words in line for line in logs)
 
 
 ANSWERING = {
@@ -88,9 +97,7 @@ def test_what_it_raises_is_the_error_and_what_it_prints_is_apart(start: Start, l
     invocation = runtime.invoke({})
     assert invocation.outcome == FunctionError("RangeError")
     assert words_of(invocation.error).startswith("RangeError: too hot")
-    ends = time.monotonic() + 20  # the lines come from a thread of their own
-    while not logs and time.monotonic() < ends:
-        time.sleep(0.01)
+    assert is_told(logs, "steam")
     assert logs == ["steam"]
 
 
@@ -113,9 +120,8 @@ def test_it_is_ended_when_its_time_is_over(start: Start) -> None:
 def test_what_cannot_be_imported_is_told(start: Start, logs: list[str], source: str, words: str) -> None:
     runtime = start(source)
     assert words in words_of(runtime.invoke({}).error)
-    Runtime.warm(runtime)
-    runtime._environments["$LATEST"].warm()  # noqa: SLF001 -- in this thread, so that it has been told
-    assert any(words in line for line in logs)
+    runtime.warm()
+    assert is_told(logs, words)
 
 
 def test_modules_of_a_layer_are_found(start: Start, tmp_path: Path) -> None:

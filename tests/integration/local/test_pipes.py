@@ -14,18 +14,12 @@ from tablestream.local.application import Options, Running, hurried
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.errors import TemplateError
 from tablestream.local.trigger.observations import Logged
+from tests.support.streamed_table import THINGS
 
 SOON = 30
 TEMPLATE = """
 Transform: AWS::Serverless-2016-10-31
 Resources:
-  Things:
-    Type: AWS::DynamoDB::Table
-    Properties:
-      BillingMode: PAY_PER_REQUEST
-      AttributeDefinitions: [{ AttributeName: id, AttributeType: S }]
-      KeySchema: [{ AttributeName: id, KeyType: HASH }]
-      StreamSpecification: { StreamViewType: NEW_AND_OLD_IMAGES }
   Task:
     Type: AWS::Serverless::Function
     Properties: { CodeUri: code, Handler: app.task, Runtime: python3.13 }
@@ -35,6 +29,7 @@ Resources:
   Lost: { Type: AWS::SQS::Queue }
   Pipe: PIPE
 """
+TEMPLATE += THINGS
 CODE = """
     def task(event, context):
         assert isinstance(event, list), event

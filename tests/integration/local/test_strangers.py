@@ -20,20 +20,12 @@ from tablestream.local.delivery.filters import InvalidFilterPattern
 from tablestream.local.delivery.mapping import InvalidSettings
 from tablestream.local.errors import TemplateError, UsageError
 from tablestream.local.template.project import stack_name
+from tests.support.streamed_table import THINGS
 
 pytestmark = pytest.mark.integration
 SOON = 20  # seconds no condition here ever needs; only a failing test waits for so long
 
 HEAD = "Transform: AWS::Serverless-2016-10-31\n"
-TABLE = """
-  Things:
-    Type: AWS::DynamoDB::Table
-    Properties:
-      BillingMode: PAY_PER_REQUEST
-      AttributeDefinitions: [{ AttributeName: id, AttributeType: S }]
-      KeySchema: [{ AttributeName: id, KeyType: HASH }]
-      StreamSpecification: { StreamViewType: NEW_AND_OLD_IMAGES }
-"""
 STREAM = "{ Type: DynamoDB, Properties: { Stream: !GetAtt Things.StreamArn, StartingPosition: TRIM_HORIZON } }"
 FUNCTION = """
   Task:
@@ -49,7 +41,7 @@ FUNCTION = """
 """
 
 
-def template(resources: str = "", head: str = HEAD, table: str = TABLE, **of_the_function: str) -> str:
+def template(resources: str = "", head: str = HEAD, table: str = THINGS, **of_the_function: str) -> str:
     values = {"stream": STREAM, "events": "", "value": "fixed", "properties": ""} | of_the_function
     return f"{head}Resources:{table}{FUNCTION.format(**values)}{resources}"
 
@@ -86,13 +78,13 @@ def test_what_moto_fails_to_create_gets_a_stand_in_that_is_named_and_the_stream_
 
 
 def test_a_table_that_cannot_be_created_is_refused_by_name(opened: Open) -> None:
-    table = TABLE.replace("KeyType: HASH", "KeyType: HASH }, { AttributeName: other, KeyType: RANGE")
+    table = THINGS.replace("KeyType: HASH", "KeyType: HASH }, { AttributeName: other, KeyType: RANGE")
     with pytest.raises(TemplateError, match=r"cannot create Things \(AWS::DynamoDB::Table\): "):
         opened(template(table=table))
 
 
 def test_a_table_without_a_stream_is_named(opened: Open) -> None:
-    table = TABLE.replace("StreamSpecification", "Tags: []\n      # StreamSpecification")
+    table = THINGS.replace("StreamSpecification", "Tags: []\n      # StreamSpecification")
     with pytest.raises(TemplateError, match="TaskStream reads the stream of Things, which has none: wanted a Stream"):
         opened(template(table=table))
 
@@ -294,7 +286,7 @@ def test_what_a_function_needs_in_aws_only_does_not_stop_it(opened: Open, proper
 
 
 def test_a_global_table_is_one_table(opened: Open) -> None:
-    table = TABLE.replace("::Table", "::GlobalTable") + "      Replicas: [{ Region: us-east-1 }]\n"
+    table = THINGS.replace("::Table", "::GlobalTable") + "      Replicas: [{ Region: us-east-1 }]\n"
     made = opened(template(table=table))
     assert "Things (AWS::DynamoDB::GlobalTable) is one table here: nothing is replicated" in made.notes
     assert delivers(made)

@@ -16,19 +16,11 @@ from tablestream.local.application import Options, Running, hurried
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.errors import TemplateError
 from tablestream.local.trigger.observations import Ended, Observation
+from tests.support.streamed_table import THINGS
 
 ROOT = Path(__file__).parents[3]
 SOON = 20  # seconds no condition here ever needs; only a failing test waits for so long
 
-TABLE = """
-  Things:
-    Type: AWS::DynamoDB::Table
-    Properties:
-      BillingMode: PAY_PER_REQUEST
-      AttributeDefinitions: [{ AttributeName: id, AttributeType: S }]
-      KeySchema: [{ AttributeName: id, KeyType: HASH }]
-      StreamSpecification: { StreamViewType: NEW_AND_OLD_IMAGES }
-"""
 SERVERLESS = "Transform: AWS::Serverless-2016-10-31\nOutputs: { Things: { Value: !Ref Things } }\n"
 STREAM = "Type: DynamoDB, Properties: { Stream: !GetAtt Things.StreamArn, StartingPosition: TRIM_HORIZON"
 
@@ -92,7 +84,7 @@ def test_several_functions_on_one_stream_each_get_everything_with_settings_of_th
     application = start(
         SERVERLESS
         + "Globals: { Function: { Runtime: python3.13, Timeout: 20 } }\nResources:"
-        + TABLE
+        + THINGS
         + f"""
   Names:
     Type: AWS::Serverless::Function
@@ -123,7 +115,7 @@ def test_a_plain_cloudformation_template_with_inline_code_and_a_mapping_of_its_o
 Outputs: { Things: { Value: !Ref Things } }
 Resources:
 """
-        + TABLE
+        + THINGS
         + """
   Role:
     Type: AWS::IAM::Role
@@ -161,7 +153,7 @@ def test_inline_code_in_a_serverless_function(start: Callable[..., Application])
     application = start(
         SERVERLESS
         + "Resources:"
-        + TABLE
+        + THINGS
         + f"""
   Task:
     Type: AWS::Serverless::Function
@@ -223,7 +215,7 @@ def test_what_is_beside_a_stream_does_not_stop_it_and_is_named(
     start: Callable[..., Application], code: str, runtime: str, complaint: str
 ) -> None:
     foreign = FOREIGN.format(code=code, runtime=runtime)
-    application = start(SERVERLESS + "Resources:" + TABLE + foreign + STREAMED, task=NAMES)
+    application = start(SERVERLESS + "Resources:" + THINGS + foreign + STREAMED, task=NAMES)
     application.write("a")
     assert application.answers() == {"TaskStream": [["a"]]}
     application.cloud.client("sns").publish(TopicArn=topic(application), Message="nobody is invoked")
@@ -265,7 +257,7 @@ def test_a_streams_function_that_cannot_run_here_is_refused_by_name(
     Type: AWS::Serverless::Function
     Properties: {{ {properties}, Events: {{ Stream: {{ {STREAM} }} }} }} }}
 """
-    template = project(SERVERLESS + "Resources:" + TABLE + function, task=NAMES)
+    template = project(SERVERLESS + "Resources:" + THINGS + function, task=NAMES)
     with pytest.raises(TemplateError, match=complaint), Cloud(template):
         pass
 
@@ -277,7 +269,7 @@ def test_a_mapping_of_a_function_that_is_not_in_the_template_is_refused_by_name(
     Properties:
       { FunctionName: elsewhere, EventSourceArn: !GetAtt Things.StreamArn, StartingPosition: LATEST }
 """
-    template = project("Resources:" + TABLE + mapping)
+    template = project("Resources:" + THINGS + mapping)
     with pytest.raises(TemplateError, match='Changes names the function "elsewhere"'), Cloud(template):
         pass
 

@@ -103,24 +103,10 @@ def _add_up(parser: argparse.ArgumentParser, *, built: bool) -> None:
     )
     parser.add_argument("--dynamodb-endpoint", metavar="URL", help="keep the tables on this DynamoDB")
     parser.add_argument("--config-env", metavar="NAME", help="environment of samconfig.toml (default: local)")
-    parser.add_argument("--parameter", metavar="NAME=VALUE", type=_pair, action="append", default=[])
-    parser.add_argument(
-        "--import",
-        dest="imports",
-        metavar="NAME=VALUE",
-        type=_pair,
-        action="append",
-        default=[],
-        help="what another stack exports under this name, for !ImportValue",
-    )
-    parser.add_argument(
-        "--resolve",
-        metavar="REFERENCE=VALUE",
-        type=_pair,
-        action="append",
-        default=[],
-        help="what a dynamic reference stands for: --resolve ssm:/a/b=VALUE for {{resolve:ssm:/a/b}}",
-    )
+    _add_pairs(parser, "--parameter")
+    _add_pairs(parser, "--import", "what another stack exports under this name, for !ImportValue", dest="imports")
+    words = "what a dynamic reference stands for: --resolve ssm:/a/b=VALUE for {{resolve:ssm:/a/b}}"
+    _add_pairs(parser, "--resolve", words, metavar="REFERENCE=VALUE")
     parser.add_argument(
         "--install",
         action="store_true",
@@ -136,6 +122,18 @@ def _add_up(parser: argparse.ArgumentParser, *, built: bool) -> None:
     parser.add_argument("--record", metavar="FILE", type=Path, help="write every delivery to FILE, images included")
     parser.add_argument("--replay", metavar="FILE", type=Path, help="play the deliveries of FILE first")
     parser.set_defaults(run=_up)
+
+
+def _add_pairs(
+    parser: argparse.ArgumentParser,
+    option: str,
+    words: str | None = None,
+    *,
+    dest: str | None = None,
+    metavar: str = "NAME=VALUE",
+) -> None:
+    """Add an option that takes a name and a value, and may be given several times."""
+    parser.add_argument(option, dest=dest, metavar=metavar, type=_pair, action="append", default=[], help=words)
 
 
 def _add_invoke(parser: argparse.ArgumentParser, *, built: bool) -> None:
