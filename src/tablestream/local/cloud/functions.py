@@ -19,6 +19,7 @@ from tablestream.local.cloud.versions import FUNCTION, Qualifier, referred
 from tablestream.local.errors import TemplateError
 from tablestream.local.runtime.function import DEFAULT_MEMORY_MB, DEFAULT_TIMEOUT_SECONDS, FunctionSpec
 from tablestream.local.runtime.language import is_node, why_not
+from tablestream.local.template.parameters import text_of
 
 Json = Any  # what a template holds
 Resolve = Callable[[Json], Json]
@@ -57,7 +58,7 @@ def read_function(logical_id: str, resource: Json, code: Code, scratch: Path, re
         handler=properties["Handler"],
         code=_directory(logical_id, code, scratch, str(properties.get("Runtime", ""))),
         layers=code.layers,
-        environment={key: _text(value) for key, value in variables.items()},
+        environment={key: text_of(value) for key, value in variables.items()},
         timeout=float(properties.get("Timeout", DEFAULT_TIMEOUT_SECONDS)),
         memory=int(properties.get("MemorySize", DEFAULT_MEMORY_MB)),
         concurrency=None if reserved is None else int(reserved),
@@ -184,10 +185,6 @@ def _directory(logical_id: str, code: Code, scratch: Path, runtime: str) -> Path
         return folder
     (folder / module).write_text(code.inline or "", encoding="utf-8")
     return folder
-
-
-def _text(value: Json) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 CODE_BUCKET = "local-function-code"

@@ -44,7 +44,7 @@ def parameter_values(
         if name in values:
             _check_value(name, values[name], declaration)
         else:
-            values[name] = _text(declaration["Default"])  # moto reads the default of a list wrongly
+            values[name] = text_of(declaration["Default"])  # moto reads the default of a list wrongly
     return values, notes
 
 
@@ -74,14 +74,15 @@ def _number(value: str) -> float:
 
 
 _CONSTRAINTS: Mapping[str, Callable[[str, Any], bool]] = {
-    "AllowedValues": lambda value, allowed: value in [_text(one) for one in allowed],
+    "AllowedValues": lambda value, allowed: value in [text_of(one) for one in allowed],
     "AllowedPattern": lambda value, pattern: re.fullmatch(str(pattern), value) is not None,
     "MinValue": lambda value, least: _number(value) >= float(least),
     "MaxValue": lambda value, most: _number(value) <= float(most),
 }
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """The text that CloudFormation makes of a value: true and false are in lower case."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
