@@ -56,6 +56,7 @@ class Running:
     observe: Observe
     options: Options = field(default_factory=Options)
     corrections: Corrections = field(default_factory=Corrections)
+    functions: dict[str, FunctionSpec] = field(default_factory=dict)
     runtimes: dict[str, Runtime] = field(default_factory=dict)
     triggers: dict[str, Trigger] = field(default_factory=dict)
     settings: dict[str, MappingSettings] = field(default_factory=dict)
@@ -104,9 +105,15 @@ class Running:
     def runtime(self, function: str) -> Runtime:
         """The runtime of the function with this logical id."""
         if function not in self.runtimes:
-            spec = self.options.function(self.cloud.functions[function])
+            spec = self._function(function)
             self.runtimes[function] = Runtime(spec, self._log(function), reload=self.options.reload)
         return self.runtimes[function]
+
+    def _function(self, name: str) -> FunctionSpec:
+        """The function as it runs; `Options.function` is asked once for each, because it may install packages."""
+        if name not in self.functions:
+            self.functions[name] = self.options.function(self.cloud.functions[name])
+        return self.functions[name]
 
     @contextmanager
     def apis(self, host: str = "127.0.0.1", port: int | None = None) -> Iterator[list[Address]]:
@@ -123,7 +130,7 @@ class Running:
             yield addresses
 
     def _settings(self, mapping: StreamMapping) -> MappingSettings:
-        function = self.options.function(self.cloud.functions[mapping.function])
+        function = self._function(mapping.function)
         at = f"{mapping.place}: {mapping.logical_id}" if mapping.place else mapping.logical_id
         try:
             self._source(mapping).shards()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from demo.warehouse import Shop, seed
 from tablestream.local.application import Options, Running, hurried
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.errors import TemplateError
+from tablestream.local.runtime.function import FunctionSpec
 from tablestream.local.trigger.observations import Ended, Observation
 from tests.support.streamed_table import THINGS
 
@@ -300,3 +301,16 @@ def test_a_cloud_seeded_for_a_sample_event_knows_what_was_decided_about_older_or
         seed(fresh.client("dynamodb"), fresh.outputs, json.loads((ROOT / "events" / f"{name}.json").read_text()))
         ledger = Shop(fresh.client("dynamodb"), fresh.outputs).ledger()
     assert {e["sk"].removeprefix("ORDER#"): (e["state"], e["lines"]) for e in ledger} == SAMPLES[name]
+
+
+def test_a_function_is_fitted_to_this_machine_once(project: Callable[..., Path]) -> None:
+    fitted: list[str] = []
+
+    def fit(function: FunctionSpec) -> FunctionSpec:
+        fitted.append(function.logical_id)
+        return replace(function, name="fitted")
+
+    template = project(SERVERLESS + "Resources:" + THINGS + STREAMED, task=NAMES)
+    with Cloud(template) as cloud, Running(cloud, lambda _seen: None, Options(function=fit)) as running:
+        assert running.runtime("Task").function.name == "fitted"
+    assert fitted == ["Task"]
