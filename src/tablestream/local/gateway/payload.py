@@ -69,21 +69,23 @@ def context_of(api: HttpApi, chosen: Chosen, request: HttpRequest, gateway_id: s
     }
     asked, epoch = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(at)), int(at * 1000)
     if chosen.route.payload == "2.0":
-        return context | {
+        context |= {
             "http": {"method": request.method, **line, **caller},
             "routeKey": chosen.route.key,
             "time": asked,
             "timeEpoch": epoch,
         }
-    return context | {
-        "extendedRequestId": gateway_id,
-        "httpMethod": request.method,
-        "identity": caller,
-        **line,
-        "requestTime": asked,
-        "requestTimeEpoch": epoch,
-        "resourcePath": chosen.route.path,
-    }
+    else:
+        context |= {
+            "extendedRequestId": gateway_id,
+            "httpMethod": request.method,
+            "identity": caller,
+            **line,
+            "requestTime": asked,
+            "requestTimeEpoch": epoch,
+            "resourcePath": chosen.route.path,
+        }
+    return dict(sorted(context.items()))  # the samples in events/ are compared as text
 
 
 def answered(payload: Json, headers: Headers) -> Response:
