@@ -80,7 +80,7 @@ RIGHT: dict[str, Runs | Refused] = {
     "fails/16-runtime-by-reference": Runs(logs="") if HAS_NODE else Refused(f"Whistle: {NO_NODE}"),
     "fails/18-global-table": Runs(notes=("Kettles .AWS::DynamoDB::GlobalTable. is one table here",)),
     "fails/19-code-uri-zip": Refused(
-        'Whistle: CodeUri is "build/code.zip".* is not there: build it, or name a directory'
+        'Whistle: CodeUri is "build/code.zip".* is not there: build it, or --code Whistle=FOLDER says'
     ),
     "fails/19b-no-code-uri": Refused("Whistle: it has neither CodeUri nor InlineCode nor Code"),
     "fails/22-parameters-without-default": Refused("no value and no default for Aroma, Blend, Cup: wanted --parameter"),

@@ -54,7 +54,7 @@ SHOWN: dict[str, tuple[str, ...]] = {
 
 REFUSED: dict[str, str] = {
     "fails/14-stream-arn-parameter": "template.yaml, line 13: WhistleKettles: Stream not found: .*--template",
-    "fails/19-code-uri-zip": 'template.yaml, line 11: Whistle: CodeUri is "build/code.zip".*: build it, or name',
+    "fails/19-code-uri-zip": 'template.yaml, line 11: Whistle: CodeUri is "build/code.zip".*, or --code Whistle=',
     "fails/19b-no-code-uri": "template.yaml, line 11: Whistle: it has neither CodeUri nor InlineCode nor Code",
     "fails/22-parameters-without-default": "template.yaml, line 4: no value and no default for Aroma, Blend, Cup: ",
     "fails/45-table-without-stream": (

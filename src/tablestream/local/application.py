@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     Observe = Callable[[Observation], None]
 
 
+LONG_WINDOW = 5  # seconds: shorter ones are over before anybody wonders
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """The way to run. `settings` and `function` may change what the template says, such as the waits of retries.
@@ -147,7 +150,7 @@ class Running:
         if mention is not None:
             note = ignored_failures(mapping.place, f"of which {mention} speaks")
             settings = replace(settings, notes=(*settings.notes, note))
-        return self.options.settings(settings)
+        return _with_window_told(self.options.settings(settings))
 
     def _wiring(self, mapping: StreamMapping) -> Wiring:
         runtime = self.runtime(mapping.function)
@@ -184,6 +187,22 @@ class Running:
 
     def _log(self, function: str) -> Callable[[str], None]:
         return lambda line: self.observe(Logged(function, line))
+
+
+def without_window(settings: MappingSettings) -> MappingSettings:
+    """The same settings, with which records are handed over as they come."""
+    return replace(settings, batching_window=0)
+
+
+def _with_window_told(settings: MappingSettings) -> MappingSettings:
+    """The settings with a note on a window so long that one who has written an item takes it for lost."""
+    if settings.batching_window < LONG_WINDOW:
+        return settings
+    told = (
+        f"records wait up to {settings.batching_window:g} s for others to come (MaximumBatchingWindowInSeconds), as in "
+        "AWS: --no-window hands them over at once"
+    )
+    return replace(settings, notes=(*settings.notes, told))
 
 
 def hurried(settings: MappingSettings) -> MappingSettings:

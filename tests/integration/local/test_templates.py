@@ -208,7 +208,7 @@ STREAMED = f"""
         (
             "CodeUri: s3://bucket/key",
             "python3.13",
-            'Other: CodeUri is "s3://bucket/key", wanted the path of a directory',
+            'Other: CodeUri is "s3://bucket/key", which is not in this project: --code Other=FOLDER',
         ),
     ],
 )

@@ -107,6 +107,13 @@ def _add_up(parser: argparse.ArgumentParser, *, built: bool) -> None:
     _add_pairs(parser, "--import", "what another stack exports under this name, for !ImportValue", dest="imports")
     words = "what a dynamic reference stands for: --resolve ssm:/a/b=VALUE for {{resolve:ssm:/a/b}}"
     _add_pairs(parser, "--resolve", words, metavar="REFERENCE=VALUE")
+    words = "where the source of a function is, whose code is in a bucket or not built"
+    _add_pairs(parser, "--code", words, metavar="FUNCTION=FOLDER")
+    parser.add_argument(
+        "--no-window",
+        action="store_true",
+        help="hand records over as they come, whatever MaximumBatchingWindowInSeconds says",
+    )
     parser.add_argument(
         "--install",
         action="store_true",
@@ -220,6 +227,7 @@ def _up(given: argparse.Namespace) -> int:
             dynamodb_endpoint=given.dynamodb_endpoint,
             config_env=given.config_env,
             install=given.install,
+            no_window=given.no_window,
             reload=given.reload,
             verbose=given.verbose,
             record=given.record,
@@ -235,7 +243,7 @@ def _translated(given: argparse.Namespace) -> Translated:
 
     chosen = choose_template(given.template, Path(), built=not given.reload)
     overrides = parameter_overrides(chosen.template.path, given.config_env)
-    elsewhere = Elsewhere(imports=dict(given.imports), references=dict(given.resolve))
+    elsewhere = Elsewhere(dict(given.imports), dict(given.resolve), dict(given.code))
     translated = translate(chosen.template, dict(given.parameter), overrides, elsewhere)
     return translated.noting(chosen.note) if chosen.note else translated
 

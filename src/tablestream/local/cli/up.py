@@ -11,7 +11,7 @@ from functools import partial
 from threading import Event
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from tablestream.local.application import Options, Running
+from tablestream.local.application import Options, Running, without_window
 from tablestream.local.cli.banner import Hint, about, greet, put_item
 from tablestream.local.cli.control import Command, control_server, exercises
 from tablestream.local.cli.session import State, announced, command, stop_signals
@@ -59,6 +59,7 @@ class UpOptions:
     dynamodb_endpoint: str | None = None
     config_env: str | None = None
     install: bool = False
+    no_window: bool = False
     reload: bool = False
     verbose: bool = False
     record: Path | None = None
@@ -131,7 +132,8 @@ def up(options: UpOptions, watching: Watching | None = None) -> int:
 
 def _options(options: UpOptions, view: View, output: Console) -> Options:
     ready = partial(with_requirements, say=partial(put, output)) if options.install else lambda function: function
-    return Options(reload=options.reload, invoked=view.invoked, function=ready)
+    settings = without_window if options.no_window else lambda settings: settings
+    return Options(reload=options.reload, invoked=view.invoked, function=ready, settings=settings)
 
 
 def _written(template: Path) -> int:

@@ -1,6 +1,7 @@
-"""Values of a template that are kept elsewhere: exports of other stacks, and parameters and secrets that it refers to.
+"""Parts of a template that are kept elsewhere: exports of other stacks, parameters and secrets, code in a bucket.
 
-They are not known here. The command line gives them, and what it does not give is said and gets text in its place.
+They are not known here. The command line gives them, and a value that it does not give is said and gets text in its
+place.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ _REFERENCE = re.compile(r"\{\{resolve:([^}]+)\}\}")
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """The values that were given: exports by their names, and what dynamic references stand for.
+    """The values that were given: exports by their names, what dynamic references stand for, folders of functions.
 
     A reference is what stands between `{{resolve:` and `}}`, as `ssm:/a/b`, with or without a version at its end.
     """
 
     imports: Mapping[str, str] = field(default_factory=dict)
     references: Mapping[str, str] = field(default_factory=dict)
+    code: Mapping[str, str] = field(default_factory=dict)
 
     def put_into(self, template: dict[str, Json], parameters: Mapping[str, str], notes: list[str]) -> dict[str, Json]:
         """Return a template with these values in their places; add a note for each import that was not given.

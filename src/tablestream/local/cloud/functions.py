@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tablestream.local.cloud.versions import FUNCTION, Qualifier, referred
@@ -197,6 +198,7 @@ _CODE = ("CodeUri", "Code", "InlineCode", "ImageUri", "ImageConfig", "PackageTyp
 _PARTIAL_ANSWERS = re.compile(
     r"batchItemFailures|process_partial_response|batch_processor|\b(from|import) tablestream\b"
 )
+_POWERTOOLS = "AWSLambdaPowertoolsPython"  # the layer of what is here anyway
 _NOT_EMULATED = ("Layers", "FileSystemConfigs", "VpcConfig")  # what they name need not exist here
 
 
@@ -216,21 +218,39 @@ class Code:
     layers: tuple[Path, ...] = ()
 
 
-def take_code(template: dict[str, Any], root: Path, parameters: Mapping[str, str]) -> dict[str, Code]:
+def take_code(
+    template: dict[str, Any],
+    root: Path,
+    parameters: Mapping[str, str],
+    folders: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Code]:
     """Each function's code by logical id; `template` is changed so that it can be created without any.
 
-    `parameters` are the values of the template's.
+    `parameters` are the values of the template's, `folders` where the source of functions lies that is not where the
+    template says. Raises TemplateError for one of a function that is not there.
     """
     shared = (template.get("Globals") or {}).get("Function") or {}
     code: dict[str, Code] = {}
     for logical_id, resource in template["Resources"].items():
         if isinstance(resource, dict) and resource.get("Type") in FUNCTIONS:
-            properties = resource.setdefault("Properties", {})
-            code[logical_id] = _code({**shared, **properties}, root, parameters, template["Resources"])
+            own = _with_globals(shared, resource.setdefault("Properties", {}))
+            folder = folders.get(logical_id)
+            code[logical_id] = _code(logical_id, own, root, parameters, template["Resources"], folder)
             _point_at_empty_zip(resource, runs=code[logical_id].unsupported is None)
     for name in (*_CODE, *_NOT_EMULATED):
         shared.pop(name, None)
+    if unknown := sorted(set(folders) - set(code)):
+        known = ", ".join(sorted(code)) or "none at all"
+        raise TemplateError(f"--code {unknown[0]}: the template has no such function, but {known}")
     return code
+
+
+def _with_globals(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The properties of a function with those of Globals: its layers come on top of theirs."""
+    merged = {**shared, **own}
+    if isinstance(above := shared.get("Layers"), list) and isinstance(layers := own.get("Layers"), list):
+        merged["Layers"] = [*above, *layers]
+    return merged
 
 
 def mention_of_failures(directory: Path, handler: str) -> str | None:
@@ -248,31 +268,45 @@ def mention_of_failures(directory: Path, handler: str) -> str | None:
 
 
 def _code(
-    properties: Mapping[str, Any], root: Path, parameters: Mapping[str, str], resources: Mapping[str, Json]
+    name: str,
+    properties: Mapping[str, Any],
+    root: Path,
+    parameters: Mapping[str, str],
+    resources: Mapping[str, Json],
+    folder: str | None,
 ) -> Code:
     layers, missing = _layers(properties.get("Layers") or (), root, resources)
     notes = (*missing, *_notes(properties))
     if reason := _unsupported(properties, parameters):
         return Code(unsupported=reason)
     inline = properties.get("InlineCode", _mapping(properties.get("Code")).get("ZipFile"))
-    if inline is not None:
+    if inline is not None and folder is None:
         return Code(inline=str(inline), notes=notes, layers=layers)
-    return replace(_uploaded(properties.get("CodeUri", properties.get("Code")), root), notes=notes, layers=layers)
+    named = "CodeUri" if "CodeUri" in properties else "Code"
+    found = _uploaded(name, named, properties.get(named), root) if folder is None else _given(name, folder)
+    return replace(found, notes=notes, layers=layers)
 
 
-def _uploaded(uri: Json, root: Path) -> Code:
+def _given(name: str, folder: str) -> Code:
+    if not (found := Path(folder)).is_dir():
+        raise TemplateError(f"--code {name}: {folder} is no directory")
+    return Code(directory=found)
+
+
+def _uploaded(name: str, named: str, uri: Json, root: Path) -> Code:
     """The code that `sam build` or `sam deploy` would upload: a directory, or an archive."""
     if uri is None:
         return Code(unsupported="it has neither CodeUri nor InlineCode nor Code")
+    way_out = f"--code {name}=FOLDER says where its source is"
     if not isinstance(uri, str) or uri.startswith("s3://"):
-        return Code(unsupported=f"CodeUri is {json.dumps(uri)}, wanted the path of a directory")
+        return Code(unsupported=f"{named} is {json.dumps(uri)}, which is not in this project: {way_out}")
     found = root / uri
     if found.is_dir():
         return Code(directory=found)
     if found.is_file() and zipfile.is_zipfile(found):
         return Code(archive=found)
-    why = "is no directory and no ZIP archive" if found.exists() else "is not there: build it, or name a directory"
-    return Code(unsupported=f"CodeUri is {json.dumps(uri)}, and {found} {why}")
+    why = "is no directory and no ZIP archive" if found.exists() else f"is not there: build it, or {way_out}"
+    return Code(unsupported=f"{named} is {json.dumps(uri)}, and {found} {why}")
 
 
 def _layers(
@@ -289,7 +323,7 @@ def _layers(
         if folder is not None and folder.is_dir():
             # `sam build` puts what a layer's folder holds under python/; without a build it stands there itself.
             found.append(folder / "python" if (folder / "python").is_dir() else folder)
-        else:
+        elif _POWERTOOLS not in json.dumps(reference):
             told = name or (reference if isinstance(reference, str) else json.dumps(reference))
             notes.append(f"the layer {told} is not in this project: what it holds must be installed where this runs")
     return tuple(found), notes

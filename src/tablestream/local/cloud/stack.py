@@ -43,7 +43,7 @@ from tablestream.local.template.parameters import STAND_IN
 from tablestream.local.trigger.queue import MOST_RECEIVED, QueueMapping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
@@ -113,7 +113,7 @@ def create(translated: Translated, name: str, scratch: Path, client: Callable[[s
             *notes,
             *of_apis,
             *_function_notes(translated.code, called),
-            *(note for name in sorted(called) for note in _variable_notes(functions[name])),
+            *_variable_notes([functions[name] for name in sorted(called)]),
             *of_messages,
             *of_topics,
         ),
@@ -148,17 +148,25 @@ def _read_apis(
 
 def _function_notes(code: Mapping[str, Code], invoked: AbstractSet[str]) -> list[str]:
     """Notes on what the functions that streams and APIs invoke lack here, and on functions that are left out."""
-    notes = [f"{name}: {note}" for name in sorted(invoked) for note in code[name].notes]
+    owners: dict[str, list[str]] = {}
+    for name in sorted(invoked):
+        for note in code[name].notes:
+            owners.setdefault(note, []).append(name)
+    notes = [f"{', '.join(names)}: {note}" for note, names in owners.items()]
     return notes + [f"{name}: {one.unsupported}" for name, one in code.items() if one.unsupported]
 
 
-def _variable_notes(function: FunctionSpec) -> Iterator[str]:
-    """The variables that have no value as they would in AWS."""
-    for name, value in function.environment.items():
+def _variable_notes(functions: Iterable[FunctionSpec]) -> Iterator[str]:
+    """The variables that have no value as they would in AWS, each with the functions that have it."""
+    holders: dict[tuple[str, str], list[str]] = {}
+    for function in functions:
+        for variable in function.environment.items():
+            holders.setdefault(variable, []).append(function.logical_id)
+    for (name, value), owners in holders.items():
         if STAND_IN in value:
-            yield f"{function.logical_id}: the variable {name} is {value}, as what it names is not emulated"
+            yield f"{', '.join(owners)}: the variable {name} is {value}, as what it names is not emulated"
         elif "{{resolve:" in value:
-            yield f"{function.logical_id}: the variable {name} is {value}, which is not looked up here"
+            yield f"{', '.join(owners)}: the variable {name} is {value}, which is not looked up here"
 
 
 def _holds(resource: Mapping[str, Json] | None, stack: MotoStack) -> bool:

@@ -92,7 +92,7 @@ def translate(
         values, notes = parameter_values(template.content, parameters or {}, overrides or {})
         template = expanded(template, values)
         source = elsewhere.put_into(template.content, values, notes)
-        code = take_code(source, template.path.parent, values)
+        code = take_code(source, template.path.parent, values, elsewhere.code)
         _forget_uploads(source)
         plain = _translate(source, values)
         qualifiers = take_qualifiers(plain)

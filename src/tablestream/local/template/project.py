@@ -7,6 +7,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,8 +19,11 @@ ENVIRONMENTS = ("local", "default")  # the first that the file has, where none i
 SAMCONFIG = "samconfig.toml"
 BUILD_FOLDER = ".aws-sam"
 BUILT = Path(BUILD_FOLDER) / "build" / "template.yaml"
+MOST_NAMED = 3  # files that may have been meant
+LARGEST_TEMPLATE = 1_000_000  # bytes: what CloudFormation takes
 LONGEST_NAME = 40  # characters of a folder's name: what AWS names after a stack may have 64
 _UPLOADED = {"Code", "CodeUri", "Content", "ContentUri", "DefinitionUri", "Location", "TemplateURL"}
+_SUFFIXES = {".yaml", ".yml", ".json"}
 _NO_SOURCES = {"__pycache__", "node_modules", "venv"}
 
 
@@ -39,7 +43,10 @@ def choose_template(given: Path | None, folder: Path, *, built: bool = True) -> 
         return ChosenTemplate(read_template(given))
     found = next((folder / name for name in TEMPLATES if (folder / name).exists()), None)
     if found is None:
-        raise TemplateError(f"there is no {', '.join(TEMPLATES)} here: wanted --template FILE")
+        like = ", ".join(islice(_like_templates(folder), MOST_NAMED))
+        raise TemplateError(
+            f"there is no {', '.join(TEMPLATES)} here: wanted --template FILE{f', such as {like}' if like else ''}"
+        )
     source = read_template(found)
     try:
         made = (folder / BUILT).stat().st_mtime_ns
@@ -55,6 +62,22 @@ def choose_template(given: Path | None, folder: Path, *, built: bool = True) -> 
     return ChosenTemplate(
         read_template(folder / BUILT), f"what `sam build` made is run, {BUILT.parent}: no source is newer"
     )
+
+
+def _like_templates(folder: Path) -> Iterator[str]:
+    """The files of a folder and of those in it that look like templates; first those with a table's stream."""
+    found: list[tuple[bool, Path]] = []
+    for path in [one for pattern in ("*.*", "*/*.*") for one in sorted(folder.glob(pattern))]:
+        inside = path.relative_to(folder)
+        if path.suffix not in _SUFFIXES or inside.parts[0].startswith(".") or inside.parts[0] in _NO_SOURCES:
+            continue
+        try:
+            text = path.read_text(encoding="utf-8") if path.stat().st_size <= LARGEST_TEMPLATE else ""
+        except (OSError, UnicodeDecodeError):
+            continue
+        if "Resources" in text and "AWS::" in text:
+            found.append(("StreamArn" not in text, inside))
+    yield from (str(inside) for _, inside in sorted(found, key=lambda one: (one[0], len(one[1].parts))))
 
 
 def _newer(source: Template, made: int) -> Path | None:

@@ -70,3 +70,14 @@ def test_other_names_are_taken_as_the_sam_cli_takes_them(tmp_path: Path, name: s
 def test_a_folder_without_a_template_is_told_what_is_wanted(tmp_path: Path) -> None:
     with pytest.raises(TemplateError, match=r"no template\.yaml, .* here: wanted --template FILE"):
         choose_template(None, tmp_path)
+
+
+def test_templates_of_other_names_are_named_first_those_with_a_stream(tmp_path: Path) -> None:
+    write(tmp_path / "auth.yaml", "Resources: { Pool: { Type: AWS::Cognito::UserPool } }", at=1)
+    write(tmp_path / "backend" / "shop.yml", "Resources: { S: { Type: AWS::X, P: !GetAtt T.StreamArn } }", at=1)
+    for other in ("notes.txt", "compose.yaml", "node_modules/x.yaml", ".github/ci.yml"):
+        text = "Resources: {}" if other == "compose.yaml" else "Resources: { Pool: { Type: AWS::X } }"
+        write(tmp_path / other, text, at=1)
+    (tmp_path / "picture.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(TemplateError, match=r"wanted --template FILE, such as backend/shop\.yml, auth\.yaml$"):
+        choose_template(None, tmp_path)

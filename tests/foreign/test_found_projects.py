@@ -1,0 +1,129 @@
+"""What was in the way in public projects that were run as they are, each kind as a small project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tablestream.local.application import Options, Running, without_window
+from tablestream.local.cloud.cloud import Cloud
+from tablestream.local.cloud.elsewhere import Elsewhere
+from tablestream.local.delivery.mapping import MappingSettings
+from tablestream.local.errors import TemplateError
+from tests.foreign.test_cases import run
+from tests.support.streamed_table import THINGS
+
+PLAIN = f"""Resources: {THINGS}
+  Task:
+    Type: AWS::Lambda::Function
+    Properties:
+      Code: {{ S3Bucket: parcels, S3Key: task.zip }}
+      Handler: app.main
+      Runtime: python3.12
+      Role: !Sub arn:aws:iam::${{AWS::AccountId}}:role/task
+  Mapping:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties:
+      EventSourceArn: !GetAtt Things.StreamArn
+      FunctionName: !GetAtt Task.Arn
+      StartingPosition: LATEST
+      MaximumBatchingWindowInSeconds: 60
+"""
+WITH_LAYERS = f"""Transform: AWS::Serverless-2016-10-31
+Globals:
+  Function:
+    Runtime: python3.12
+    Handler: app.main
+    CodeUri: code
+    Layers:
+      - !Ref Teas
+      - !Sub arn:aws:lambda:${{AWS::Region}}:017000801446:layer:AWSLambdaPowertoolsPythonV3:1
+      - arn:aws:lambda:us-east-1:210987654321:layer:Cups:3
+Parameters: {{ Url: {{ Type: AWS::SSM::Parameter::Value<String>, Default: /url }} }}
+Resources: {THINGS}
+  Teas: {{ Type: AWS::Serverless::LayerVersion, Properties: {{ ContentUri: teas }} }}
+  Pots: {{ Type: AWS::Serverless::LayerVersion, Properties: {{ ContentUri: pots }} }}
+"""
+TASK = """  {name}:
+    Type: AWS::Serverless::Function
+    Properties:
+      Layers: [!Ref Pots]
+      Environment: {{ Variables: {{ URL: !Ref Url }} }}
+      Events:
+        Stream: {{ Type: DynamoDB, Properties: {{ Stream: !GetAtt Things.StreamArn, StartingPosition: LATEST }} }}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Callable[..., Path]:
+    """Write a project: its template, and files with source by their paths."""
+
+    def project(template: str, files: dict[str, str]) -> Path:
+        for name, source in files.items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(source)
+        (tmp_path / "template.yaml").write_text(template)
+        return tmp_path
+
+    return project
+
+
+def test_code_in_a_bucket_is_run_from_the_folder_that_is_named(project: Callable[..., Path]) -> None:
+    folder = project(PLAIN, {"source/app.py": "def main(event, context): print('got', len(event['Records']))"})
+    words = 'Task: Code is .*"parcels".* is not in this project: --code Task=FOLDER says where its source is'
+    with pytest.raises(TemplateError, match=words):
+        run(folder)
+    given = Elsewhere(code={"Task": str(folder / "source")})
+    assert run(folder, given, logs="got 1").outcomes == [""]
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "words"),
+    [
+        ("Tusk", "source", "--code Tusk: the template has no such function, but Task"),
+        ("Task", "nowhere", "--code Task: .*nowhere is no directory"),
+    ],
+)
+def test_a_folder_that_is_of_no_use_is_told(project: Callable[..., Path], name: str, place: str, words: str) -> None:
+    folder = project(PLAIN, {"source/app.py": ""})
+    with pytest.raises(TemplateError, match=words):
+        run(folder, Elsewhere(code={name: str(folder / place)}))
+
+
+def test_the_layers_of_a_function_come_on_top_of_those_of_globals(project: Callable[..., Path]) -> None:
+    code = {
+        "code/app.py": "import pots, teas\ndef main(event, context): print(teas.KIND, pots.SIZE)",
+        "teas/teas.py": "KIND = 'oolong'",
+        "pots/pots.py": "SIZE = 7",
+    }
+    folder = project(WITH_LAYERS + TASK.format(name="Brew") + TASK.format(name="Steep"), code)
+    came = run(folder, logs="oolong 7")
+    assert set(came.outcomes) == {""}
+    told = [note for note in came.notes if "Brew" in note]
+    # What several functions lack is told once, and nothing of Powertools, which is here.
+    assert [note.partition(": ")[0] for note in told] == ["Brew, Steep", "Brew, Steep"]
+    assert "layer:Cups:3 is not in this project" in told[0]
+    assert "the variable URL is stand-in-Url" in told[1]
+
+
+def test_a_long_window_is_told_and_may_be_left_out(project: Callable[..., Path]) -> None:
+    folder = project(
+        PLAIN.replace("60", "7"), {"source/app.py": "def main(event, context): return len(event['Records'])"}
+    )
+    given = Elsewhere(code={"Task": str(folder / "source")})
+    with Cloud(folder / "template.yaml", elsewhere=given) as cloud:
+        assert windows(cloud, lambda settings: settings) == [(7, ("records wait up to 7 s",))]
+        assert windows(cloud, without_window) == [(0, ())]
+        assert windows(cloud, lambda settings: replace(settings, batching_window=1)) == [(1, ())]
+
+
+def windows(
+    cloud: Cloud, settings: Callable[[MappingSettings], MappingSettings]
+) -> list[tuple[float, tuple[str, ...]]]:
+    """The window of each mapping, and how what is told of it begins."""
+    with Running(cloud, lambda _seen: None, Options(settings=settings)) as running:
+        found = running.settings.values()
+        return [(one.batching_window, tuple(note.partition(" for ")[0] for note in one.notes)) for one in found]
