@@ -58,7 +58,6 @@ RIGHT: dict[str, Runs | Refused] = {
         )
     ),
     "fails/04-samconfig-default": Runs(logs="colour red us-east-1 kitchen-Whistle-"),
-    "fails/05-destination-of-nested-stack": Runs(notes=("WhistleKettles: its on-failure destination is not emulated",)),
     "fails/06-alias-with-permission": Runs(notes=("TimerDaily .AWS::Events::Rule. invokes no function here",)),
     # As in AWS: a pipe hands a list over, and this handler wants a mapping's event.
     "fails/08-pipe-from-stream": Runs(logs="", raises="TypeError"),

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tablestream.local.errors import TemplateError
@@ -30,19 +31,31 @@ class Elsewhere:
     references: Mapping[str, str] = field(default_factory=dict)
     code: Mapping[str, str] = field(default_factory=dict)
 
-    def put_into(self, template: dict[str, Json], parameters: Mapping[str, str], notes: list[str]) -> dict[str, Json]:
+    def put_into(
+        self, template: dict[str, Json], parameters: Mapping[str, str], notes: list[str], asked: set[str]
+    ) -> dict[str, Json]:
         """Return a template with these values in their places; add a note for each import that was not given.
 
-        `parameters` are the values of the template's, of which the name of an export may be made. Raises TemplateError
-        for a value that the template does not ask for.
+        `parameters` are the values of the template's, of which the name of an export may be made. What the template
+        asks for is added to `asked`.
         """
-        asked: set[str] = set()
         filled: dict[str, Json] = self._filled(template, parameters, notes, asked)
+        return filled
+
+    def refuse_unasked(self, asked: AbstractSet[str], functions: Collection[str]) -> None:
+        """Raise TemplateError for something that was given and that no template asks for, or has no function for."""
         for option, given in (("--import", self.imports), ("--resolve", self.references)):
             if unknown := sorted(set(given) - asked):
                 wanted = ", ".join(sorted(asked)) or "none at all"
                 raise TemplateError(f"{option} {unknown[0]}: the template asks for no such value, but for {wanted}")
-        return filled
+        if unknown := sorted(set(self.code) - set(functions)):
+            known = ", ".join(sorted(functions)) or "none at all"
+            raise TemplateError(f"--code {unknown[0]}: the template has no such function, but {known}")
+
+    def inside(self, stack: str) -> Elsewhere:
+        """Return the same for a nested stack, whose functions have its name before theirs."""
+        own = {name.removeprefix(stack): folder for name, folder in self.code.items() if name.startswith(stack)}
+        return replace(self, code=own)
 
     def _filled(self, value: Json, parameters: Mapping[str, str], notes: list[str], asked: set[str]) -> Json:
         if isinstance(value, list):

@@ -223,11 +223,12 @@ def take_code(
     root: Path,
     parameters: Mapping[str, str],
     folders: Mapping[str, str] = MappingProxyType({}),
+    stack: str = "",
 ) -> dict[str, Code]:
     """Each function's code by logical id; `template` is changed so that it can be created without any.
 
     `parameters` are the values of the template's, `folders` where the source of functions lies that is not where the
-    template says. Raises TemplateError for one of a function that is not there.
+    template says; `stack` goes before the names of a nested template. Raises TemplateError for a folder that is none.
     """
     shared = (template.get("Globals") or {}).get("Function") or {}
     code: dict[str, Code] = {}
@@ -235,13 +236,10 @@ def take_code(
         if isinstance(resource, dict) and resource.get("Type") in FUNCTIONS:
             own = _with_globals(shared, resource.setdefault("Properties", {}))
             folder = folders.get(logical_id)
-            code[logical_id] = _code(logical_id, own, root, parameters, template["Resources"], folder)
+            code[logical_id] = _code(f"{stack}{logical_id}", own, root, parameters, template["Resources"], folder)
             _point_at_empty_zip(resource, runs=code[logical_id].unsupported is None)
     for name in (*_CODE, *_NOT_EMULATED):
         shared.pop(name, None)
-    if unknown := sorted(set(folders) - set(code)):
-        known = ", ".join(sorted(code)) or "none at all"
-        raise TemplateError(f"--code {unknown[0]}: the template has no such function, but {known}")
     return code
 
 

@@ -112,7 +112,7 @@ def create(translated: Translated, name: str, scratch: Path, client: Callable[[s
             *translated.notes,
             *notes,
             *of_apis,
-            *_function_notes(translated.code, called),
+            *_function_notes({n: one for n, one in translated.code.items() if _holds(resources.get(n), stack)}, called),
             *_variable_notes([functions[name] for name in sorted(called)]),
             *of_messages,
             *of_topics,

@@ -11,7 +11,9 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import os
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tablestream.local.cloud.apis import take_apis
@@ -22,12 +24,20 @@ from tablestream.local.cloud.pipes import take_pipes
 from tablestream.local.cloud.unsupported import GLOBAL_TABLE, TABLE, stand_in, stand_in_for
 from tablestream.local.cloud.versions import MAPPING, Qualifier, forget_dependencies, stream_of, take_qualifiers
 from tablestream.local.errors import TemplateError, reading
+from tablestream.local.template.nested import (
+    NestedStack,
+    Outputs,
+    known_values,
+    prefix_of,
+    renamed,
+    rewritten,
+    take_nested,
+)
 from tablestream.local.template.parameters import expanded, parameter_values
 from tablestream.local.template.source import Template, read_template
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
 
 Json = Any  # what a template or a JSON document holds
@@ -88,29 +98,114 @@ def translate(
     if not isinstance(template, Template):
         template = read_template(template)
     what = f"the template {template.path}"
+    surroundings = _Surroundings(elsewhere, (template.path.resolve(),))
     with template.placing(), reading(what):
         values, notes = parameter_values(template.content, parameters or {}, overrides or {})
-        template = expanded(template, values)
-        source = elsewhere.put_into(template.content, values, notes)
-        code = take_code(source, template.path.parent, values, elsewhere.code)
-        _forget_uploads(source)
-        plain = _translate(source, values)
+        part = _part(template, values, notes, surroundings)
+        elsewhere.refuse_unasked(surroundings.asked, part.code)
+    plain = part.plain
+    with part.source.placing(), reading(what):
         qualifiers = take_qualifiers(plain)
         mappings = _take_mappings(plain, take_pipes(plain["Resources"], notes))
-        known = template.knowing([*plain["Resources"], *mappings])
+        known = part.source.knowing([*plain["Resources"], *mappings])
     with known.placing(), reading(what):
-        refuse_if_none_runs(mappings, code)
+        refuse_if_none_runs(mappings, part.code)
         refuse_tables_without_stream(_unconditional(mappings), plain["Resources"])
         return Translated(
             source=known,
             template=plain,
             mappings=mappings,
-            code=code,
-            parameters=values,
+            code=part.code,
+            parameters=part.values,
             qualifiers=tuple(qualifiers.values()),
-            notes=(*known.repeated.values(), *notes),
+            notes=(*known.repeated.values(), *part.notes),
             apis=take_apis(plain),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Surroundings:
+    """The values kept elsewhere, the files of the template and of those above it, and all that templates ask for.
+
+    `stack` is what a nested stack puts before the names of its template.
+    """
+
+    elsewhere: Elsewhere
+    files: tuple[Path, ...]
+    stack: str = ""
+    asked: set[str] = field(default_factory=set)
+
+    def inside(self, stack: NestedStack) -> _Surroundings:
+        """Return those of a nested stack. Raises TemplateError for one that is in itself."""
+        file = stack.path.resolve()
+        if file in self.files:
+            raise TemplateError(f"{stack.name}: {stack.path.name} is nested in itself")
+        elsewhere, name = self.elsewhere.inside(stack.name), f"{self.stack}{stack.name}"
+        return _Surroundings(elsewhere, (*self.files, file), name, self.asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A template in plain CloudFormation, with what its nested ones make. Mutable inside: others are put into it."""
+
+    source: Template
+    plain: dict[str, Any]
+    code: dict[str, Code]
+    values: dict[str, str]
+    notes: list[str]
+
+
+def _part(template: Template, values: dict[str, str], notes: list[str], surroundings: _Surroundings) -> _Part:
+    """Translate a template of which the parameters have these values, and its nested ones."""
+    folder = template.path.parent
+    template = expanded(template, values)
+    elsewhere = surroundings.elsewhere
+    content = elsewhere.put_into(template.content, values, notes, surroundings.asked)
+    nested = take_nested(content, folder, notes)
+    own = {name: one for name, one in elsewhere.code.items() if name in content["Resources"]}
+    code = take_code(content, folder, values, own, surroundings.stack)
+    _forget_uploads(content)
+    part = _Part(template, _translate(content, values), code, values, notes)
+    taken = {*part.plain["Resources"], *(stack.name for stack in nested)}
+    outputs: dict[str, Json] = {}
+    for stack in nested:
+        outputs[stack.name], part = _with_nested(part, stack, taken, surroundings.inside(stack))
+    if outputs:
+        for resource in part.plain["Resources"].values():
+            forget_dependencies(resource, outputs)
+        for section in ("Conditions", "Resources", "Outputs"):
+            if section in part.plain:
+                part.plain[section] = rewritten(part.plain[section], Outputs(outputs))
+    return part
+
+
+def _with_nested(
+    parent: _Part, stack: NestedStack, taken: set[str], surroundings: _Surroundings
+) -> tuple[dict[str, Json], _Part]:
+    """Put what a nested stack makes into its parent; return its outputs, and the parent."""
+    above = parent.source
+    template = read_template(stack.path, os.path.relpath(stack.path, surroundings.files[0].parent))
+    known, given = known_values(stack.parameters, parent.values)
+    declared = template.content.get("Parameters") or {}
+    if unknown := sorted(set(stack.parameters) - set(declared)):
+        wanted = ", ".join(declared) or "none"
+        raise TemplateError(f"{stack.name}: its Parameters have {unknown[0]}, and {template.label} has {wanted}")
+    with template.placing():
+        for name in given:
+            del declared[name]
+        values, notes = parameter_values(template.content, known, {}, stack.name)
+        part = _part(template, values, notes, surroundings)
+    prefix = prefix_of(stack.name, part.plain, taken)
+    made = renamed(part.plain, stack, prefix, given)
+    taken |= set(made["Resources"])
+    for section in ("Conditions", "Mappings", "Parameters", "Resources"):
+        if made[section]:
+            parent.plain[section] = {**(parent.plain.get(section) or {}), **made[section]}
+    inner = part.source.knowing(part.plain["Resources"])
+    parent.code.update({f"{prefix}{name}": one for name, one in part.code.items()})
+    parent.values.update({f"{prefix}{name}": value for name, value in part.values.items()})
+    parent.notes.extend(part.source.placed(note) for note in part.notes)
+    return made["Outputs"], replace(parent, source=above.holding(inner, prefix))
 
 
 def _forget_uploads(template: dict[str, Any]) -> None:
@@ -124,6 +219,8 @@ def _forget_uploads(template: dict[str, Any]) -> None:
 
 
 def _translate(source: dict[str, Any], parameters: dict[str, str]) -> dict[str, Any]:
+    if not source["Resources"]:  # nested stacks and nothing else: the translator wants a resource
+        return {name: copy.deepcopy(source[name]) for name in source if name not in {"Globals", "Transform"}}
     # Imported late: it takes half a second, and what is refused before needs none of it.
     import boto3
     from samtranslator.model.exceptions import InvalidDocumentException

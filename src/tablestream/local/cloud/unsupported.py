@@ -252,7 +252,7 @@ GAPS = (
     Gap("WebSocket APIs", "HTTP APIs and REST APIs are served"),
     Gap("what API Gateway does by itself", "models, mappings, keys, throttling and mocks: requests go to functions"),
     Gap("EventBridge Pipes to anything but a function", "one from a stream to a function is delivered"),
-    Gap("nested stacks", "run the template that has the table; the outputs of others get text in their place"),
+    Gap("nested stacks from a bucket or a repository of applications", "their outputs get text in their place"),
     Gap("exports of other stacks", "not known here: --import NAME=VALUE"),
     Gap("parameters and secrets that a template refers to", "not known here: --parameter and --resolve"),
     Gap("replicas of global tables", "there is one region, whatever a call is signed for"),

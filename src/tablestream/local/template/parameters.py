@@ -23,23 +23,23 @@ _SSM = "AWS::SSM::Parameter::Value<"
 
 
 def parameter_values(
-    template: dict[str, Any], given: Mapping[str, str], overrides: Mapping[str, str]
+    template: dict[str, Any], given: Mapping[str, str], overrides: Mapping[str, str], stack: str = ""
 ) -> tuple[dict[str, str], list[str]]:
     """The values of the parameters: `given` on the command line before `overrides` of samconfig.toml and defaults.
 
     An override of a parameter that the template does not declare is left out, as the SAM CLI does. Parameters that name
     one of SSM become plain ones in `template`: what is given is the value, and a default gets text in its place; the
-    notes that are returned say so. Raises TemplateError for one that was given and is not declared, for parameters
-    without a value, and for a value that its declaration does not allow.
+    notes that are returned say so. For a nested `stack` they are given by its parent. Raises TemplateError for one that
+    was given and is not declared, for parameters without a value, and for a value that its declaration does not allow.
     """
     declared: dict[str, Any] = template.get("Parameters") or {}
     if unknown := sorted(set(given) - set(declared)):
         raise TemplateError(f"the template has no parameter {', '.join(unknown)}, but {', '.join(sorted(declared))}")
     values = {**{name: value for name, value in overrides.items() if name in declared}, **given}
     if missing := [name for name, one in declared.items() if name not in values and "Default" not in one]:
-        wanted = " ".join(f"--parameter {name}=VALUE" for name in missing)
+        wanted = " ".join(_way_to_give(name, stack) for name in missing)
         raise TemplateError(f"no value and no default for {', '.join(missing)}: wanted {wanted}")
-    notes = [note for name, one in declared.items() if (note := _without_ssm(name, one, values))]
+    notes = [note for name, one in declared.items() if (note := _without_ssm(name, one, values, stack))]
     for name, declaration in declared.items():
         if name in values:
             _check_value(name, values[name], declaration)
@@ -48,7 +48,11 @@ def parameter_values(
     return values, notes
 
 
-def _without_ssm(name: str, declaration: dict[str, Any], values: dict[str, str]) -> str | None:
+def _way_to_give(name: str, stack: str) -> str:
+    return f"{name} in the Parameters of {stack}" if stack else f"--parameter {name}=VALUE"
+
+
+def _without_ssm(name: str, declaration: dict[str, Any], values: dict[str, str], stack: str) -> str | None:
     """Make a parameter whose value is the name of a parameter in SSM one that has its value."""
     kind = str(declaration.get("Type"))
     if not kind.startswith(_SSM):
@@ -57,7 +61,7 @@ def _without_ssm(name: str, declaration: dict[str, Any], values: dict[str, str])
     if name in values:
         return None
     values[name] = f"{STAND_IN}{name}"
-    return f"{name} is {declaration['Default']} in SSM, not known here: --parameter {name}=VALUE gives it"
+    return f"{name} is {declaration['Default']} in SSM, not known here: {_way_to_give(name, stack)} gives it"
 
 
 def _check_value(name: str, value: str, declaration: Mapping[str, Any]) -> None:

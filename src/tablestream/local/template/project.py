@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tablestream.local.errors import TemplateError, UsageError
+from tablestream.local.template.nested import local_files
 from tablestream.local.template.source import Template, read_template
 
 TEMPLATES = ("template.yaml", "template.yml", "template.json")  # as the SAM CLI looks for them
@@ -52,7 +53,7 @@ def choose_template(given: Path | None, folder: Path, *, built: bool = True) -> 
         made = (folder / BUILT).stat().st_mtime_ns
     except OSError:
         return ChosenTemplate(source)
-    newer = _newer(source, made)
+    newer = _newer(source, made, folder)
     if newer is not None:
         return ChosenTemplate(
             source, f"{newer} is newer than {BUILT.parent}: the sources are run, and `sam build` builds them"
@@ -80,13 +81,18 @@ def _like_templates(folder: Path) -> Iterator[str]:
     yield from (str(inside) for _, inside in sorted(found, key=lambda one: (one[0], len(one[1].parts))))
 
 
-def _newer(source: Template, made: int) -> Path | None:
+def _newer(source: Template, made: int, project: Path, above: tuple[Path, ...] = ()) -> Path | None:
     """A file of the project that was written after this time: the template, or one that a function or a layer has."""
     folder = source.path.parent
+    for _, path in local_files(source.content, folder):
+        if path.is_file() and path not in above:
+            nested = read_template(path, os.path.relpath(path, project))
+            if (found := _newer(nested, made, project, (*above, path))) is not None:
+                return found
     files = (file for named in sorted(set(_named(source.content))) for file in _files(folder / named))
     for file in (source.path, *files):
         if file.stat().st_mtime_ns > made:
-            return file.relative_to(folder) if file.is_relative_to(folder) else file
+            return file.relative_to(project) if file.is_relative_to(project) else file
     return None
 
 

@@ -20,6 +20,7 @@ Json = Any  # what a template holds
 LONGEST_TOLD = 60  # characters of what came
 _NAMED = ("Mappings", "Conditions", "Outputs", "Parameters", "Resources")
 """The sections whose members have names, those that a sentence is about first last: they win."""
+_PLACED = re.compile(r"[^:]+, line \d+: |[^:]+\.(yaml|yml|json|template): ")
 _WORD = re.compile(r"[A-Za-z0-9][^\s,;(){}\"]*[A-Za-z0-9]|[A-Za-z]")
 
 
@@ -30,30 +31,48 @@ class Template:
     The SAM translator makes names of these by adding to them. An event of a function is among them by both names, and
     so is what it imports from other stacks.
     `repeated` has a sentence for each name under which something stands twice, mostly by a slip in its indentation.
+    `label` is what sentences call the file of a nested template, and `files` has these for the names that come of one.
     """
 
     path: Path
     content: dict[str, Json]
     lines: Mapping[str, int] = field(default_factory=dict)
     repeated: Mapping[str, str] = field(default_factory=dict)
+    label: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def place(self, name: str) -> str:
         """The file and line of a name; empty for one that the template has not, nor has anything it was made of."""
         line = self.lines.get(name)
-        return "" if line is None else f"{self.path.name}, line {line}"
+        return "" if line is None else f"{self.files.get(name, self.label or self.path.name)}, line {line}"
 
     def knowing(self, made: Iterable[str]) -> Self:
         """The template with the names that were made of its own, which are where their beginnings are."""
         own = sorted(self.lines, key=len, reverse=True)
         places = ((name, next((one for one in own if name.startswith(one)), None)) for name in made)
-        found = {name: self.lines[source] for name, source in places if source is not None}
-        return replace(self, lines={**found, **self.lines})
+        found = {name: source for name, source in places if source is not None}
+        files = {name: self.files[source] for name, source in found.items() if source in self.files}
+        lines = {name: self.lines[source] for name, source in found.items()}
+        return replace(self, lines={**lines, **self.lines}, files={**files, **self.files})
+
+    def holding(self, nested: Self, prefix: str) -> Self:
+        """The template with the names of a nested one, with this text before them, where they are in its file."""
+        return replace(
+            self,
+            lines={**self.lines, **{f"{prefix}{name}": line for name, line in nested.lines.items()}},
+            files={
+                **self.files,
+                **{f"{prefix}{name}": nested.files.get(name, nested.label) for name in nested.lines},
+            },
+            repeated={**self.repeated, **{f"{prefix}{name}": told for name, told in nested.repeated.items()}},
+        )
 
     def placed(self, sentence: str, *, short: bool = False) -> str:
         """The sentence behind the place of the first name of the template in it; as it is if there is none."""
         named = next((word for word in _WORD.findall(sentence) if word in self.lines), None)
-        if named is None or sentence.startswith(f"{self.path.name}, line "):
+        if named is None or _PLACED.match(sentence):
             return sentence
+        short = short and named not in self.files
         return f"{f'line {self.lines[named]}' if short else self.place(named)}: {sentence}"
 
     def _explained(self, sentence: str) -> str:
@@ -67,12 +86,15 @@ class Template:
         try:
             yield
         except UsageError as error:
-            if (told := self._explained(str(error))) == str(error):
+            told = self._explained(str(error))
+            if self.label and told == str(error) and not _PLACED.match(told):
+                told = f"{self.label}: {told}"
+            if told == str(error):
                 raise
             raise type(error)(told) from error
 
 
-def read_template(path: Path) -> Template:
+def read_template(path: Path, label: str = "") -> Template:
     """The template at `path`. Raises TemplateError for what is none, with the line where that is known."""
     text = _read(path)
     loader = _loader()(text)
@@ -85,7 +107,7 @@ def read_template(path: Path) -> Template:
         loader.dispose()
     if not isinstance(loaded, dict) or not isinstance(loaded.get("Resources"), dict):
         raise TemplateError(f"{path} has no Resources section, so it is no SAM or CloudFormation template")
-    template = Template(path, loaded, dict(_lines(root)), dict(_repeated(root)))
+    template = Template(path, loaded, dict(_lines(root)), dict(_repeated(root)), label)
     with template.placing():
         check(loaded)
     return replace(template, content=_with_text_for_dates(loaded))
