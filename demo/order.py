@@ -53,7 +53,7 @@ def order(wish: Wish) -> int:
     if not set(state.outputs) >= SHOP_OUTPUTS or HTTP_API not in state.apis:
         wanted = f"the API {HTTP_API} and the outputs {', '.join(sorted(SHOP_OUTPUTS))}"
         raise UsageError(f"the stack {state.stack} is no shop: wanted {wanted}")
-    clients = CloudClients(state.endpoint, state.dynamodb_endpoint)
+    clients = CloudClients(state.endpoint, state.dynamodb_endpoint, state.variables["AWS_REGION"])
     shop, api = Shop(clients.get("dynamodb"), state.outputs), ShopApi(state.apis[HTTP_API])
     bucket = Bucket(clients.get("s3"), state.outputs["FailuresBucketName"], dead_letters.PREFIX)
     output = console()

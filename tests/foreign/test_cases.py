@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 
 from tablestream.local.application import Options, Running, hurried
+from tablestream.local.cloud.clients import REGION
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.cloud.elsewhere import Elsewhere
 from tablestream.local.delivery.mapping import InvalidSettings, MappingSettings
 from tablestream.local.errors import UsageError
-from tablestream.local.template.project import TEMPLATES, parameter_overrides, stack_name
+from tablestream.local.template.project import TEMPLATES, chosen_region, parameter_overrides, stack_name
 from tablestream.local.trigger.observations import Ended, Logged
 
 HERE = Path(__file__).parent / "cases"
@@ -57,7 +58,7 @@ RIGHT: dict[str, Runs | Refused] = {
             "the variable BUS is stand-in",
         )
     ),
-    "fails/04-samconfig-default": Runs(logs="colour red us-east-1 kitchen-Whistle-"),
+    "fails/04-samconfig-default": Runs(logs="colour red eu-central-1 kitchen-Whistle-"),
     "fails/06-alias-with-permission": Runs(notes=("TimerDaily .AWS::Events::Rule. invokes no function here",)),
     # As in AWS: a pipe hands a list over, and this handler wants a mapping's event.
     "fails/08-pipe-from-stream": Runs(logs="", raises="TypeError"),
@@ -132,6 +133,7 @@ def run(folder: Path, elsewhere: Elsewhere | None = None, logs: str = "") -> Run
         stack_name=stack_name(template),
         overrides=parameter_overrides(template),
         elsewhere=elsewhere or Elsewhere(),
+        region=chosen_region(None, template, None, {}) or REGION,
     )
     options = Options(poll_interval=0.02, settings=once)
     with cloud as made, Running(made, seen.append, options) as running:

@@ -32,7 +32,7 @@ SHOWN: dict[str, tuple[str, ...]] = {
     "fails/01-unquoted-date": (DELIVERED,),
     "fails/02-implicit-api": (DELIVERED,),
     "fails/03-ssm-parameter": (r"line 4: BusName is /kitchen/bus in SSM.*--parameter BusName=VALUE", DELIVERED),
-    "fails/04-samconfig-default": ("colour red us-east-1", DELIVERED),
+    "fails/04-samconfig-default": ("colour red eu-central-1", DELIVERED),
     "fails/09-import-value": (
         r"line 17: tray-name is exported by another stack",
         "line 11: Whistle: .*TRAY",

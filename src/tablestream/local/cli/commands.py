@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tablestream.local.template.project import TEMPLATES, choose_template, parameter_overrides
+from tablestream.local.template.project import TEMPLATES, choose_template, chosen_region, parameter_overrides
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -103,6 +104,7 @@ def _add_up(parser: argparse.ArgumentParser, *, built: bool) -> None:
     )
     parser.add_argument("--dynamodb-endpoint", metavar="URL", help="keep the tables on this DynamoDB")
     parser.add_argument("--config-env", metavar="NAME", help="environment of samconfig.toml (default: local)")
+    _add_region(parser)
     _add_pairs(parser, "--parameter")
     _add_pairs(parser, "--import", "what another stack exports under this name, for !ImportValue", dest="imports")
     words = "what a dynamic reference stands for: --resolve ssm:/a/b=VALUE for {{resolve:ssm:/a/b}}"
@@ -131,6 +133,11 @@ def _add_up(parser: argparse.ArgumentParser, *, built: bool) -> None:
     parser.set_defaults(run=_up)
 
 
+def _add_region(parser: argparse.ArgumentParser) -> None:
+    words = "of the stack (default: that of samconfig.toml, of AWS_REGION or AWS_DEFAULT_REGION, or us-east-1)"
+    parser.add_argument("--region", help=words)
+
+
 def _add_pairs(
     parser: argparse.ArgumentParser,
     option: str,
@@ -147,6 +154,7 @@ def _add_invoke(parser: argparse.ArgumentParser, *, built: bool) -> None:
     add_template(parser, built=built)
     parser.add_argument("event", type=Path, help="a JSON file")
     parser.add_argument("--function", help="logical id, where the template's streams invoke several")
+    _add_region(parser)
     parser.add_argument("--install", action="store_true", help="install what its requirements.txt names into a cache")
     parser.add_argument("-v", "--verbose", action="store_true", help="show every line the function writes")
     parser.set_defaults(run=_invoke)
@@ -238,13 +246,15 @@ def _up(given: argparse.Namespace) -> int:
 
 
 def _translated(given: argparse.Namespace) -> Translated:
+    from tablestream.local.cloud.clients import REGION
     from tablestream.local.cloud.elsewhere import Elsewhere
     from tablestream.local.cloud.translate import translate
 
     chosen = choose_template(given.template, Path(), built=not given.reload)
     overrides = parameter_overrides(chosen.template.path, given.config_env)
     elsewhere = Elsewhere(dict(given.imports), dict(given.resolve), dict(given.code))
-    translated = translate(chosen.template, dict(given.parameter), overrides, elsewhere)
+    region = chosen_region(given.region, chosen.template.path, given.config_env, os.environ) or REGION
+    translated = translate(chosen.template, dict(given.parameter), overrides, elsewhere, region)
     return translated.noting(chosen.note) if chosen.note else translated
 
 
@@ -252,9 +262,12 @@ def _invoke(given: argparse.Namespace) -> int:
     template = choose_template(given.template, Path()).template.path
     with many_imports():
         from tablestream.local.cli.invoke import invoke
+        from tablestream.local.cloud.clients import REGION
+        from tablestream.local.cloud.cloud import Cloud
 
         around = given.guest.around() if given.guest is not None else None
-    return invoke(given.event, template, given.function, around, verbose=given.verbose, install=given.install)
+    cloud = Cloud(template, region=chosen_region(given.region, template, None, os.environ) or REGION)
+    return invoke(given.event, cloud, given.function, around, verbose=given.verbose, install=given.install)
 
 
 def _status(given: argparse.Namespace) -> int:

@@ -27,14 +27,14 @@ Around = Callable[["Console", "Cloud", Any], AbstractContextManager[None]]
 
 def invoke(
     event_path: Path,
-    template: Path,
+    created: Cloud,
     function: str | None,
     around: Around | None = None,
     *,
     verbose: bool = False,
     install: bool = False,
 ) -> int:
-    """Run the function on the event and print its answer. Returns 1 after a function error.
+    """Run the function on the event in a cloud that is not open yet, and print its answer. Returns 1 after an error.
 
     `around` puts in place what the event tells of, and prints at the end what the function did. Of what the function
     writes only what matters is shown, all of it if `verbose`. With `install` its requirements are installed first.
@@ -45,7 +45,7 @@ def invoke(
         if (shown := line if verbose else readable(line)) is not None:
             put(output, shown, indent=0, hang=2, style="dim")
 
-    with Cloud(template) as cloud, around(output, cloud, event) if around else nullcontext():
+    with created as cloud, around(output, cloud, event) if around else nullcontext():
         wanted = _function(cloud, function or _only_function(cloud, event))
         ready = with_requirements(wanted, partial(put, output)) if install else wanted
         invocation = _run(ready, cloud.addressed(event), on_log)

@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 Client = Any  # boto3 builds its client classes at run time
-REGION = "us-east-1"  # moto's streams name no other region
+REGION = "us-east-1"  # where nobody says another
 DYNAMODB = ("dynamodb", "dynamodbstreams")
 
 
 class CloudClients:
     """One client per service, safe to share between threads. Tables live at `dynamodb_endpoint` if there is one."""
 
-    def __init__(self, endpoint: str, dynamodb_endpoint: str | None = None) -> None:
+    def __init__(self, endpoint: str, dynamodb_endpoint: str | None = None, region: str = REGION) -> None:
         self._endpoint = endpoint
         self._dynamodb_endpoint = dynamodb_endpoint
         self._clients: dict[tuple[str, str], Client] = {}
         self._lock = threading.Lock()
         # Any: the service names are variables here, and the stubs have an overload for each literal.
-        self._session: Any = boto3.Session(region_name=REGION, aws_access_key_id="local", aws_secret_access_key="local")
+        self._session: Any = boto3.Session(region_name=region, aws_access_key_id="local", aws_secret_access_key="local")
 
     def get(self, service: str) -> Client:
         """The client of a service where its data is."""

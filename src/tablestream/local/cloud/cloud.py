@@ -38,9 +38,9 @@ class Cloud:
     """Create the stack of `template`, under `stack_name`, in an embedded AWS on `host`:`port` (port 0: a free one).
 
     `parameters` replace the template's defaults, and so do `overrides` (of samconfig.toml), where there is a parameter
-    of that name; `elsewhere` has what other stacks export, and the like. One that is translated already has them all.
-    With `dynamodb_endpoint` the tables live on that DynamoDB instead. Only one Cloud may be open in a process. Raises
-    TemplateError.
+    of that name; `elsewhere` has what other stacks export, and the like; all is in `region`. A template that is
+    translated already has them all. With `dynamodb_endpoint` the tables live on that DynamoDB instead. Only one Cloud
+    may be open in a process. Raises TemplateError.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Cloud:
         parameters: Mapping[str, str] | None = None,
         overrides: Mapping[str, str] | None = None,
         elsewhere: Elsewhere = _NOTHING,
+        region: str = REGION,
         dynamodb_endpoint: str | None = None,
     ) -> None:
         self._template = template
@@ -61,17 +62,19 @@ class Cloud:
         self._parameters = dict(parameters or {})
         self._overrides = dict(overrides or {})
         self._elsewhere = elsewhere
+        self._region = region
         self.dynamodb_endpoint = dynamodb_endpoint
 
     def __enter__(self) -> Self:
         given = self._template
         if not isinstance(given, Translated):
-            given = translate(given, self._parameters, self._overrides, self._elsewhere)
+            given = translate(given, self._parameters, self._overrides, self._elsewhere, self._region)
+        self._region = given.region
         translated = given.fitted(get_model_map())
         with ExitStack() as owned:
             scratch = owned.enter_context(TemporaryDirectory(prefix="tablestream-"))
-            self._server = owned.enter_context(closing(Server(*self._address)))
-            self._clients = CloudClients(self.endpoint, self.dynamodb_endpoint)
+            self._server = owned.enter_context(closing(Server(*self._address, self._region)))
+            self._clients = CloudClients(self.endpoint, self.dynamodb_endpoint, self._region)
             with given.source.placing(), reading(f"the template {given.source.path}"):
                 self._stack = stacks.create(translated, self._name, Path(scratch), self._clients.embedded)
             self._streams = self._mirrored()
@@ -160,8 +163,8 @@ class Cloud:
         """The variables that point any AWS SDK at this cloud; `endpoint` replaces its URL (for containers)."""
         variables = {
             "AWS_ENDPOINT_URL": endpoint or self.endpoint,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": self._region,
+            "AWS_DEFAULT_REGION": self._region,
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local",
             # Calls that carry an ARN would else go to a host name made of the account id.

@@ -52,10 +52,11 @@ class _Tidy:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
-        iterators = dynamodbstreams_backends[DEFAULT_ACCOUNT_ID][REGION].shard_iterators
-        if len(iterators) > MOST_ITERATORS:
-            for oldest in list(islice(iterators, MOST_ITERATORS // 2)):
-                del iterators[oldest]
+        for backend in dynamodbstreams_backends[DEFAULT_ACCOUNT_ID].values():
+            iterators = backend.shard_iterators
+            if len(iterators) > MOST_ITERATORS:
+                for oldest in list(islice(iterators, MOST_ITERATORS // 2)):
+                    del iterators[oldest]
         return self._app(environ, start_response)
 
 
@@ -72,9 +73,14 @@ class _Streams:
         return [str(record["eventName"]) for record in Corrections()(new)] if new else []
 
     def _records(self) -> Iterator[tuple[str, list[Any]]]:
-        for name, table in dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables.items():
+        for name, table in _tables().items():
             if table.stream_shard is not None:
                 yield name, table.stream_shard.items
+
+
+def _tables() -> dict[str, Any]:
+    """Moto's tables by name: all are in the one region that is used."""
+    return {name: table for one in dynamodb_backends[DEFAULT_ACCOUNT_ID].values() for name, table in one.tables.items()}
 
 
 class _Handler(MotoRequestHandler):
@@ -85,10 +91,12 @@ class _Handler(MotoRequestHandler):
 class Server:
     """moto on `host`:`port` (0: a free port), empty at the start; its state is the process's, so one at a time.
 
-    Raises UsageError where it cannot listen there.
+    All is in `region`. Raises UsageError where it cannot listen there, and for a region that AWS has not.
     """
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0, region: str = REGION) -> None:
+        if region not in dynamodb_backends[DEFAULT_ACCOUNT_ID].regions:
+            raise UsageError(f"there is no region {region!r}: wanted one such as {REGION} or eu-central-1")
         try:
             probe(host, port)
         except OSError as error:
@@ -98,7 +106,7 @@ class Server:
         self.witness = Witness(_Tidy(DomainDispatcherApplication(create_backend_app)))
         self.changes = ChangeWitness(self.witness, _Streams())
         self.faults = Faults(self.changes)
-        self.reception = Reception(self.faults)
+        self.reception = Reception(self.faults, region)
         self._servings = [self._serve(host, port)]
 
     @property
@@ -173,8 +181,9 @@ class Reception:
     Requests come from two addresses, and the application takes one at a time.
     """
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, region: str = REGION) -> None:
         self._app = app
+        self._region = region
         self._lock = Lock()
         self._variables: Mapping[str, Mapping[str, str]] = {}
         self._prepare: Callable[[], None] | None = None
@@ -191,7 +200,7 @@ class Reception:
             if path.startswith(PREFIX):
                 return self._tell(path.removeprefix(PREFIX), start_response)
             signed = environ.get("HTTP_AUTHORIZATION", "")
-            environ["HTTP_AUTHORIZATION"] = _SCOPE.sub(rf"\g<1>{REGION}/", signed)
+            environ["HTTP_AUTHORIZATION"] = _SCOPE.sub(rf"\g<1>{self._region}/", signed)
             answer = self._app(environ, start_response)
             try:
                 return list(answer)
@@ -218,7 +227,7 @@ class Unseen:
 
     def put_item(self, **request: Any) -> None:
         """Put an item. Raises what moto raises for an item that no table could hold."""
-        table = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].get_table(request["TableName"])
+        table = _tables()[request["TableName"]]
         # As it would have come by HTTP: binary values as text.
         item = json.loads(json.dumps(request["Item"], default=lambda binary: base64.b64encode(binary).decode("ascii")))
         stream, table.stream_shard = table.stream_shard, None

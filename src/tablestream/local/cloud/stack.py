@@ -21,7 +21,6 @@ from moto.sns.models import SNSBackend, sns_backends
 from moto.sqs.models import sqs_backends
 
 from tablestream.local.cloud.apis import read_api
-from tablestream.local.cloud.clients import REGION
 from tablestream.local.cloud.functions import (
     CODE_BUCKET,
     CODE_KEY,
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
 
 
 LONGEST_WORDS = 300  # characters of what moto says
+FIRST_REGION = "us-east-1"
 _OF_SUBSCRIPTION = ("FilterPolicyScope", "FilterPolicy")
 _OWN_QUEUE = "tablestream-"
 _NEEDED = {TABLE, FUNCTION}  # a stand-in for one of them would be of no use
@@ -97,7 +97,7 @@ def create(translated: Translated, name: str, scratch: Path, client: Callable[[s
     mappings, notes = read_mappings(streams, functions, translated.code, resolve)
     queues, of_messages = _read_queues(of_queues, functions, resolve)
     subscriptions = {name: one for name, one in translated.subscriptions.items() if _holds(one, stack)}
-    topics, of_topics = _subscribe(subscriptions, functions, resolve)
+    topics, of_topics = _subscribe(subscriptions, functions, resolve, translated.region)
     apis, of_apis = _read_apis(translated, functions, stack, resolve)
     called = {mapping.function for mapping in mappings} | {route.function for api in apis for route in api.routes}
     called |= {one.function for one in (*queues, *topics)}
@@ -179,7 +179,7 @@ def _create(translated: Translated, name: str, s3: Client) -> tuple[MotoStack, l
     """The stack, and a line for each resource or output that only then turned out to be one that moto cannot create."""
     failed: list[str] = []
     while True:
-        _upload_empty_code(s3)
+        _upload_empty_code(s3, translated.region)
         try:
             return _attempt(translated, name), failed
         except Exception as error:  # moto's classes and, of what it did not think of, any
@@ -200,7 +200,7 @@ def _create(translated: Translated, name: str, s3: Client) -> tuple[MotoStack, l
 
 def _attempt(translated: Translated, name: str) -> MotoStack:
     # Not by HTTP: that would hide where it failed, and try again.
-    backend = cloudformation_backends[DEFAULT_ACCOUNT_ID][REGION]
+    backend = cloudformation_backends[DEFAULT_ACCOUNT_ID][translated.region]
     template = json.dumps(translated.template)
     stack: MotoStack = backend.create_stack(name=name, template=template, parameters=dict(translated.parameters))
     if stack.status != "CREATE_COMPLETE":
@@ -230,17 +230,19 @@ def _at_fault(error: Exception) -> tuple[str, str]:
     return found
 
 
-def _upload_empty_code(s3: Client) -> None:
+def _upload_empty_code(s3: Client, region: str) -> None:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as empty:
         empty.writestr("README", "The local trigger runs functions from their source directory.")
-    s3.create_bucket(Bucket=CODE_BUCKET)
+    # S3 wants a region to be named, unless it is its first.
+    where = {} if region == FIRST_REGION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    s3.create_bucket(Bucket=CODE_BUCKET, **where)
     s3.put_object(Bucket=CODE_BUCKET, Key=CODE_KEY, Body=archive.getvalue())
 
 
 def _enable_ttl(translated: Translated, stack: MotoStack) -> None:
     # moto's CloudFormation leaves TimeToLiveSpecification out.
-    backend = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION]
+    backend = dynamodb_backends[DEFAULT_ACCOUNT_ID][translated.region]
     for name, resource in translated.template["Resources"].items():
         if resource["Type"] == TABLE and _holds(resource, stack):
             with reading(f"the TimeToLiveSpecification of {name}"):
@@ -282,14 +284,17 @@ def _read_queues(
 
 
 def _subscribe(
-    subscriptions: Mapping[str, Json], functions: Mapping[str, FunctionSpec], resolve: Callable[[Json], Json]
+    subscriptions: Mapping[str, Json],
+    functions: Mapping[str, FunctionSpec],
+    resolve: Callable[[Json], Json],
+    region: str,
 ) -> tuple[list[QueueMapping], list[str]]:
     """Subscribe queues and functions to topics, as moto's CloudFormation does not.
 
     Returns what functions are invoked by, and a note for each other subscription. A function is reached by a queue of
     our own.
     """
-    backend = sns_backends[DEFAULT_ACCOUNT_ID][REGION]
+    backend = sns_backends[DEFAULT_ACCOUNT_ID][region]
     found: list[QueueMapping] = []
     notes: list[str] = []
     for name, resource in subscriptions.items():
@@ -300,7 +305,7 @@ def _subscribe(
             if protocol == "sqs" and ":sqs:" in endpoint and ":sns:" in topic:
                 _attach(backend, topic, endpoint, properties, name, raw=properties.get("RawMessageDelivery"))
             elif target is not None and ":sns:" in topic:
-                queue = sqs_backends[DEFAULT_ACCOUNT_ID][REGION].create_queue(f"{_OWN_QUEUE}{name}"[:80], {})
+                queue = sqs_backends[DEFAULT_ACCOUNT_ID][region].create_queue(f"{_OWN_QUEUE}{name}"[:80], {})
                 arn = _attach(backend, topic, queue.queue_arn, properties, name, raw=None)
                 where = topic.rpartition(":")[2]
                 found.append(QueueMapping(name, target[0], queue.queue_arn, target[1], subscription=arn, topic=where))

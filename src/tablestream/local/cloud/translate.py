@@ -50,11 +50,11 @@ _UPLOADED = ("ContentUri", "DefinitionUri", "SchemaUri")  # `sam deploy` uploads
 class Translated:
     """A template ready for the embedded AWS.
 
-    `source` is the template as it is written; `template` is plain CloudFormation, to be created with `parameters`;
-    `mappings` are the event source mapping resources taken out of it, by logical id, and `qualifiers` its versions and
-    aliases; `code` is each function's; `notes` say what is not done here; `missing` names the resources that have a
-    stand-in, by type; `subscriptions` are those of topics, taken out like the mappings; `apis` are the parts of HTTP
-    APIs.
+    `source` is the template as it is written; `template` is plain CloudFormation, to be created with `parameters` in
+    `region`; `mappings` are the event source mapping resources taken out of it, by logical id, and `qualifiers` its
+    versions and aliases; `code` is each function's; `notes` say what is not done here; `missing` names the resources
+    that have a stand-in, by type; `subscriptions` are those of topics, taken out like the mappings; `apis` are the
+    parts of HTTP APIs.
     """
 
     source: Template
@@ -67,6 +67,7 @@ class Translated:
     missing: Mapping[str, Sequence[str]] = field(default_factory=dict)
     subscriptions: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     apis: dict[str, dict[str, Any]] = field(default_factory=dict)
+    region: str = REGION
 
     def noting(self, note: str) -> Translated:
         """The same with one more note, before the others."""
@@ -89,6 +90,7 @@ def translate(
     parameters: Mapping[str, str] | None = None,
     overrides: Mapping[str, str] | None = None,
     elsewhere: Elsewhere = _NOTHING,
+    region: str = REGION,
 ) -> Translated:
     """Translate a SAM or CloudFormation template, or the one in a file; the embedded AWS is not asked, nor imported.
 
@@ -98,7 +100,7 @@ def translate(
     if not isinstance(template, Template):
         template = read_template(template)
     what = f"the template {template.path}"
-    surroundings = _Surroundings(elsewhere, (template.path.resolve(),))
+    surroundings = _Surroundings(elsewhere, region, (template.path.resolve(),))
     with template.placing(), reading(what):
         values, notes = parameter_values(template.content, parameters or {}, overrides or {})
         part = _part(template, values, notes, surroundings)
@@ -120,17 +122,19 @@ def translate(
             qualifiers=tuple(qualifiers.values()),
             notes=(*known.repeated.values(), *part.notes),
             apis=take_apis(plain),
+            region=region,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Surroundings:
-    """The values kept elsewhere, the files of the template and of those above it, and all that templates ask for.
+    """The values kept elsewhere, the region, and all that templates ask for of what is elsewhere.
 
-    `stack` is what a nested stack puts before the names of its template.
+    `files` are the template and those above it, `stack` is what a nested stack puts before the names of its template.
     """
 
     elsewhere: Elsewhere
+    region: str
     files: tuple[Path, ...]
     stack: str = ""
     asked: set[str] = field(default_factory=set)
@@ -141,7 +145,7 @@ class _Surroundings:
         if file in self.files:
             raise TemplateError(f"{stack.name}: {stack.path.name} is nested in itself")
         elsewhere, name = self.elsewhere.inside(stack.name), f"{self.stack}{stack.name}"
-        return _Surroundings(elsewhere, (*self.files, file), name, self.asked)
+        return _Surroundings(elsewhere, self.region, (*self.files, file), name, self.asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +169,7 @@ def _part(template: Template, values: dict[str, str], notes: list[str], surround
     own = {name: one for name, one in elsewhere.code.items() if name in content["Resources"]}
     code = take_code(content, folder, values, own, surroundings.stack)
     _forget_uploads(content)
-    part = _Part(template, _translate(content, values), code, values, notes)
+    part = _Part(template, _translate(content, values, surroundings.region), code, values, notes)
     taken = {*part.plain["Resources"], *(stack.name for stack in nested)}
     outputs: dict[str, Json] = {}
     for stack in nested:
@@ -218,7 +222,7 @@ def _forget_uploads(template: dict[str, Any]) -> None:
                 properties[name] = {"Bucket": CODE_BUCKET, "Key": CODE_KEY}
 
 
-def _translate(source: dict[str, Any], parameters: dict[str, str]) -> dict[str, Any]:
+def _translate(source: dict[str, Any], parameters: dict[str, str], region: str) -> dict[str, Any]:
     if not source["Resources"]:  # nested stacks and nothing else: the translator wants a resource
         return {name: copy.deepcopy(source[name]) for name in source if name not in {"Globals", "Transform"}}
     # Imported late: it takes half a second, and what is refused before needs none of it.
@@ -228,7 +232,7 @@ def _translate(source: dict[str, Any], parameters: dict[str, str]) -> dict[str, 
     from samtranslator.translator.translator import Translator
 
     logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it tells users of features of its own
-    session = boto3.Session(region_name=REGION, aws_access_key_id="local", aws_secret_access_key="local")
+    session = boto3.Session(region_name=region, aws_access_key_id="local", aws_secret_access_key="local")
     translator = Translator(managed_policy_map={}, sam_parser=Parser(), boto_session=session)
     try:
         translated = translator.translate(copy.deepcopy(source), dict(parameters))

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from tablestream.local.template.source import Template, read_template
 
 TEMPLATES = ("template.yaml", "template.yml", "template.json")  # as the SAM CLI looks for them
 ENVIRONMENTS = ("local", "default")  # the first that the file has, where none is named; `default` is what SAM writes
+REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 SAMCONFIG = "samconfig.toml"
 BUILD_FOLDER = ".aws-sam"
 BUILT = Path(BUILD_FOLDER) / "build" / "template.yaml"
@@ -131,6 +132,19 @@ def parameter_overrides(template: Path, environment: str | None = None) -> dict[
     return overrides
 
 
+def chosen_region(
+    given: str | None, template: Path, environment: str | None, variables: Mapping[str, str]
+) -> str | None:
+    """The region: the one `given`, that of samconfig.toml (see `parameter_overrides`), or of the environment variables.
+
+    None where nobody says one. A section of `sam local` is more specific than that of `deploy`.
+    """
+    commands = ("global", "deploy", "local_start_lambda", "local_start_api", "local_invoke")
+    named = [one["region"] for one in _sections(template, environment, commands) if one.get("region")]
+    configured = str(named[-1]) if named else None
+    return given or configured or next((variables[name] for name in REGION_VARIABLES if variables.get(name)), None)
+
+
 def stack_name(template: Path, environment: str | None = None) -> str:
     """The stack's name in samconfig.toml (see `parameter_overrides`), else the name of the project's folder.
 
@@ -142,15 +156,17 @@ def stack_name(template: Path, environment: str | None = None) -> str:
     return allowed if allowed[:1].isalpha() else f"stack-{allowed}".rstrip("-")
 
 
-def _sections(template: Path, environment: str | None) -> list[Mapping[str, Any]]:
-    """The parameters of the chosen environment, the more specific ones later."""
+def _sections(
+    template: Path, environment: str | None, commands: Sequence[str] = ("global", "deploy")
+) -> list[Mapping[str, Any]]:
+    """The parameters of these commands in the chosen environment, the more specific ones later."""
     path = _samconfig(template)
     environments = _read(path)
     if environment is not None and environment not in environments:
         raise UsageError(f"{path} has no environment {environment!r}: wanted one of {_names(environments)}")
     known = [name for name in ENVIRONMENTS if name in environments]
     chosen = environments.get(environment or next(iter(known), ""), {})
-    return [_parameters(chosen, command) for command in ("global", "deploy")]
+    return [_parameters(chosen, command) for command in commands]
 
 
 def _samconfig(template: Path) -> Path:

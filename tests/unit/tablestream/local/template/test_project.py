@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tablestream.local.errors import TemplateError
-from tablestream.local.template.project import BUILT, choose_template
+from tablestream.local.template.project import BUILT, choose_template, chosen_region
 
 TEMPLATE = """\
 Globals: { Function: { CodeUri: code } }
@@ -81,3 +81,41 @@ def test_templates_of_other_names_are_named_first_those_with_a_stream(tmp_path: 
     (tmp_path / "picture.json").write_bytes(b"\xff\xfe")
     with pytest.raises(TemplateError, match=r"wanted --template FILE, such as backend/shop\.yml, auth\.yaml$"):
         choose_template(None, tmp_path)
+
+
+SAMCONFIG = """
+[default.global.parameters]
+region = "eu-north-1"
+[default.deploy.parameters]
+region = "eu-west-1"
+[prod.deploy.parameters]
+region = "eu-west-2"
+[prod.local_invoke.parameters]
+region = "eu-west-3"
+[other.deploy.parameters]
+stack_name = "other"
+"""
+BOTH = {"AWS_REGION": "sa-east-1", "AWS_DEFAULT_REGION": "ca-central-1"}
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "variables", "region"),
+    [
+        ("us-west-2", "prod", BOTH, "us-west-2"),
+        (None, None, BOTH, "eu-west-1"),
+        (None, "prod", BOTH, "eu-west-3"),
+        (None, "other", BOTH, "sa-east-1"),
+        (None, "other", {"AWS_REGION": "", "AWS_DEFAULT_REGION": "ca-central-1"}, "ca-central-1"),
+        (None, "other", {}, None),
+    ],
+)
+def test_the_region_is_the_one_given_else_that_of_samconfig_else_that_of_the_environment(
+    tmp_path: Path, given: str | None, environment: str | None, variables: dict[str, str], region: str | None
+) -> None:
+    write(tmp_path / "samconfig.toml", SAMCONFIG, at=1)
+    template = write(tmp_path / "template.yaml", TEMPLATE, at=1)
+    assert chosen_region(given, template, environment, variables) == region
+
+
+def test_without_samconfig_the_region_is_that_of_the_environment(tmp_path: Path) -> None:
+    assert chosen_region(None, tmp_path / "template.yaml", None, BOTH) == "sa-east-1"
