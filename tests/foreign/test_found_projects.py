@@ -11,7 +11,7 @@ import pytest
 from tablestream.local.application import Options, Running, without_window
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.cloud.elsewhere import Elsewhere
-from tablestream.local.delivery.mapping import MappingSettings
+from tablestream.local.delivery.mapping import InvalidSettings, MappingSettings
 from tablestream.local.errors import TemplateError
 from tests.foreign.test_cases import run
 from tests.support.streamed_table import THINGS
@@ -127,3 +127,47 @@ def windows(
     with Running(cloud, lambda _seen: None, Options(settings=settings)) as running:
         found = running.settings.values()
         return [(one.batching_window, tuple(note.partition(" for ")[0] for note in one.notes)) for one in found]
+
+
+ELSEWHERE = """
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Stream: { Type: String, Default: "arn:aws-cn:dynamodb:cn-north-1:1:table/far.away/stream/2020-04-06T14:35:39.992" }
+Resources:
+  Task:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: code
+      Handler: app.main
+      Runtime: python3.12
+      Environment: { Variables: { STREAM: !Ref Stream, TOLD: !Sub "of ${Stream}" } }
+      Events: { Things: { Type: DynamoDB, Properties: { Stream: STREAM, StartingPosition: LATEST } } }
+"""
+TELLS = """
+import os
+def main(event, context):
+    (record,) = event["Records"]
+    arn = record["eventSourceARN"]
+    print(record["dynamodb"]["Keys"], os.environ["STREAM"] == arn, os.environ["TOLD"] == f"of {arn}")
+"""
+
+
+@pytest.mark.parametrize("stream", ["!Ref Stream", "!ImportValue far"])
+def test_a_table_of_another_stack_is_made_where_its_key_is_given(project: Callable[..., Path], stream: str) -> None:
+    folder = project(ELSEWHERE.replace("Stream: STREAM", f"Stream: {stream}"), {"code/app.py": TELLS})
+    imports = {"far": "arn:aws:dynamodb:us-east-1:1:table/far.away/stream/x"} if "Import" in stream else {}
+    with pytest.raises(InvalidSettings, match=r"Stream not found: .*, or --table far\.away=KEY$"):
+        run(folder, Elsewhere(imports))
+    given = Elsewhere(imports, tables={"far.away": "id,part", "other": "n:N"})
+    came = run(folder, given, logs="'part'")
+    assert came.logs == ["{'id': {'S': 'x'}, 'part': {'S': 'x'}} True True"]
+    with Cloud(folder / "template.yaml", elsewhere=given) as cloud:
+        other = cloud.client("dynamodb").describe_table(TableName="other")["Table"]
+    assert other["AttributeDefinitions"] == [{"AttributeName": "n", "AttributeType": "N"}]
+
+
+@pytest.mark.parametrize("key", ["", "a,b,c", "a,", "a:X"])
+def test_a_key_that_is_none_is_told(project: Callable[..., Path], key: str) -> None:
+    folder = project(ELSEWHERE.replace("STREAM, S", "!Ref Stream, S"), {"code/app.py": TELLS})
+    with pytest.raises(TemplateError, match=f"--table far={key}: wanted one attribute or two, such as id, or pk,sk:N"):
+        run(folder, Elsewhere(tables={"far": key}))

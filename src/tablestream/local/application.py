@@ -140,9 +140,11 @@ class Running:
             with reading(f"the event source mapping {mapping.logical_id}"):
                 settings = read_mapping(mapping.properties, function_timeout=function.timeout)
         except StreamGone as error:
+            table = mapping.stream_arn.partition("/")[2].partition("/")[0] or "NAME"
             raise InvalidSettings(
                 f"{at}: Stream not found: {mapping.stream_arn}. Its table is not in this template: "
-                "wanted one with a StreamSpecification here, or the template that has it (--template)"
+                "wanted one with a StreamSpecification here, the template that has it (--template), "
+                f"or --table {table}=KEY"
             ) from error
         except (InvalidSettings, InvalidFilterPattern) as error:
             raise InvalidSettings(f"{at}: {error}") from error

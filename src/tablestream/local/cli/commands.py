@@ -109,6 +109,8 @@ def _add_up(parser: argparse.ArgumentParser, *, built: bool) -> None:
     _add_pairs(parser, "--import", "what another stack exports under this name, for !ImportValue", dest="imports")
     words = "what a dynamic reference stands for: --resolve ssm:/a/b=VALUE for {{resolve:ssm:/a/b}}"
     _add_pairs(parser, "--resolve", words, metavar="REFERENCE=VALUE")
+    words = "make a table of another stack, with a stream: its key is id, or pk,sk; id:N is a number"
+    _add_pairs(parser, "--table", words, metavar="NAME=KEY", dest="tables")
     words = "where the source of a function is, whose code is in a bucket or not built"
     _add_pairs(parser, "--code", words, metavar="FUNCTION=FOLDER")
     parser.add_argument(
@@ -252,7 +254,7 @@ def _translated(given: argparse.Namespace) -> Translated:
 
     chosen = choose_template(given.template, Path(), built=not given.reload)
     overrides = parameter_overrides(chosen.template.path, given.config_env)
-    elsewhere = Elsewhere(dict(given.imports), dict(given.resolve), dict(given.code))
+    elsewhere = Elsewhere(dict(given.imports), dict(given.resolve), dict(given.code), dict(given.tables))
     region = chosen_region(given.region, chosen.template.path, given.config_env, os.environ) or REGION
     translated = translate(chosen.template, dict(given.parameter), overrides, elsewhere, region)
     return translated.noting(chosen.note) if chosen.note else translated

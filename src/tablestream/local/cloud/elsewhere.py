@@ -13,10 +13,15 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tablestream.local.cloud.unsupported import TABLE
 from tablestream.local.errors import TemplateError
+from tablestream.local.template.nested import rewritten
 from tablestream.local.template.parameters import STAND_IN
 
 Json = Any  # what a template holds
+_STREAM = re.compile(r":table/([^/]+)/stream/")
+_OF_STREAMS = {"EventSourceArn", "Source"}
+_KEY, _KEY_TYPES = ("HASH", "RANGE"), {"S", "N", "B"}
 _REFERENCE = re.compile(r"\{\{resolve:([^}]+)\}\}")
 
 
@@ -24,12 +29,14 @@ _REFERENCE = re.compile(r"\{\{resolve:([^}]+)\}\}")
 class Elsewhere:
     """The values that were given: exports by their names, what dynamic references stand for, folders of functions.
 
+    `tables` of other stacks are made here, with a stream; each has the attributes of its key, as in `id` or `pk,sk:N`.
     A reference is what stands between `{{resolve:` and `}}`, as `ssm:/a/b`, with or without a version at its end.
     """
 
     imports: Mapping[str, str] = field(default_factory=dict)
     references: Mapping[str, str] = field(default_factory=dict)
     code: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, str] = field(default_factory=dict)
 
     def put_into(
         self, template: dict[str, Json], parameters: Mapping[str, str], notes: list[str], asked: set[str]
@@ -41,6 +48,29 @@ class Elsewhere:
         """
         filled: dict[str, Json] = self._filled(template, parameters, notes, asked)
         return filled
+
+    def put_tables_into(self, plain: dict[str, Json], values: Mapping[str, str]) -> None:
+        """Put the tables that were given into a translated template; what names the stream of one refers to it then.
+
+        `values` are those of its parameters. Raises TemplateError for a key that is none.
+        """
+        if not self.tables:
+            return
+        ids: dict[str, str] = {}
+        for name, key in self.tables.items():
+            logical_id = f"Table{re.sub('[^A-Za-z0-9]', '', name)}"
+            while logical_id in plain["Resources"]:
+                logical_id += "Elsewhere"
+            ids[name] = logical_id
+            plain["Resources"][logical_id] = _table(name, key)
+        streams = _Streams(values, ids)
+        for section in ("Resources", "Outputs"):
+            if section in plain:
+                plain[section] = rewritten(plain[section], streams)
+        for resource in plain["Resources"].values():
+            properties = resource.get("Properties") or {}
+            for name in _OF_STREAMS & set(properties):
+                properties[name] = streams.of(properties[name]) or properties[name]
 
     def refuse_unasked(self, asked: AbstractSet[str], functions: Collection[str]) -> None:
         """Raise TemplateError for something that was given and that no template asks for, or has no function for."""
@@ -80,6 +110,49 @@ class Elsewhere:
             return self.imports[name]
         notes.append(f"{name} is exported by another stack, and not known here: --import {name}=VALUE gives it")
         return f"{STAND_IN}{re.sub('[^A-Za-z0-9]+', '-', name).strip('-')}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Streams:
+    """The streams of tables that were given, in the place of parameters that hold the ARN of one."""
+
+    values: Mapping[str, str]
+    ids: Mapping[str, str]
+
+    def of(self, arn: Json) -> Json:
+        found = _STREAM.search(arn) if isinstance(arn, str) else None
+        logical_id = self.ids.get(found[1]) if found else None
+        return None if logical_id is None else {"Fn::GetAtt": [logical_id, "StreamArn"]}
+
+    def reference(self, name: str) -> Json:
+        return self.of(self.values.get(name))
+
+    def attribute(self, _name: str, _attribute: str) -> Json:
+        return None
+
+    def condition(self, name: str) -> str:
+        return name
+
+    def mapping(self, name: str) -> str:
+        return name
+
+
+def _table(name: str, key: str) -> dict[str, Json]:
+    attributes = [(attribute, kind or "S") for attribute, _, kind in (part.partition(":") for part in key.split(","))]
+    if len(attributes) > len(_KEY) or not all(attribute and kind in _KEY_TYPES for attribute, kind in attributes):
+        raise TemplateError(f"--table {name}={key}: wanted one attribute or two, such as id, or pk,sk:N")
+    return {
+        "Type": TABLE,
+        "Properties": {
+            "TableName": name,
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": one, "AttributeType": kind} for one, kind in attributes],
+            "KeySchema": [
+                {"AttributeName": one, "KeyType": role} for (one, _), role in zip(attributes, _KEY, strict=False)
+            ],
+            "StreamSpecification": {"StreamViewType": "NEW_AND_OLD_IMAGES"},
+        },
+    }
 
 
 def _export_name(name: Json, parameters: Mapping[str, str]) -> str:

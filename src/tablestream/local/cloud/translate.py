@@ -107,6 +107,7 @@ def translate(
         elsewhere.refuse_unasked(surroundings.asked, part.code)
     plain = part.plain
     with part.source.placing(), reading(what):
+        elsewhere.put_tables_into(plain, part.values)
         qualifiers = take_qualifiers(plain)
         mappings = _take_mappings(plain, take_pipes(plain["Resources"], notes))
         known = part.source.knowing([*plain["Resources"], *mappings])
