@@ -32,6 +32,7 @@ Resources:
         Table: !Sub "${Db.Outputs.Name}"
         Kind: !Sub "${Colour} tea"
         Cups: 2
+  News: { Type: AWS::SNS::Topic, DependsOn: [Db, Work] }
   Grey: { Type: AWS::Serverless::Application, Condition: Grey, Properties: { Location: db/template.yaml } }
 Outputs:
   Answer: { Value: !GetAtt Work.Outputs.Answer }
@@ -212,6 +213,17 @@ def test_one_template_may_be_nested_twice_and_names_that_would_be_there_twice_di
     with Cloud(project(template_yaml=twice) / "template.yaml") as cloud:
         tables = sorted(cloud.client("dynamodb").list_tables()["TableNames"])
         assert [name.split("-")[1] for name in tables] == ["DbNestedThings", "GreyThings"]
+
+
+def test_names_of_two_nested_templates_that_would_be_the_same_differ(project: Callable[..., Path]) -> None:
+    first = "  D: { Type: AWS::CloudFormation::Stack, Properties: { TemplateURL: d.yaml } }\n  Db: "
+    folder = project(template_yaml=PARENT.replace("  Db: ", first, 1))
+    (folder / "d.yaml").write_text("Resources: { bThings: { Type: AWS::SNS::Topic } }")
+    with Cloud(folder / "template.yaml") as cloud:
+        topics = [one["TopicArn"] for one in cloud.client("sns").list_topics()["Topics"]]
+        assert len([arn for arn in topics if "-DbThings-" in arn]) == 1
+        (table,) = cloud.client("dynamodb").list_tables()["TableNames"]
+        assert "-DbNestedThings-" in table
 
 
 def test_a_build_is_not_run_where_the_source_of_a_nested_function_is_newer(project: Callable[..., Path]) -> None:

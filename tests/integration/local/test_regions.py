@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from tablestream.local.application import Options, Running, hurried
 from tablestream.local.cloud.cloud import Cloud
+from tablestream.local.cloud.translate import translate
 from tablestream.local.errors import UsageError
 from tablestream.local.trigger.observations import Ended, Observation
 from tests.support.streamed_table import THINGS
@@ -87,6 +90,12 @@ def test_a_function_its_records_and_what_it_names_are_in_the_region(template: Pa
 def test_a_region_that_is_none_is_told(template: Path) -> None:
     with pytest.raises(UsageError, match="there is no region 'eu-central-9': wanted one such as us-east-1 or"):
         Cloud(template, region="eu-central-9").__enter__()
+
+
+@pytest.mark.parametrize(("region", "partition"), [("eu-central-1", "aws"), ("cn-north-1", "aws-cn")])
+def test_what_sam_makes_is_in_the_partition_of_the_region(template: Path, region: str, partition: str) -> None:
+    made = json.dumps(translate(template, region=region).template)
+    assert set(re.findall(r"arn:([a-z-]+):iam::aws:policy", made)) == {partition}
 
 
 def test_the_command_line_takes_the_region(template: Path) -> None:

@@ -176,8 +176,6 @@ def _part(template: Template, values: dict[str, str], notes: list[str], surround
     for stack in nested:
         outputs[stack.name], part = _with_nested(part, stack, taken, surroundings.inside(stack))
     if outputs:
-        for resource in part.plain["Resources"].values():
-            forget_dependencies(resource, outputs)
         for section in ("Conditions", "Resources", "Outputs"):
             if section in part.plain:
                 part.plain[section] = rewritten(part.plain[section], Outputs(outputs))
@@ -206,11 +204,10 @@ def _with_nested(
     for section in ("Conditions", "Mappings", "Parameters", "Resources"):
         if made[section]:
             parent.plain[section] = {**(parent.plain.get(section) or {}), **made[section]}
-    inner = part.source.knowing(part.plain["Resources"])
     parent.code.update({f"{prefix}{name}": one for name, one in part.code.items()})
     parent.values.update({f"{prefix}{name}": value for name, value in part.values.items()})
     parent.notes.extend(part.source.placed(note) for note in part.notes)
-    return made["Outputs"], replace(parent, source=above.holding(inner, prefix))
+    return made["Outputs"], replace(parent, source=above.holding(part.source, prefix))
 
 
 def _forget_uploads(template: dict[str, Any]) -> None:
