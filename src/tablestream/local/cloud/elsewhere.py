@@ -130,10 +130,7 @@ class _Streams:
     def attribute(self, _name: str, _attribute: str) -> Json:
         return None
 
-    def condition(self, name: str) -> str:
-        return name
-
-    def mapping(self, name: str) -> str:
+    def label(self, name: str) -> str:
         return name
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -104,12 +104,8 @@ class Names(Protocol):
         """Return what stands for a Fn::GetAtt."""
         ...
 
-    def condition(self, name: str) -> str:
-        """Return the name of a condition."""
-        ...
-
-    def mapping(self, name: str) -> str:
-        """Return the name of a mapping."""
+    def label(self, name: str) -> str:
+        """Return the name of a condition or a mapping."""
         ...
 
 
@@ -138,18 +134,18 @@ def _attribute(argument: Json, names: Names) -> Json:
 
 def _if(argument: Json, names: Names) -> Json:
     condition, *branches = argument
-    return {"Fn::If": [names.condition(str(condition)), *(rewritten(branch, names) for branch in branches)]}
+    return {"Fn::If": [names.label(str(condition)), *(rewritten(branch, names) for branch in branches)]}
 
 
 def _in_map(argument: Json, names: Names) -> Json:
     name, *keys = argument
-    wanted = names.mapping(name) if isinstance(name, str) else rewritten(name, names)
+    wanted = names.label(name) if isinstance(name, str) else rewritten(name, names)
     return {"Fn::FindInMap": [wanted, *(rewritten(key, names) for key in keys)]}
 
 
 def _condition(argument: Json, names: Names) -> Json:
     """A condition that is named; in a policy's statement it is an object, with nothing of the template."""
-    return {"Condition": names.condition(argument) if isinstance(argument, str) else rewritten(argument, names)}
+    return {"Condition": names.label(argument) if isinstance(argument, str) else rewritten(argument, names)}
 
 
 def _substitution(argument: Json, names: Names) -> Json:
@@ -206,10 +202,7 @@ class _Inside:
     def attribute(self, name: str, attribute: str) -> Json:
         return {"Fn::GetAtt": [f"{self.prefix}{name}", attribute]}
 
-    def condition(self, name: str) -> str:
-        return f"{self.prefix}{name}"
-
-    def mapping(self, name: str) -> str:
+    def label(self, name: str) -> str:
         return f"{self.prefix}{name}"
 
 
@@ -235,7 +228,7 @@ def renamed(plain: Mapping[str, Json], stack: NestedStack, prefix: str, given: M
     made["Outputs"] = {name: rewritten(one["Value"], names) for name, one in (plain.get("Outputs") or {}).items()}
     for name, resource in made["Resources"].items():
         if isinstance(own := resource.get("Condition"), str):
-            resource["Condition"] = names.condition(own)
+            resource["Condition"] = names.label(own)
         if "DependsOn" in resource:
             listed = resource["DependsOn"]
             resource["DependsOn"] = [f"{prefix}{one}" for one in ([listed] if isinstance(listed, str) else listed)]
@@ -256,7 +249,7 @@ class Outputs:
     """The outputs of nested stacks, by stack and name, for the template that has the stacks: a way to read names."""
 
     of: Mapping[str, Mapping[str, Json]]
-    looked_up: tuple[tuple[str, str], ...] = field(default=())
+    looked_up: tuple[tuple[str, str], ...] = ()
 
     def reference(self, name: str) -> Json:
         """Return the ARN of a nested stack."""
@@ -277,10 +270,6 @@ class Outputs:
             raise TemplateError(f"{name}: {attribute} depends on itself")
         return rewritten(self.of[name][wanted], Outputs(self.of, (*self.looked_up, (name, wanted))))
 
-    def condition(self, name: str) -> str:
-        """Return the name of a condition, which is the parent's own."""
-        return name
-
-    def mapping(self, name: str) -> str:
-        """Return the name of a mapping, which is the parent's own."""
+    def label(self, name: str) -> str:
+        """Return the name of a condition or a mapping, which is the parent's own."""
         return name
