@@ -140,11 +140,10 @@ class Running:
             with reading(f"the event source mapping {mapping.logical_id}"):
                 settings = read_mapping(mapping.properties, function_timeout=function.timeout)
         except StreamGone as error:
-            table = mapping.stream_arn.partition("/")[2].partition("/")[0] or "NAME"
             raise InvalidSettings(
                 f"{at}: Stream not found: {mapping.stream_arn}. Its table is not in this template: "
                 "wanted one with a StreamSpecification here, the template that has it (--template), "
-                f"or --table {table}=KEY"
+                f"or --table {mapping.table or 'NAME'}=KEY"
             ) from error
         except (InvalidSettings, InvalidFilterPattern) as error:
             raise InvalidSettings(f"{at}: {error}") from error
@@ -209,4 +208,4 @@ def _with_window_told(settings: MappingSettings) -> MappingSettings:
 
 def hurried(settings: MappingSettings) -> MappingSettings:
     """The same settings, with a batching window and waits between attempts too short to be waited for."""
-    return replace(settings, batching_window=0, backoff=lambda failures: min(0.1 * failures, 0.5))
+    return replace(without_window(settings), backoff=lambda failures: min(0.1 * failures, 0.5))

@@ -86,8 +86,8 @@ def about(
         deliveries=[
             Delivery(
                 one.logical_id,
-                table := one.stream_arn.partition("/")[2].partition("/")[0],
-                _example(cloud, table),
+                one.table,
+                _example(cloud, one.table),
                 one.function,
                 _settings(running.settings[one.logical_id]),
             )

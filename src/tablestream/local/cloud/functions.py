@@ -44,6 +44,11 @@ class StreamMapping:
     enrichment: str | None = None
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
 
+    @property
+    def table(self) -> str:
+        """The name of the table whose stream it reads; empty where the ARN names none."""
+        return self.stream_arn.partition("/")[2].partition("/")[0]
+
 
 def read_function(logical_id: str, resource: Json, code: Code, scratch: Path, resolve: Resolve) -> FunctionSpec:
     """The function of a template's resource; inline code is written to a folder in `scratch`. Raises TemplateError."""

@@ -8,7 +8,7 @@ import zipfile
 from dataclasses import dataclass, replace
 from functools import partial
 from traceback import walk_tb
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from moto.cloudformation.models import Stack as MotoStack
 from moto.cloudformation.models import cloudformation_backends
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 LONGEST_WORDS = 300  # characters of what moto says
 FIRST_REGION = "us-east-1"
+_Shared = TypeVar("_Shared")
 _OF_SUBSCRIPTION = ("FilterPolicyScope", "FilterPolicy")
 _OWN_QUEUE = "tablestream-"
 _NEEDED = {TABLE, FUNCTION}  # a stand-in for one of them would be of no use
@@ -148,25 +149,27 @@ def _read_apis(
 
 def _function_notes(code: Mapping[str, Code], invoked: AbstractSet[str]) -> list[str]:
     """Notes on what the functions that streams and APIs invoke lack here, and on functions that are left out."""
-    owners: dict[str, list[str]] = {}
-    for name in sorted(invoked):
-        for note in code[name].notes:
-            owners.setdefault(note, []).append(name)
-    notes = [f"{', '.join(names)}: {note}" for note, names in owners.items()]
+    owners = _owners((note, name) for name in sorted(invoked) for note in code[name].notes)
+    notes = [f"{names}: {note}" for note, names in owners.items()]
     return notes + [f"{name}: {one.unsupported}" for name, one in code.items() if one.unsupported]
 
 
 def _variable_notes(functions: Iterable[FunctionSpec]) -> Iterator[str]:
     """The variables that have no value as they would in AWS, each with the functions that have it."""
-    holders: dict[tuple[str, str], list[str]] = {}
-    for function in functions:
-        for variable in function.environment.items():
-            holders.setdefault(variable, []).append(function.logical_id)
-    for (name, value), owners in holders.items():
+    held = ((variable, function.logical_id) for function in functions for variable in function.environment.items())
+    for (name, value), names in _owners(held).items():
         if STAND_IN in value:
-            yield f"{', '.join(owners)}: the variable {name} is {value}, as what it names is not emulated"
+            yield f"{names}: the variable {name} is {value}, as what it names is not emulated"
         elif "{{resolve:" in value:
-            yield f"{', '.join(owners)}: the variable {name} is {value}, which is not looked up here"
+            yield f"{names}: the variable {name} is {value}, which is not looked up here"
+
+
+def _owners(pairs: Iterable[tuple[_Shared, str]]) -> dict[_Shared, str]:
+    """The names that come with each thing, as text: what several functions have alike is told once."""
+    names: dict[_Shared, list[str]] = {}
+    for thing, name in pairs:
+        names.setdefault(thing, []).append(name)
+    return {thing: ", ".join(owners) for thing, owners in names.items()}
 
 
 def _holds(resource: Mapping[str, Json] | None, stack: MotoStack) -> bool:
