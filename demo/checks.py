@@ -12,7 +12,7 @@ from rich.text import Text
 from demo.warehouse import PRODUCTS, Letter, NewOrder, print_letters
 from tablestream import dead_letters
 from tablestream.local.cli.terminal import put, table
-from tablestream.local.cli.view import changes, outcome_of
+from tablestream.local.cli.words import changes, outcome_of
 from tablestream.local.delivery.protocol import Invoked
 from tablestream.local.trigger.observations import DeliveryStep, Ended
 

@@ -16,7 +16,8 @@ from tablestream.local.cli.banner import Hint, about, greet, put_item
 from tablestream.local.cli.control import Command, control_server, exercises
 from tablestream.local.cli.session import State, announced, command, stop_signals
 from tablestream.local.cli.terminal import console, put, shortened
-from tablestream.local.cli.view import View, changes
+from tablestream.local.cli.view import View
+from tablestream.local.cli.words import changes
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.cloud.server import lambda_server
 from tablestream.local.cloud.witness import Sent, SetAside

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass, field
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Self
@@ -13,11 +13,11 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from tablestream.local.cli.terminal import counted, put, readable, shortened, wrapped
+from tablestream.local.cli.terminal import put, readable, shortened, wrapped
+from tablestream.local.cli.words import changes, fate, kept_back, outcome_of
 from tablestream.local.delivery.protocol import (
     Advanced,
     Checkpointed,
-    Condition,
     Delivered,
     DeliveryEvent,
     Discarded,
@@ -42,12 +42,11 @@ from tablestream.local.trigger.observations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from types import TracebackType
 
     from rich.console import Console
 
-    from tablestream.local.delivery.protocol import LambdaRecord
     from tablestream.local.runtime.function import Invocation
 
 
@@ -129,7 +128,7 @@ class View:
             if shown is not None:
                 yield None, Text(f"{observation.function} | {shown}", _style(observation.line, shown))
         elif isinstance(observation, KeptBack):
-            yield observation.at, Text(f"{observation.mapping}: {_kept_back(observation)}", "yellow")
+            yield observation.at, Text(f"{observation.mapping}: {kept_back(observation)}", "yellow")
         elif isinstance(observation, Trouble):
             yield observation.at, Text(f"{observation.mapping}: {observation.message}", "bold red")
         elif isinstance(observation, GivenUp):
@@ -146,7 +145,7 @@ class View:
         """The last attempt, which nothing else tells of, and what became of its records."""
         if news.discard.invoke_id is not None:
             yield from self._delivery((news.mapping, news.discard.shard_id, news.discard.invoke_id), news)
-        yield news.at, Text(f"{news.mapping}: {_fate(news)}", "bold red")
+        yield news.at, Text(f"{news.mapping}: {fate(news)}", "bold red")
 
     def _delivery(self, key: tuple[str, str, int], event: object) -> Iterator[Line]:
         """One line for an invocation: which records, what came of it, how long it took."""
@@ -175,31 +174,6 @@ class View:
 
 
 _OF_STATUS = {"4": "yellow", "5": "red"}
-_REASONS = {"NoProgress": "NoProgress: the function answered that the first record failed"}
-
-
-def outcome_of(event: object, ended: Ended, words: str = "") -> tuple[str, str]:
-    """The outcome of a delivery in words, and their style; `words` are the function's own about its error."""
-    if isinstance(event, Delivered):
-        return "ok", "green"
-    if isinstance(event, Advanced):
-        return f"partial: {event.done} done, {event.left} come again", "yellow"
-    if isinstance(event, Retried) and isinstance(ended.invocation.outcome, NotInvoked):
-        return f"throttled, again in {event.wait:.1f} s", "yellow"
-    reason = getattr(event, "reason", "")
-    reason = _REASONS.get(reason, reason)
-    why = f": {words or reason}" if words or reason else ""
-    if isinstance(event, Split):
-        return f"failed, halved into {event.first_half} + {event.second_half}{why}", "magenta"
-    if isinstance(event, Retried):
-        return f"failed, again in {event.wait:.1f} s{why}", "red"
-    return f"failed{why}", "red"
-
-
-def changes(records: Sequence[LambdaRecord]) -> str:
-    """The number of records of each kind."""
-    kinds = Counter(str(record.get("eventName")) for record in records)
-    return ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "no records"
 
 
 def _served(request: RequestServed) -> Text:
@@ -212,21 +186,6 @@ def _style(line: str, shown: str) -> str:
     if line.startswith("[ERROR]"):
         return "red"
     return "yellow" if shown != line else "dim"
-
-
-def _fate(news: GivenUp) -> str:
-    lost = f"{counted(len(news.discard.records), 'record')} given up"
-    after = f"after {counted(news.discard.invoke_count, 'attempt')} ({news.discard.condition})"
-    where = f"told to {news.destination}" if news.destination else "lost: the mapping has no on-failure destination"
-    if news.discard.condition is Condition.RECORDS_TRIMMED:
-        where = "lost: the stream keeps them no longer"
-    return f"{lost} {after}, {where}"
-
-
-def _kept_back(news: KeptBack) -> str:
-    which = f"the filter {news.filters[0]}" if len(news.filters) == 1 else f"all filters: {' or '.join(news.filters)}"
-    records = counted(news.count, "record")
-    return f"{records} kept back, nothing is invoked for that; from now on they are only counted: {shortened(which)}"
 
 
 def _waited(invoked: Invoked, latency: float | None) -> str:
