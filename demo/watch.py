@@ -65,7 +65,7 @@ class ShopWatcher:
     def __init__(self, cloud: Cloud, shop: Shop, output: Console) -> None:
         self._outputs = cloud.outputs
         self._shop = shop
-        self._seen = cloud.witness.take
+        self._seen = cloud.witness.reader()
         self._output = output
         self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stock = shop.available()

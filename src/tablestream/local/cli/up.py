@@ -105,7 +105,7 @@ def up(options: UpOptions, watching: Watching | None = None) -> int:
         cloud = stack.enter_context(_cloud(options))
         view = View(output, verbose=options.verbose)
         known = stack.enter_context(watching(cloud, output)) if watching is not None else None
-        watcher = known or EffectWatcher(cloud.witness.take, output)
+        watcher = known or EffectWatcher(cloud.witness.reader(), output)
         observe = _all([view, watcher, *_recording(stack, options.record)])
         running = stack.enter_context(Running(cloud, observe, _options(options, view, output)))
         runtimes = [running.runtime(name) for name in cloud.functions]

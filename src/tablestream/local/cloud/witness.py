@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from threading import Lock
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
@@ -27,23 +29,28 @@ _ID = re.compile(r"<Id>([^<]*)</Id>")
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message that was published to the topic of this name, or that a function has sent to the queue of this name."""
+    """A message that was published to the topic of this name, or that a function has sent to the queue of this name.
+
+    `request_id` is that of the invocation which sent it; empty where no function did.
+    """
 
     to: str
     text: str
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
     """A dead letter that a function has stored as `path`, bucket and key; `item` is the changed item's key, as JSON.
 
-    `handler` is None where the record did not come as far as a handler.
+    `handler` is None where the record did not come as far as a handler; `request_id` is that of the invocation.
     """
 
     path: str
     item: str
     handler: str | None
     reason: str
+    request_id: str = ""
 
 
 Sight = Sent | SetAside
@@ -52,16 +59,27 @@ Sight = Sent | SetAside
 class Witness:
     """WSGI middleware that remembers what is published, sent to queues and set aside, from calls answered well.
 
-    Mutable: `take` gives what came since it was asked last. Safe to use from several threads.
+    Mutable. Safe to use from several threads, and by several readers, each of which gets every sight once.
     """
 
     def __init__(self, app: App) -> None:
         self._app = app
         self._sights: deque[Sight] = deque(maxlen=MOST_KEPT)
+        self._count = 0
+        self._lock = Lock()
 
-    def take(self) -> list[Sight]:
-        """The sights since the last call, in order."""
-        return [self._sights.popleft() for _ in range(len(self._sights))]
+    def reader(self) -> Callable[[], list[Sight]]:
+        """A function that returns the sights since its last call, at first since now, in order."""
+        told = self._count
+
+        def take() -> list[Sight]:
+            nonlocal told
+            with self._lock:
+                new = min(self._count - told, len(self._sights))
+                told = self._count
+                return list(islice(self._sights, len(self._sights) - new, None))
+
+        return take
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
@@ -83,7 +101,11 @@ class Witness:
         finally:
             getattr(answer, "close", lambda: None)()
         if statuses and statuses[-1].startswith("2"):
-            self._sights.extend(_sights(call, environ["PATH_INFO"], body))
+            request_id = request_id_of(environ) if call.by_function else ""
+            seen = [replace(one, request_id=request_id) for one in _sights(call, environ["PATH_INFO"], body)]
+            with self._lock:
+                self._sights.extend(seen)
+                self._count += len(seen)
         return [body]
 
 
@@ -102,8 +124,7 @@ class Streams(Protocol):
 class ChangeWitness:
     """WSGI middleware that remembers how many changes of tables the calls of an invocation led to, by their kind.
 
-    SDKs send the id of the invocation, which the runtime gives as the trace's root, with each call. Mutable. Requests
-    come one at a time, so what a stream has after a call and had not before is of this call.
+    Mutable. Requests come one at a time, so what a stream has after a call and had not before is of this call.
     """
 
     def __init__(self, app: App, streams: Streams) -> None:
@@ -117,8 +138,8 @@ class ChangeWitness:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
-        found = _ROOT.search(environ.get("HTTP_X_AMZN_TRACE_ID", ""))
-        if found is None or service_of(environ) != "dynamodb":
+        request_id = request_id_of(environ)
+        if not request_id or service_of(environ) != "dynamodb":
             return self._app(environ, start_response)
         before = self._streams.ends()
         answer = self._app(environ, start_response)
@@ -127,10 +148,19 @@ class ChangeWitness:
         finally:
             getattr(answer, "close", lambda: None)()
         if new := self._streams.kinds_since(before):
-            self._changes.setdefault(found["id"], Counter()).update(new)
+            self._changes.setdefault(request_id, Counter()).update(new)
             while len(self._changes) > MOST_KEPT:
                 del self._changes[next(iter(self._changes))]
         return body
+
+
+def request_id_of(environ: Environ) -> str:
+    """The id of the invocation that makes a call: SDKs send it with each, as the runtime gives it as the trace's root.
+
+    Empty for calls of other programs.
+    """
+    found = _ROOT.search(environ.get("HTTP_X_AMZN_TRACE_ID", ""))
+    return "" if found is None else found["id"]
 
 
 def _sights(call: Call, path: str, answer: bytes) -> Iterator[Sight]:
