@@ -7,11 +7,13 @@ import uuid
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from demo.shop_api import HTTP_API, ApiRefusal, ShopApi
-from demo.warehouse import MODULE, SHOP_OUTPUTS, Bucket, NewOrder, News, Shop, put_letter
+from demo.warehouse import MODULE, PRODUCTS, SHOP_OUTPUTS, Bucket, NewOrder, News, Shop, put_letter
 from tablestream import dead_letters
+from tablestream.local.cli.control import CALLS, TEXT, Argument, Command
+from tablestream.local.cli.page.server import Field, Form
 from tablestream.local.cli.session import running
 from tablestream.local.cli.terminal import console, put
 from tablestream.local.cloud.clients import CloudClients
@@ -19,7 +21,7 @@ from tablestream.local.errors import UsageError
 from tablestream.local.trigger.destinations import Inbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from rich.console import Console
@@ -71,10 +73,18 @@ def order(wish: Wish) -> int:
 
 def _place_poison(wish: Wish, shop: Shop, follow: Follow, say: Say) -> int:
     """Write to the table what the API would refuse, as another program might."""
-    placed = NewOrder(uuid.uuid4().hex[:8], [("tea", -1)], wish.customer)
+    placed = _poison(wish.customer)
     shop.place(placed)
-    say(f"placed {placed.order_id}, which no handler can take, past the API: {_lines(placed)}")
+    say(_told(placed))
     return 0 if follow(placed.order_id, placed.key, set()) is End.SET_ASIDE else 1
+
+
+def _poison(customer: str) -> NewOrder:
+    return NewOrder(uuid.uuid4().hex[:8], [("tea", -1)], customer)
+
+
+def _told(poison: NewOrder) -> str:
+    return f"placed {poison.order_id}, which no handler can take, past the API: {_lines(poison)}"
 
 
 def _lines(order: NewOrder) -> str:
@@ -104,6 +114,32 @@ def _change(order_id: str, wish: Wish, api: ShopApi, follow: Follow, say: Say) -
         api.set_status(order_id, status)
     key = NewOrder(order_id, (), order["customerId"]).key
     return 0 if follow(order_id, key, {f"order.{status}"}) is End.ANNOUNCED else 1
+
+
+def order_form(shop: Shop, url: str) -> Form:
+    """The form that places an order by the API at this URL, or past it one that no handler can take."""
+
+    def place(asked: Mapping[str, Any]) -> str:
+        if asked["poison"]:
+            shop.place(placed := _poison(asked["customer"]))
+            return _told(placed)
+        placed = NewOrder("", [(asked["product"], asked["quantity"])], asked["customer"])
+        return f"placed {ShopApi(url).place(placed)}: {_lines(placed)}"
+
+    products = sorted(PRODUCTS)
+    fields = (
+        Field("product", "Product", "choice", products[-1], products),
+        Field("quantity", "Quantity", "number", 1),
+        Field("customer", "Customer", value="ada"),
+        Field("poison", "that no handler can take", "tick", value=False),
+    )
+    takes = {
+        "product": Argument(f"one of {', '.join(products)}", lambda value: value in products, required=True),
+        "quantity": CALLS,
+        "customer": TEXT,
+        "poison": Argument("true or false", lambda value: isinstance(value, bool)),
+    }
+    return Form("order", "An order", "Place it", fields, Command(place, takes))
 
 
 class End(Enum):

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from demo.order import order_form
 from demo.samples import samples
+from demo.shop_api import HTTP_API
 from demo.warehouse import (
     MODULE,
     SHOP_OUTPUTS,
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from tablestream.local.cli.page.server import Form
+    from tablestream.local.gateway.gateway import Address
     from tablestream.local.trigger.observations import Observation
 
 
@@ -80,6 +84,10 @@ class ShopWatcher:
             Hint(command("order", "--poison", module=MODULE), "place one that no handler can take"),
             Hint(command("redrive", "list"), "see what was set aside, and why"),
         )
+
+    def forms(self, apis: Sequence[Address]) -> Sequence[Form]:
+        """An order for the page, where the shop's API is served."""
+        return [order_form(self._shop, one.url) for one in apis if one.api == HTTP_API]
 
     def __call__(self, observation: Observation) -> None:
         """Remember that there may be something to see."""

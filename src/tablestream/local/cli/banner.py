@@ -52,7 +52,7 @@ class Hint:
 class About:
     """A running `up`: addresses, names, and what is not as in AWS. `variables` point any SDK at it.
 
-    `for_containers` is the address for functions that `sam local` runs.
+    `for_containers` is the address for functions that `sam local` runs, `page` that of the page, with its token.
     """
 
     stack: str
@@ -66,6 +66,7 @@ class About:
     notes: Sequence[str]
     differences: Sequence[str]
     variables: Mapping[str, str]
+    page: str = ""
 
     def told(self) -> dict[str, Any]:
         """A JSON object."""
@@ -106,7 +107,7 @@ def greet(output: Console, told: About, hints: Sequence[Hint], *, verbose: bool 
         describe(output, told)
     else:
         put(output, _headline(told), indent=0)
-        _print_apis(output, told)
+        _print_addresses(output, told)
         for one in told.deliveries:
             put(output, f"{one.mapping} delivers the changes of {one.table} to {one.function}", indent=2, hang=2)
         for line in told.messages:
@@ -133,7 +134,7 @@ def describe(output: Console, told: About) -> None:
             indent=2,
             hang=2,
         )
-    _print_apis(output, told)
+    _print_addresses(output, told)
     width = max(map(len, told.outputs), default=0)
     for name, value in told.outputs.items():
         put(output, f"{name.ljust(width)}  {value}", indent=2, hang=2)
@@ -161,7 +162,9 @@ def _headline(told: About) -> str:
     return f"The stack {told.stack} runs on an embedded AWS at {told.endpoint}{tables}"
 
 
-def _print_apis(output: Console, told: About) -> None:
+def _print_addresses(output: Console, told: About) -> None:
+    if told.page:
+        put(output, f"See what happens in a browser: {told.page}", indent=2, hang=2)
     for one in told.apis:
         pages = [f", see {value}" for value in told.outputs.values() if value.startswith(f"{one.url}/")]
         put(output, f"{one.api} answers at {one.url}{''.join(pages)}", indent=2, hang=2)

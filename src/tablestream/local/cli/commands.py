@@ -102,6 +102,12 @@ def _add_up(parser: argparse.ArgumentParser, *, built: bool) -> None:
         metavar="PORT",
         help="of the first HTTP API; 0 takes a free one (default: 8080, or a free one where that is taken)",
     )
+    parser.add_argument(
+        "--page-port",
+        type=int,
+        metavar="PORT",
+        help="of the page; 0 takes a free one (default: 4568, or a free one where that is taken)",
+    )
     parser.add_argument("--dynamodb-endpoint", metavar="URL", help="keep the tables on this DynamoDB")
     parser.add_argument("--config-env", metavar="NAME", help="environment of samconfig.toml (default: local)")
     _add_region(parser)
@@ -234,6 +240,7 @@ def _up(given: argparse.Namespace) -> int:
             host=given.host,
             port=given.port,
             api_port=given.api_port,
+            page_port=given.page_port,
             dynamodb_endpoint=given.dynamodb_endpoint,
             config_env=given.config_env,
             install=given.install,

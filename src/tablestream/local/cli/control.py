@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import Request as HttpRequest
@@ -75,11 +74,16 @@ class Command:
 
 def control_server(commands: Mapping[str, Command]) -> Serving:
     """Return a server of `commands`, on a free port and for this machine only; it serves while its with block runs."""
-    return Serving(Request.application(partial(_respond, commands)), "control", refusal=from_another_origin)
+
+    @Request.application
+    def app(request: Request) -> Response:
+        return respond(commands, request.path.removeprefix("/"), request)
+
+    return Serving(app, "control", refusal=from_another_origin)
 
 
-def _respond(commands: Mapping[str, Command], request: Request) -> Response:
-    name = request.path.removeprefix("/")
+def respond(commands: Mapping[str, Command], name: str, request: Request) -> Response:
+    """Carry out the command of this name, with the request's body as its arguments, and answer in JSON."""
     command = commands.get(name)
     if command is None:
         return _answer(404, {"error": f"no command {_short(name)}: wanted one of {_names(commands)}"})

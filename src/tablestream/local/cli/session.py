@@ -106,12 +106,18 @@ def execute(words: Sequence[str]) -> int:
     state = running()
     names = {"stack": state.stack, **state.outputs}
     filled = [_filled(word, names) for word in words]
-    # A profile or an endpoint of the caller's could else lead to a real account.
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     try:
-        return subprocess.run(filled, env=kept | dict(state.variables), check=False).returncode
+        return subprocess.run(filled, env=environment_of(state.variables), check=False).returncode
     except OSError as error:
         raise UsageError(f"cannot run {filled[0]}: {error.strerror}") from error
+
+
+def environment_of(variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a program that is pointed at a stack by its `variables`.
+
+    All other AWS_… are left out: a profile or an endpoint of the caller's could lead to a real account.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | dict(variables)
 
 
 # Not in a variable of the shell, and not in text with blanks: there an unknown name is the program's own (Python, sh).

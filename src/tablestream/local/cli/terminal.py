@@ -137,6 +137,11 @@ def readable(line: str) -> str | None:
     return f"{entry['level']}: {text}" + (f" ({details})" if details else "")
 
 
+def is_metrics(line: str) -> bool:
+    """Whether a line holds metrics for CloudWatch, which nobody reads in a log."""
+    return "_aws" in (_entry(line) or ())
+
+
 def _entry(line: str) -> dict[str, Any] | None:
     """The structured entry of a line; None for plain text, and for JSON that is no entry of a log or of metrics."""
     if not line.startswith("{"):

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, ParamSpec, Protocol
 
 from tablestream.local.application import Options, Running, without_window
 from tablestream.local.cli.banner import Hint, about, greet, put_item
 from tablestream.local.cli.control import Command, control_server, exercises
+from tablestream.local.cli.page.contents import Contents
+from tablestream.local.cli.page.server import PageServer, Stage, redriving
+from tablestream.local.cli.page.timeline import Timeline
 from tablestream.local.cli.session import State, announced, command, stop_signals
 from tablestream.local.cli.terminal import console, put, shortened
 from tablestream.local.cli.view import View
@@ -27,14 +30,17 @@ from tablestream.local.template.project import stack_name
 from tablestream.local.trigger.observations import Ended, RequestServed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
 
     from tablestream.local.cli.banner import About
+    from tablestream.local.cli.page.server import Form
     from tablestream.local.cloud.translate import Translated
     from tablestream.local.cloud.witness import Sight
+    from tablestream.local.gateway.gateway import Address
+    from tablestream.local.runtime.function import Invocation
     from tablestream.local.trigger.observations import Observation
 
     Observe = Callable[[Observation], None]
@@ -50,13 +56,14 @@ BESIDE_THE_KEY = "with the attributes that your handlers read besides the key"
 class UpOptions:
     """The options of the command. `config_env` is samconfig.toml's environment.
 
-    Without `api_port` HTTP APIs are at the usual port, if it is free.
+    Without `api_port` and `page_port` HTTP APIs and the page are at their usual ports, if these are free.
     """
 
     translated: Translated
     host: str
     port: int
     api_port: int | None = None
+    page_port: int | None = None
     dynamodb_endpoint: str | None = None
     config_env: str | None = None
     install: bool = False
@@ -80,6 +87,10 @@ class Watcher(Protocol):
         """Commands to try in another terminal."""
         ...
 
+    def forms(self, apis: Sequence[Address]) -> Sequence[Form]:
+        """Forms for the page, of the application whose HTTP APIs are at these addresses."""
+        ...
+
     def __call__(self, observation: Observation) -> None:
         """Take one observation; must not wait."""
         ...
@@ -93,6 +104,7 @@ class Watcher(Protocol):
         ...
 
 
+_Told = ParamSpec("_Told")
 Watching = Callable[["Cloud", "Console"], AbstractContextManager[Watcher | None]]
 
 
@@ -106,15 +118,20 @@ def up(options: UpOptions, watching: Watching | None = None) -> int:
         view = View(output, verbose=options.verbose)
         known = stack.enter_context(watching(cloud, output)) if watching is not None else None
         watcher = known or EffectWatcher(cloud.witness.reader(), output)
-        observe = _all([view, watcher, *_recording(stack, options.record)])
-        running = stack.enter_context(Running(cloud, observe, _options(options, view, output)))
+        timeline = Timeline(
+            {one.logical_id: one.function for one in cloud.mappings}, cloud.witness.reader(), cloud.changes_of
+        )
+        invoked = _all([view.invoked, timeline.invoked])
+        observe = _all([view, watcher, timeline, *_recording(stack, options.record)])
+        running = stack.enter_context(Running(cloud, observe, _options(options, invoked, output)))
         runtimes = [running.runtime(name) for name in cloud.functions]
         by_name = {runtime.function.name: runtime for runtime in runtimes}
-        invoke_api = stack.enter_context(lambda_server(by_name, options.host, ended=view.invoked))
+        invoke_api = stack.enter_context(lambda_server(by_name, options.host, ended=invoked))
         apis = stack.enter_context(running.apis(options.host, options.api_port))
         for_containers = cloud.admit_containers(watcher.place_samples)
         told = about(cloud, running, apis, invoke_api.endpoint, for_containers)
-        commands = exercises(cloud.faults, running, view.say)
+        commands = exercises(cloud.faults, running, _all([view.say, timeline.say]))
+        told = stack.enter_context(_page(options, told, timeline, running, commands, watcher.forms(apis)))
         commands["status"] = Command(lambda _asked: told.told() | {"status": view.status()})
         control = stack.enter_context(control_server(commands))
         greet(output, told, _hints(told, watcher), verbose=options.verbose)
@@ -131,10 +148,41 @@ def up(options: UpOptions, watching: Watching | None = None) -> int:
     return 0
 
 
-def _options(options: UpOptions, view: View, output: Console) -> Options:
+@contextmanager
+def _page(
+    options: UpOptions,
+    told: About,
+    timeline: Timeline,
+    running: Running,
+    commands: Mapping[str, Command],
+    forms: Sequence[Form],
+) -> Iterator[About]:
+    """Serve the page while the with block runs; what there is to tell, with its address."""
+
+    def state() -> Mapping[str, Any]:
+        return {
+            "shards": timeline.shards(time.time()),
+            "latency": timeline.latency(),
+            "mappings": {name: trigger.enabled for name, trigger in running.triggers.items()},
+            "faults": commands["faults"].carry_out({}),
+        }
+
+    cloud = running.cloud
+    of_streams = sorted({mapping.function for mapping in cloud.mappings})
+    stage = Stage(told.stack, told.endpoint, of_streams, forms, state)
+    redrive = redriving(told.stack, told.variables, [cloud.functions[name].name for name in of_streams])
+    allowed = {**{name: commands[name] for name in ("fault", "clear", "mapping")}, "redrive": redrive}
+    page = PageServer(stage, timeline, Contents(cloud.client, timeline.letters), allowed)
+    serving, note = page.serving(options.page_port)
+    with serving:
+        yield replace(told, page=f"{serving.endpoint}/#{page.token}", notes=[*told.notes, *([note] if note else [])])
+        timeline.close()
+
+
+def _options(options: UpOptions, invoked: Callable[[str, Invocation], None], output: Console) -> Options:
     ready = partial(with_requirements, say=partial(put, output)) if options.install else lambda function: function
     settings = without_window if options.no_window else lambda settings: settings
-    return Options(reload=options.reload, invoked=view.invoked, function=ready, settings=settings)
+    return Options(reload=options.reload, invoked=invoked, function=ready, settings=settings)
 
 
 def _written(template: Path) -> int:
@@ -170,6 +218,10 @@ class EffectWatcher:
     @property
     def hints(self) -> Sequence[Hint]:
         """No command: nothing is known of this stack but its tables."""
+        return ()
+
+    def forms(self, _apis: Sequence[Address]) -> Sequence[Form]:
+        """No form, likewise."""
         return ()
 
     def __call__(self, observation: Observation) -> None:
@@ -225,12 +277,14 @@ def _recording(stack: ExitStack, path: Path | None) -> list[Observe]:
     return [] if path is None else [Recording(stack.enter_context(path.open("a", encoding="utf-8")))]
 
 
-def _all(observers: list[Observe]) -> Observe:
-    def observe(observation: Observation) -> None:
-        for observer in observers:
-            observer(observation)
+def _all(listeners: Sequence[Callable[_Told, None]]) -> Callable[_Told, None]:
+    """A function that tells each of the listeners what it is told."""
 
-    return observe
+    def tell(*told: _Told.args, **named: _Told.kwargs) -> None:
+        for listener in listeners:
+            listener(*told, **named)
+
+    return tell
 
 
 def _replay(path: Path, cloud: Cloud, running: Running, output: Console) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tablestream.local.cli.terminal import readable, shortened
+from tablestream.local.cli.terminal import is_metrics, readable, shortened
 from tablestream.local.cli.words import changes, fate, kept_back, outcome_of
-from tablestream.local.cloud.witness import Sent, Sight
+from tablestream.local.cloud.witness import Sent, SetAside, Sight
 from tablestream.local.delivery.protocol import NotInvoked
 from tablestream.local.runtime.child import words_of
 from tablestream.local.trigger.observations import GivenUp, KeptBack, Logged, RequestServed, Trouble
@@ -28,6 +28,7 @@ Json = Any
 MOST_LINES = 1000
 MOST_UNFOLDED = 200  # lines with records, answer and effects behind them
 MOST_RECORDS = 20_000  # of all these together: a batch may have 10,000
+MOST_LETTERS = 200  # paths of dead letters and on-failure records
 MOST_LOGGED = 50  # the last lines that a function wrote, for the next invocation that ends
 MOST_AT_ONCE = 300  # the page shows no more of them
 
@@ -75,6 +76,7 @@ class Unfolded:
 
 
 _STYLES = {"green": "ok", "yellow": "warning", "red": "failed", "magenta": "halved"}
+_BUCKET = "s3://"
 _OF_STATUS = {"4": "warning", "5": "failed"}
 
 
@@ -99,6 +101,7 @@ class Timeline:
         self._unfolded: dict[int, Unfolded] = {}
         self._records = 0
         self._effects: dict[str, list[Mapping[str, Json]]] = {}
+        self._letters: deque[str] = deque(maxlen=MOST_LETTERS)
         self._logged: dict[str, deque[str]] = {}
         self._status = Status()
         self._count = 0
@@ -151,6 +154,12 @@ class Timeline:
             found = self._unfolded.get(number)
             return None if found is None else found.told()
 
+    def letters(self) -> list[str]:
+        """The paths (bucket, slash, key) of the dead letters and on-failure records that were stored, latest first."""
+        with self._changed:
+            self._look()
+            return list(reversed(self._letters))
+
     def shards(self, now: float) -> list[dict[str, Json]]:
         """The state of each shard: a JSON object each."""
         with self._changed:
@@ -187,6 +196,8 @@ class Timeline:
             self._served(observation)
         elif isinstance(observation, GivenUp):
             behind = Unfolded(observation.discard.records)
+            if (observation.destination or "").startswith(_BUCKET):
+                self._keep_letter(str(observation.destination).removeprefix(_BUCKET))
             self._add(observation.at, observation.mapping, fate(observation), "given up", "failed", behind=behind)
         elif isinstance(observation, KeptBack):
             self._add(observation.at, observation.mapping, kept_back(observation))
@@ -194,8 +205,8 @@ class Timeline:
             self._add(observation.at, observation.mapping, observation.message, "trouble", "failed")
 
     def _log(self, logged: Logged) -> None:
-        lines = self._logged.setdefault(logged.function, deque(maxlen=MOST_LOGGED))
-        lines.append(logged.line)
+        if not is_metrics(logged.line):
+            self._logged.setdefault(logged.function, deque(maxlen=MOST_LOGGED)).append(logged.line)
         if (shown := readable(logged.line)) is not None:
             self._add(
                 time.time(), logged.function, shortened(shown), "", "warning" if shown != logged.line else "quiet"
@@ -227,8 +238,15 @@ class Timeline:
             who = sight.to if isinstance(sight, Sent) else "dead letter"
             style = "ok" if isinstance(sight, Sent) else "failed"
             self._add(time.time(), who, shortened(effect["what"]), effect["kind"], style)
+            if isinstance(sight, SetAside):
+                self._keep_letter(sight.path)
             if sight.request_id:
                 self._effects_of(sight.request_id).append(effect)
+
+    def _keep_letter(self, path: str) -> None:
+        if path in self._letters:  # stored again, as one that a redrive has found to be poison
+            self._letters.remove(path)
+        self._letters.append(path)
 
     def _add(
         self,

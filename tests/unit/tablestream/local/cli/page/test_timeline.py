@@ -3,65 +3,20 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import pytest
 
 from tablestream.local.cli.page import timeline as module
 from tablestream.local.cli.page.timeline import Timeline
-from tablestream.local.cloud.witness import Sent, SetAside, Sight
-from tablestream.local.delivery.mapping import MappingSettings
-from tablestream.local.delivery.protocol import Answered, FunctionError, InvocationOutcome, Invoke
-from tablestream.local.delivery.shard import ShardDelivery
+from tablestream.local.cloud.witness import Sent, SetAside
 from tablestream.local.runtime.function import Invocation
-from tablestream.local.trigger.observations import DeliveryStep, Ended, GivenUp, Logged, Read, RequestServed, Trouble
-from tablestream.testing import CREATED, inserted
-
-SHARD = "shardId-00000001700000000000-abcdef01"
-OK = Answered({"batchItemFailures": []})
-FAILED = FunctionError("ValueError")
-
-
-class Stack:
-    """A timeline of one shard, whose function comes to the outcomes that it is given; `sights` is what it sends."""
-
-    def __init__(self, most: int = module.MOST_LINES, **settings: Any) -> None:
-        self.sights: list[Sight] = []
-        self.changes: dict[str, dict[str, int]] = {}
-        self.timeline = Timeline({"M": "Fn"}, self._seen, lambda request: self.changes.pop(request, {}), most)
-        self.delivery = ShardDelivery(MappingSettings(**settings), SHARD, "arn:aws:dynamodb:r:1:table/T/stream/x")
-        self._number = 0
-
-    def deliver(self, outcome: InvocationOutcome = OK, records: int = 1, sends: list[Sight] | None = None) -> None:
-        numbers = range(self._number + 1, self._number + records + 1)
-        self._number += records
-        made = [inserted({"pk": str(n), "sk": "s"}, sequence_number=n, at=CREATED) for n in numbers]
-        self.timeline(Read("M", SHARD, {str(n): CREATED for n in numbers}))
-        self.delivery.offer(made, CREATED)
-        for action in self.delivery.due(CREATED + 1):
-            self._tell()
-            if isinstance(action, Invoke):
-                error = {"errorType": "ValueError", "errorMessage": "no"} if outcome is FAILED else None
-                self.sights = sends or []
-                invocation = Invocation(f"request-{action.id}", outcome, error, seconds=0.07, began=CREATED + 0.2)
-                self.timeline(Ended("M", action, invocation, CREATED + 1))
-                self.delivery.answered(action.id, outcome, CREATED + 1)
-        for action in self.delivery.due(CREATED + 1):
-            if not isinstance(action, Invoke):
-                self.timeline(GivenUp("M", action, None, CREATED + 1))
-        self._tell()
-
-    def _tell(self) -> None:
-        for event in self.delivery.events():
-            self.timeline(DeliveryStep("M", SHARD, event))
-
-    def _seen(self) -> list[Sight]:
-        seen, self.sights = self.sights, []
-        return seen
+from tablestream.local.trigger.observations import Logged, RequestServed, Trouble
+from tablestream.testing import CREATED
+from tests.support.fed_timeline import FAILED, FedTimeline
 
 
 def test_an_invocation_has_a_line_with_its_records_its_outcome_and_its_times() -> None:
-    stack = Stack()
+    stack = FedTimeline()
     stack.deliver(records=2)
     [line] = stack.timeline.since(0)
     assert (line.who, line.what, line.outcome, line.style) == ("M", "#1: 2 INSERT", "ok", "ok")
@@ -69,7 +24,7 @@ def test_an_invocation_has_a_line_with_its_records_its_outcome_and_its_times() -
 
 
 def test_a_line_unfolds_into_the_records_the_answer_and_what_it_led_to() -> None:
-    stack = Stack()
+    stack = FedTimeline()
     stack.changes["request-1"] = {"MODIFY": 2}
     stack.timeline(Logged("Fn", "looked up tea"))
     sent = Sent("news", "order.confirmed", "request-1")
@@ -87,7 +42,7 @@ def test_a_line_unfolds_into_the_records_the_answer_and_what_it_led_to() -> None
 
 
 def test_what_another_program_sent_is_no_effect_of_an_invocation() -> None:
-    stack = Stack()
+    stack = FedTimeline()
     stack.deliver(sends=[Sent("news", "by hand")])
     lines = stack.timeline.since(0)
     assert ("news", "by hand", "message") in [(line.who, line.what, line.outcome) for line in lines]
@@ -97,7 +52,7 @@ def test_what_another_program_sent_is_no_effect_of_an_invocation() -> None:
 
 
 def test_records_that_are_given_up_unfold_as_well() -> None:
-    stack = Stack(max_retries=0, report_failures=True)
+    stack = FedTimeline(max_retries=0, report_failures=True)
     stack.deliver(FAILED)
     lines = stack.timeline.since(0)
     assert [(line.outcome, line.style) for line in lines] == [
@@ -129,7 +84,7 @@ def test_lines_of_functions_are_shown_as_in_the_terminal() -> None:
 
 
 def test_only_the_latest_lines_are_kept_and_fewer_with_something_behind() -> None:
-    stack = Stack(most=250)
+    stack = FedTimeline(most=250)
     for _ in range(300):
         stack.deliver()
     lines = stack.timeline.since(0)
@@ -140,7 +95,7 @@ def test_only_the_latest_lines_are_kept_and_fewer_with_something_behind() -> Non
 
 def test_what_is_behind_lines_holds_so_many_records_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_RECORDS", 50)
-    stack = Stack(batch_size=100)
+    stack = FedTimeline(batch_size=100)
     for _ in range(3):
         stack.deliver(records=20)
     stack.deliver(records=60)
@@ -183,8 +138,35 @@ def test_an_invocation_by_a_message_has_a_line_of_its_own() -> None:
 
 
 def test_shards_are_told_with_their_slots_their_lag_and_their_counts() -> None:
-    stack = Stack()
+    stack = FedTimeline()
     stack.deliver()
     [shard] = stack.timeline.shards(CREATED + 2)
     assert (shard["mapping"], shard["shard"], shard["slots"], shard["lag"]) == ("M", "abcdef01", {}, 0.0)
     assert shard["counts"]["done"] == 1
+
+
+def test_the_paths_of_dead_letters_and_of_on_failure_records_are_kept_latest_first() -> None:
+    stack = FedTimeline(max_retries=0)
+    letter = SetAside("failures/a.json", "", None, "no")
+    stack.deliver(sends=[letter, SetAside("failures/b.json", "", None, "no")])
+    stack.destination = "s3://failures/aws/lambda/c"
+    stack.deliver(FAILED)
+    stack.deliver(sends=[letter])
+    assert stack.timeline.letters() == ["failures/a.json", "failures/aws/lambda/c", "failures/b.json"]
+
+
+def test_records_that_are_told_to_a_queue_are_no_object() -> None:
+    stack = FedTimeline(max_retries=0)
+    stack.destination = "arn:aws:sqs:eu-west-1:1:gone"
+    stack.deliver(FAILED)
+    assert stack.timeline.letters() == []
+
+
+def test_metrics_are_not_among_what_a_function_wrote() -> None:
+    stack = FedTimeline()
+    for line in ('{"_aws": {}, "Records": [1]}', "looked up tea"):
+        stack.timeline(Logged("Fn", line))
+    stack.deliver()
+    [told] = [stack.timeline.unfolded(line.number) for line in stack.timeline.since(0) if line.unfolds]
+    assert told is not None
+    assert told["logged"] == ["looked up tea"]
