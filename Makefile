@@ -20,11 +20,12 @@ NEED_SAM := $(INSTALL) .venv-sam sam
 NEED_CHECKOV := $(INSTALL) .venv-checkov checkov
 # Runs functions with the Python that runs it, so it has to be Lambda's; without one, the tests that need it say so.
 NEED_MINISTACK := $(if $(PYTHON313),$(PYTHON313),python3.13) requirements/install.py .venv-ministack ministack
+NEED_BROWSER := $(INSTALL) .venv-browser browser --path src --path .
 NEED_FUZZ := $(INSTALL) .venv-fuzz fuzz
 NEED_COMPILE := $(INSTALL) .venv-compile compile
 
 .DEFAULT_GOAL := help
-.PHONY: help run local order status redrive replay fault mapping invoke invoke-docker events test coverage slow contract conformance simulate fuzz-api kill-api mutants bench check format build e2e requirements clean
+.PHONY: help run local order status redrive replay fault mapping invoke invoke-docker events test coverage slow contract conformance simulate fuzz-api browser pictures kill-api mutants bench check format build e2e requirements clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -107,6 +108,14 @@ fuzz-api: ## schemathesis against the HTTP API of `make local`
 	@$(NEED_FUZZ)
 	@$(PY) -m tests.fuzz_api $(ARGS)
 
+browser: ## The page of `make local` in Chromium, if that is there
+	@$(NEED_BROWSER)
+	@.venv-browser/bin/python -m pytest -q -m e2e tests/browser $(ARGS)
+
+pictures: ## Its pictures in docs/, made anew; wants Chromium too
+	@$(NEED_BROWSER)
+	@.venv-browser/bin/python -m tests.browser.pictures $(ARGS)
+
 kill-api: ## Kill the API a thousand times, on a DynamoDB Local
 	@$(NEED_DEV)
 	@$(PY) -m tests.kill_api $(ARGS)
@@ -151,7 +160,7 @@ requirements: ## Compile requirements/*.in to hashed files
 	@$(NEED_COMPILE)
 	@set -e; compiled() { case $$1 in runtime) echo src/requirements.txt;; api) echo src/requirements-api.txt;; \
 	  *) echo requirements/$$1.txt;; esac; }; \
-	for step in runtime api:runtime local:api dev:local peers:api fuzz sam checkov ministack compile; do \
+	for step in runtime api:runtime local:api dev:local peers:api fuzz browser:dev sam checkov ministack compile; do \
 	  layer=$${step%%:*}; below=$${step#$$layer}; below=$${below#:}; \
 	  .venv-compile/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-emit-index-url --no-emit-find-links $${below:+-c $$(compiled $$below)} $(ARGS) \
@@ -159,5 +168,5 @@ requirements: ## Compile requirements/*.in to hashed files
 	done
 
 clean: ## Remove what was built, and the virtual environments
-	@rm -rf .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .coverage htmlcov .local .bench .venv .venv-sam .venv-checkov .venv-ministack .venv-fuzz .venv-compile
+	@rm -rf .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .coverage htmlcov .local .bench .venv .venv-sam .venv-checkov .venv-ministack .venv-fuzz .venv-browser .venv-compile
 	@find $(wildcard src demo examples tests tools benchmarks requirements) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -27,7 +27,7 @@ from demo.warehouse import (
 )
 from tablestream import dead_letters
 from tablestream.local.cli.banner import Hint
-from tablestream.local.cli.session import command
+from tablestream.local.cli.session import command, program
 from tablestream.local.cli.terminal import put, table
 from tablestream.local.cloud.clients import CloudClients
 from tablestream.local.cloud.cloud import Cloud
@@ -82,7 +82,7 @@ class ShopWatcher:
         return (
             Hint(command("order", module=MODULE), "place an order and see what comes of it"),
             Hint(command("order", "--poison", module=MODULE), "place one that no handler can take"),
-            Hint(command("redrive", "list"), "see what was set aside, and why"),
+            Hint(redrive_list(), "see what was set aside, and why"),
         )
 
     def forms(self, apis: Sequence[Address]) -> Sequence[Form]:
@@ -133,6 +133,14 @@ class ShopWatcher:
             put_letter(self._output, self._bucket.read(key))
         if len(new) > MOST_TOLD:
             put(self._output, f"dead letters: {len(new) - MOST_TOLD} more", style="bold red")
+
+
+def redrive_list() -> str:
+    """The command that lists dead letters: that of make, where make has started us."""
+    shown = command("redrive", "list")
+    if shown.startswith("make "):
+        return shown
+    return f"{program()} exec {program('tablestream.ops')} redrive list --stack {{stack}}"
 
 
 def place_samples(outputs: Mapping[str, str]) -> None:

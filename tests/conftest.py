@@ -31,6 +31,7 @@ KINDS = {
     "simulation": "simulation",
     "kill_api": "integration",
     "foreign": "integration",
+    "browser": "e2e",
     "e2e": "e2e",
 }
 """The marker of each folder, and of each file that is of another kind than its folder."""

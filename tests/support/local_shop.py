@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+ANY_PORTS = ("--port=0", "--api-port=0", "--page-port=0")
 PRODUCT, PAYER, RECEIVER = "tea", "payer", "receiver"
 """There when the API is asked at random: more of it than is ordered, and two accounts."""
 _PATIENCE_SECONDS = 90.0
@@ -22,10 +23,11 @@ _PATIENCE_SECONDS = 90.0
 
 @dataclass(frozen=True, slots=True)
 class LocalShop:
-    """Where it answers, and the process that runs it."""
+    """Where it answers, its page with the token in its address, and the process that runs it."""
 
     api: str
     endpoint: str
+    page: str
     outputs: Mapping[str, str]
     pid: int
 
@@ -35,13 +37,13 @@ def local_shop() -> Iterator[LocalShop]:
     """Run it on free ports while the with block runs."""
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / ".local" / "up.json"
-        up = [sys.executable, "-m", "demo", "up", "--template", str(ROOT / "template.yaml"), "--port=0", "--api-port=0"]
+        up = [sys.executable, "-m", "demo", "up", "--template", str(ROOT / "template.yaml"), *ANY_PORTS]
         variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
         with subprocess.Popen(up, cwd=folder, env=variables, stdout=subprocess.DEVNULL) as process:
             try:
                 told = _told(state, process)
                 (api,) = told["apis"].values()
-                yield LocalShop(api, told["endpoint"], told["outputs"], process.pid)
+                yield LocalShop(api, told["endpoint"], told["page"], told["outputs"], process.pid)
             finally:
                 process.terminate()
 

@@ -190,10 +190,11 @@ def test_at_80_columns_the_start_takes_few_lines_and_breaks_no_word(tmp_path: Pa
         with suppress(OSError):  # Linux says so where the other end is closed
             screen.read()
     process.wait(timeout=PATIENCE)
-    assert len(lines) <= 15
+    assert len(lines) <= 16
     assert max(map(len, lines)) <= 80
     assert "arn:" not in "".join(lines)
-    assert re.fullmatch(r"  HttpApi answers at (http://127\.0\.0\.1:\d+), see \1/docs", lines[1])
+    assert re.fullmatch(r"  See what happens in a browser: http://127\.0\.0\.1:\d+/#[\w-]{22}", lines[1])
+    assert re.fullmatch(r"  HttpApi answers at (http://127\.0\.0\.1:\d+), see \1/docs", lines[2])
     commands = [line.split("  ")[1] for line in lines if line.startswith("  make ")]
     assert commands == [
         "make order",

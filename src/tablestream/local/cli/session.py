@@ -31,7 +31,8 @@ STATE = Path(".local/up.json")
 class State:
     """The addresses of the running `up`, for AWS calls and for commands (`control`), and what its stack made.
 
-    `apis` has the address of each HTTP API by its logical id; `variables` point any AWS SDK at it.
+    `apis` has the address of each HTTP API by its logical id; `variables` point any AWS SDK at it. `page` is the
+    address of the page, with its token: whoever may read this file may change the stack.
     """
 
     pid: int
@@ -42,6 +43,7 @@ class State:
     outputs: Mapping[str, str]
     apis: Mapping[str, str]
     variables: Mapping[str, str]
+    page: str = ""
 
     @staticmethod
     def of_this_process(told: About, control: str) -> State:
@@ -55,6 +57,7 @@ class State:
             dict(told.outputs),
             {one.api: one.url for one in told.apis},
             dict(told.variables),
+            told.page,
         )
 
 
