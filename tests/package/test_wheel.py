@@ -53,6 +53,7 @@ def test_it_holds_the_library_and_nothing_else(wheel: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {"tablestream"}
     assert "tablestream/py.typed" in names
     assert {"tablestream/local/__main__.py", "tablestream/sinks/sns.py", "tablestream/testing/records.py"} <= {*names}
+    assert {f"tablestream/local/cli/page/{name}" for name in ("index.html", "page.css", "page.js")} <= {*names}
     for extra in ("powertools", "local", "ops"):
         assert f"Provides-Extra: {extra}\n" in metadata
     needs = [line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra ==" not in line]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from tablestream.local.cli.terminal import counted
+
 if TYPE_CHECKING:
     from tablestream.local.cloud.clients import Client
 
@@ -88,7 +90,7 @@ def _reason(content: Mapping[str, Json]) -> str:
     """The reason for which records were set aside: a dead letter's own words, or the condition of what was given up."""
     context = content.get("requestContext")
     if isinstance(context, dict):
-        return f"{context.get('condition')} after {context.get('approximateInvokeCount')} attempts"
+        return f"{context.get('condition')} after {counted(int(context.get('approximateInvokeCount', 0)), 'attempt')}"
     handler = content.get("handler")
     return f"{content.get('reason')}{f' (in {handler})' if handler else ''}"
 

@@ -51,16 +51,23 @@ async function get(path) {
   return answer.json();
 }
 
-async function command(name, given) {
+function told(words) {
+  at("told").textContent = words;
+}
+
+// Whatever fails, such as when the stack has ended meanwhile, is told and not lost.
+const attempt = (act) => async (...given) => act(...given).catch((error) => told(error.message));
+
+const command = attempt(async (name, given) => {
   const answer = await fetch(`commands/${name}`, {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-Tablestream-Token": token },
     body: JSON.stringify(given),
   });
-  const told = await answer.json();
-  at("told").textContent = answer.ok ? told : told.error;
+  const content = await answer.json();
+  told(answer.ok ? content : content.error);
   refresh();
-}
+});
 
 // ------------------------------------------------------------------ lines
 
@@ -89,17 +96,17 @@ async function unfold(number, behind) {
   }
 }
 
-function unfolded(told) {
-  const parts = told.records.map(recordOf);
+function unfolded({ records, answer, error, changes, effects, logged }) {
+  const parts = records.map(recordOf);
   const part = (title, ...content) => parts.push(make("h3", { textContent: title }), ...content);
-  if (told.error) part(`Failed: ${told.error.errorType}`, pretty(failureOf(told.error)));
-  else if (told.answer !== null) part("Answer", pretty(told.answer));
-  const changes = Object.entries(told.changes).map(([kind, count]) => `${count} ${kind} of items`);
-  const effects = told.effects.map((one) => `${one.kind} ${one.to}: ${one.what}`);
-  if (changes.length + effects.length) {
-    part("Led to", make("ul", {}, ...[...changes, ...effects].map((text) => make("li", {}, make("code", { textContent: text })))));
-  }
-  if (told.logged.length) part("Written by the function meanwhile", pretty(told.logged.join("\n")));
+  if (error) part(`Failed: ${error.errorType}`, pretty(failureOf(error)));
+  else if (answer !== null) part("Answer", pretty(answer));
+  const led = [
+    ...Object.entries(changes).map(([kind, count]) => `${count} ${kind} of items`),
+    ...effects.map((one) => `${one.kind} ${one.to}: ${one.what}`),
+  ];
+  if (led.length) part("Led to", make("ul", {}, ...led.map((text) => make("li", {}, make("code", { textContent: text })))));
+  if (logged.length) part("Written by the function meanwhile", pretty(logged.join("\n")));
   return parts;
 }
 
@@ -176,7 +183,7 @@ at("filter").addEventListener("input", () => {
 function show(state) {
   fill(at("shard-rows"), ...state.shards.map(shardOf));
   at("latency").textContent = `write to handler: ${state.latency}`;
-  fill(at("faults"), ...state.faults.map((told) => make("li", { className: "warning", textContent: told })));
+  fill(at("faults"), ...state.faults.map((words) => make("li", { className: "warning", textContent: words })));
   const mappings = JSON.stringify(state.mappings);
   if (at("mappings").dataset.shown !== mappings) {
     at("mappings").dataset.shown = mappings;
@@ -267,7 +274,7 @@ function letterOf(letter, open) {
   button.setAttribute("aria-label", `Redrive ${letter.key}`);
   button.addEventListener("click", () => {
     button.disabled = true;
-    at("told").textContent = `${letter.key} is sent again ...`;
+    told(`${letter.key} is sent again ...`);
     command("redrive", { bucket: letter.bucket, key: letter.key });
   });
   const summary = make("summary", {}, make("span", { className: "failed", textContent: letter.reason }));
@@ -276,18 +283,14 @@ function letterOf(letter, open) {
   return make("li", {}, make("details", { open: open.has(letter.key), dataset: { key: letter.key } }, summary, behind));
 }
 
-async function refresh() {
+const refresh = attempt(async () => {
   asked = Date.now();
-  try {
-    await Promise.all([showTables(), showLetters()]);
-  } catch (error) {
-    at("table-told").textContent = error.message;
-  }
-}
+  await Promise.all([showTables(), showLetters()]);
+});
 
-at("table").addEventListener("change", () => showItems());
+at("table").addEventListener("change", attempt(() => showItems()));
 at("refresh").addEventListener("click", refresh);
-at("more").addEventListener("click", () => showItems(start));
+at("more").addEventListener("click", attempt(() => showItems(start)));
 
 // ------------------------------------------------------------------ forms of the application
 
@@ -319,7 +322,7 @@ function valueOf(field, control) {
 
 // ------------------------------------------------------------------ the stack
 
-async function begin() {
+const begin = attempt(async () => {
   const about = await get("about");
   at("stack").textContent = `${about.stack}, an embedded AWS at ${about.endpoint}`;
   document.title = `${about.stack} - tablestream`;
@@ -330,21 +333,21 @@ async function begin() {
   fill(at("form-list"), ...about.forms.map(formOf));
   showFieldsOfFault();
   refresh();
-}
+});
 
 function listen() {
   const source = new EventSource("events");
   source.addEventListener("message", (message) => {
-    const told = JSON.parse(message.data);
-    if (run !== told.run) {
-      [run, last, waiting] = [told.run, 0, []];
+    const news = JSON.parse(message.data);
+    if (run !== news.run) {
+      [run, last, waiting] = [news.run, 0, []];
       fill(list);
       begin();
     }
     at("connection").textContent = "connected";
     at("connection").className = "ok";
-    show(told.state);
-    const fresh = told.lines.filter((line) => line.number > last);
+    show(news.state);
+    const fresh = news.lines.filter((line) => line.number > last);
     if (!fresh.length) return;
     last = fresh.at(-1).number;
     take(fresh);
