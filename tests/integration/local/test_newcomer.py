@@ -66,13 +66,15 @@ def up(tmp_path: Path) -> Iterator[Up]:
 
 def test_the_suggested_write_says_what_it_lacks_and_ends_as_a_dead_letter_that_tells_why(up: Up) -> None:
     assert "with the attributes that your handlers read besides the key:" in up.shown
-    suggested = re.search(r"put-item \\\n +--table-name (\S+) --item '(.*)'\n", up.shown)
+    suggested = re.search(r"put (\S+) '(.*)'\n", up.shown)
     assert suggested is not None
-    item = json.loads(suggested[2])
-    assert json.dumps(item["id"]) not in (ROOT / "docs" / "start.md").read_text()
+    key = json.loads(suggested[2])["id"]
+    assert f'"{key}"' not in (ROOT / "docs" / "start.md").read_text()
 
-    CloudClients(up.state["endpoint"]).get("dynamodb").put_item(TableName=suggested[1], Item=item)
-    up.wait_for(f"dead letter: {json.dumps(item)}, in leads.created: status: wanted a value, got none")
+    command = ["/bin/bash", "-c", f"{sys.executable} -m tablestream.local {suggested[0]}"]
+    told = subprocess.run(command, cwd=up.folder, env=ENVIRONMENT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    assert told == f"put an item into {suggested[1]}: {suggested[2]}\n"
+    up.wait_for(f'dead letter: {{"id": {{"S": "{key}"}}}}, in leads.created: status: wanted a value, got none')
     up.wait_for(".json\n")
     stored = re.search(r"s3://([^/\s]+)/(dead-letters/\S+)\n", up.shown)
     assert stored is not None
@@ -80,14 +82,13 @@ def test_the_suggested_write_says_what_it_lacks_and_ends_as_a_dead_letter_that_t
     assert json.loads(found["Body"].read())["handler"] == "leads.created"
 
 
-def test_without_the_aws_cli_boto3_writes_a_lead_and_reads_the_counts(up: Up) -> None:
-    page = (ROOT / "docs" / "start.md").read_text()
-    block = page.partition("Without it boto3")[2].split("\n\n")[1]
-    commands = textwrap.dedent(block).replace(".venv/bin/python", sys.executable)
-    write, read = re.split(rf"\n(?={sys.executable})", commands.strip("\n"))
+def test_the_commands_of_the_page_write_a_lead_and_read_the_counts(up: Up) -> None:
+    page = (ROOT / "docs" / "start.md").read_text().partition("The last command goes on")[2]
+    blocks = [textwrap.dedent(one) for one in page.split("\n\n") if one.startswith("    ")]
+    write, read = [block.replace(".venv/bin/python", sys.executable) for block in blocks[:2]]
 
     def run(command: str) -> str:
-        shell = ["bash", "-c", command]
+        shell = ["/bin/bash", "-c", command]
         return subprocess.run(
             shell, cwd=up.folder, env=ENVIRONMENT, check=True, stdout=subprocess.PIPE, text=True
         ).stdout

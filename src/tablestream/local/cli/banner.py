@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from tablestream.local.cli.items import plain_text
 from tablestream.local.cli.session import command, program
 from tablestream.local.cli.terminal import counted, put
 from tablestream.local.gateway.gateway import Address
@@ -150,11 +150,8 @@ def describe(output: Console, told: About) -> None:
 
 
 def put_item(delivery: Delivery) -> str:
-    """A command of the AWS CLI that writes an item to the delivery's table; in two lines."""
-    return (
-        f"{program()} exec aws dynamodb put-item \\\n"
-        f"  --table-name {delivery.table} --item '{json.dumps(delivery.example)}'"
-    )
+    """A command that writes an item to the delivery's table."""
+    return f"{program()} put {delivery.table} '{plain_text(delivery.example)}'"
 
 
 def _headline(told: About) -> str:

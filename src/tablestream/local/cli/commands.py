@@ -1,4 +1,4 @@
-"""The command line: `python -m tablestream.local [up] | invoke | status | exec | fault | mapping`."""
+"""The command line: `python -m tablestream.local [up] | invoke | status | put | exec | fault | mapping`."""
 
 from __future__ import annotations
 
@@ -79,6 +79,7 @@ def _parser(guest: Guest | None) -> argparse.ArgumentParser:
     _add_up(commands.add_parser("up", help="the embedded AWS with the stream trigger, until Ctrl-C"), built=built)
     _add_invoke(commands.add_parser("invoke", help="the handler on a sample event, without Docker"), built=built)
     _add_status(commands.add_parser("status", help="where everything of a running `up` is, and where it stands"))
+    _add_put(commands.add_parser("put", help="write an item to a table of a running `up`"))
     _add_exec(commands.add_parser("exec", help="another program, pointed at a running `up`"))
     _add_fault(commands.add_parser("fault", help="make the AWS of a running `up` fail, to practise"))
     _add_mapping(commands.add_parser("mapping", help="disable or enable an event source mapping of a running `up`"))
@@ -171,6 +172,12 @@ def _add_invoke(parser: argparse.ArgumentParser, *, built: bool) -> None:
 def _add_status(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(run=_status)
+
+
+def _add_put(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("table", help="its name, or that of an output; `status` tells both")
+    parser.add_argument("item", help="""as JSON, such as '{"id": "1", "litres": 1.5}'""")
+    parser.set_defaults(run=_put)
 
 
 def _add_exec(parser: argparse.ArgumentParser) -> None:
@@ -283,6 +290,17 @@ def _status(given: argparse.Namespace) -> int:
     from tablestream.local.cli.control import print_status
 
     return print_status(as_json=given.json)
+
+
+def _put(given: argparse.Namespace) -> int:
+    from tablestream.local.cli.items import put
+    from tablestream.local.cli.session import running
+    from tablestream.local.cloud.clients import CloudClients
+
+    state = running()
+    clients = CloudClients(state.endpoint, state.dynamodb_endpoint, state.variables["AWS_REGION"])
+    print(put(clients.get("dynamodb"), state.outputs.get(given.table, given.table), given.item))
+    return 0
 
 
 def _exec(given: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -146,7 +147,13 @@ def python() -> str:
 
 
 def program(module: str = MODULE) -> str:
-    """The beginning of each of our commands, or of those of another module."""
+    """The beginning of each of our commands, or of those of another module.
+
+    It is `tablestream local` where that has started us and is found by this name: not within `pipx run`.
+    """
+    found = shutil.which("tablestream")
+    if module == MODULE and found is not None and Path(found).resolve() == Path(sys.argv[0]).resolve():
+        return "tablestream local"
     return f"{python()} -m {module}"
 
 

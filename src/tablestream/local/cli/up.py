@@ -15,7 +15,7 @@ from tablestream.local.application import Options, Running, without_window
 from tablestream.local.cli.banner import Hint, about, greet, put_item
 from tablestream.local.cli.control import Command, control_server, exercises
 from tablestream.local.cli.page.contents import Contents
-from tablestream.local.cli.page.server import PageServer, Stage, redriving
+from tablestream.local.cli.page.server import PageServer, Stage, item_form, redriving
 from tablestream.local.cli.page.timeline import Timeline
 from tablestream.local.cli.session import State, announced, command, stop_signals
 from tablestream.local.cli.terminal import console, put, shortened
@@ -169,7 +169,9 @@ def _page(
 
     cloud = running.cloud
     of_streams = sorted({mapping.function for mapping in cloud.mappings})
-    stage = Stage(told.stack, told.endpoint, of_streams, forms, state)
+    examples = {one.table: one.example for one in told.deliveries if one.example}
+    own = [item_form(cloud.client("dynamodb"), examples)] if examples else []
+    stage = Stage(told.stack, told.endpoint, of_streams, [*forms, *own], state)
     redrive = redriving(told.stack, told.variables, [cloud.functions[name].name for name in of_streams])
     allowed = {**{name: commands[name] for name in ("fault", "clear", "mapping")}, "redrive": redrive}
     page = PageServer(stage, timeline, Contents(cloud.client, timeline.letters), allowed)

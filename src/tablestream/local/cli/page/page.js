@@ -307,12 +307,17 @@ function formOf(form) {
 }
 
 function fieldOf(field) {
-  const control = field.kind === "choice"
-    ? make("select", { name: field.name }, ...field.choices.map((one) => make("option", { textContent: one })))
-    : make("input", { name: field.name, type: { number: "number", tick: "checkbox" }[field.kind] ?? "text" });
+  const control = controlOf(field);
+  control.name = field.name;
   if (field.kind === "tick") control.checked = field.value;
   else control.value = field.value;
   return make("label", {}, `${field.label} `, control);
+}
+
+function controlOf(field) {
+  if (field.kind === "choice") return make("select", {}, ...field.choices.map((one) => make("option", { textContent: one })));
+  if (field.kind === "long") return make("textarea", { rows: 3, spellcheck: false });
+  return make("input", { type: { number: "number", tick: "checkbox" }[field.kind] ?? "text" });
 }
 
 function valueOf(field, control) {

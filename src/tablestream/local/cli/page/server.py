@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from tablestream.local.cli.control import TEXT, Argument, Command, respond
+from tablestream.local.cli.items import plain_text, put
 from tablestream.local.cli.page.contents import Contents, NotThereError
 from tablestream.local.cli.session import environment_of
 from tablestream.local.errors import UsageError
@@ -31,6 +32,7 @@ from tablestream.local.http import Serving, from_another_origin
 
 if TYPE_CHECKING:
     from tablestream.local.cli.page.timeline import Timeline
+    from tablestream.local.cloud.clients import Client
 
 Json = Any
 
@@ -67,7 +69,10 @@ _ROUTES = Map(
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """An input of a form: `kind` is text, number, tick or choice (of `choices`); `value` is there at first."""
+    """An input of a form: `kind` is text, long, number, tick or choice; `value` is there at first.
+
+    `choices` are what can be chosen.
+    """
 
     name: str
     label: str
@@ -203,6 +208,21 @@ class PageServer:
             yield f"id: {last}\ndata: {json.dumps(told, default=_text)}\n\n"
             patience = PATIENCE_SECONDS
             time.sleep(PACE_SECONDS)
+
+
+def item_form(dynamodb: Client, examples: Mapping[str, Mapping[str, Json]]) -> Form:
+    """The form that writes an item to a table; `examples` are items by table, the first of which is there at first."""
+
+    def write(asked: Mapping[str, Json]) -> Json:
+        return put(dynamodb, asked["table"], asked["item"])
+
+    tables = list(examples)
+    fields = (
+        Field("table", "Table", "choice", tables[0], tables),
+        Field("item", "Item", "long", plain_text(examples[tables[0]])),
+    )
+    required = replace(TEXT, required=True)
+    return Form("item", "An item", "Write it", fields, Command(write, {"table": required, "item": required}))
 
 
 def redriving(stack: str, variables: Mapping[str, str], functions: Sequence[str]) -> Command:
