@@ -300,7 +300,7 @@ function formOf(form) {
   made.append(make("button", { type: "submit", textContent: form.button, disabled: !token }));
   made.addEventListener("submit", (event) => {
     event.preventDefault();
-    const given = form.fields.map((field) => [field.name, valueOf(field, made.elements[field.name])]);
+    const given = form.fields.map((field) => [field.name, valueOf(field, made.elements.namedItem(field.name))]);
     command(form.name, Object.fromEntries(given));
   });
   return made;
