@@ -131,7 +131,7 @@ class Corrected:
         return replace(page, records=self.correct(page.records))
 
 
-def boto_table(endpoint: str, *, embedded: bool) -> BotoTable:
+def boto_table(endpoint: str, *, embedded: bool, view: str = "NEW_AND_OLD_IMAGES") -> BotoTable:
     client, streams = clients(endpoint)
     name = f"contract-{uuid.uuid4().hex}"
     made = client.create_table(
@@ -139,7 +139,7 @@ def boto_table(endpoint: str, *, embedded: bool) -> BotoTable:
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
         AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
         BillingMode="PAY_PER_REQUEST",
-        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": view},
     )
     source = BotoStream(streams, made["TableDescription"]["LatestStreamArn"], follow=not embedded)
     return BotoTable(client, name, Corrected(source) if embedded else source)
@@ -163,6 +163,24 @@ def table(request: pytest.FixtureRequest) -> Iterator[Table]:
         made = boto_table(DYNAMODB_LOCAL, embedded=False)
         yield made
         made.client.delete_table(TableName=made.name)
+
+
+VIEWS = {
+    "NEW_AND_OLD_IMAGES": {"NewImage", "OldImage"},
+    "NEW_IMAGE": {"NewImage"},
+    "OLD_IMAGE": {"OldImage"},
+    "KEYS_ONLY": set[str](),
+}
+
+
+@pytest.fixture(params=["embedded", *(["dynamodb-local"] if DYNAMODB_LOCAL else [])])
+def viewed(request: pytest.FixtureRequest, view: str) -> Iterator[BotoTable]:
+    """A table of a server, whose stream shows what `view` says."""
+    embedded = request.param == "embedded"
+    endpoint = request.getfixturevalue("embedded") if embedded else DYNAMODB_LOCAL
+    made = boto_table(endpoint, embedded=embedded, view=view)
+    yield made
+    made.client.delete_table(TableName=made.name)
 
 
 def read_all(source: StreamSource, start: Position | None = None, limit: int = 1000) -> list[dict[str, Any]]:
@@ -212,6 +230,121 @@ def test_rule_36_a_write_that_changes_nothing_makes_no_record(table: Table) -> N
     table.put(item(1, n=1))
     table.put(item(1, n=1))
     assert len(read_all(table.source)) == 1
+
+
+KEY: dict[str, Any] = {"pk": {"S": "P#1"}, "sk": {"S": "S"}}
+WHOLE: dict[str, Any] = {
+    **KEY,
+    "n": {"N": "1"},
+    "set": {"SS": ["x", "y"]},
+    "numbers": {"NS": ["1", "2"]},
+    "map": {"M": {"list": {"L": [{"N": "1"}, {"B": b"\x00"}]}}},
+}
+SAME = {**WHOLE, "n": {"N": "1.0"}, "set": {"SS": ["y", "x"]}, "numbers": {"NS": ["2", "1.0"]}}
+SET_N = "SET n = :n"
+UPDATE_N = 'UPDATE "{}" SET n = ? WHERE pk = ? AND sk = ?'
+DELETE = """DELETE FROM "{}" WHERE pk = 'P#1' AND sk = 'S'"""  # the embedded AWS knows no parameters here
+ONE, ZERO = {":n": {"N": "1"}}, {":n": {"N": "0"}}
+OF_KEY = [*KEY.values()]
+
+Write = Callable[[Any, str], object]  # by a client, to the table of this name
+CHANGE_NOTHING: dict[str, Write] = {
+    "put": lambda client, name: client.put_item(TableName=name, Item=WHOLE),
+    "put, otherwise written": lambda client, name: client.put_item(TableName=name, Item=SAME),
+    "update": lambda client, name: client.update_item(
+        TableName=name, Key=KEY, UpdateExpression=SET_N, ExpressionAttributeValues=ONE
+    ),
+    "update of nothing": lambda client, name: client.update_item(TableName=name, Key=KEY),
+    "update by 0": lambda client, name: client.update_item(
+        TableName=name, Key=KEY, UpdateExpression="ADD n :n", ExpressionAttributeValues=ZERO
+    ),
+    "removal of no attribute": lambda client, name: client.update_item(
+        TableName=name, Key=KEY, UpdateExpression="REMOVE nowhere"
+    ),
+    "batch": lambda client, name: client.batch_write_item(RequestItems={name: [{"PutRequest": {"Item": WHOLE}}]}),
+    "transaction, put": lambda client, name: client.transact_write_items(
+        TransactItems=[{"Put": {"TableName": name, "Item": WHOLE}}]
+    ),
+    "transaction, update": lambda client, name: client.transact_write_items(
+        TransactItems=[
+            {"Update": {"TableName": name, "Key": KEY, "UpdateExpression": SET_N, "ExpressionAttributeValues": ONE}}
+        ]
+    ),
+    "PartiQL": lambda client, name: client.execute_statement(
+        Statement=UPDATE_N.format(name), Parameters=[{"N": "1"}, *OF_KEY]
+    ),
+    "PartiQL, batch": lambda client, name: client.batch_execute_statement(
+        Statements=[{"Statement": UPDATE_N.format(name), "Parameters": [{"N": "1"}, *OF_KEY]}]
+    ),
+}
+REMOVE_NOTHING: dict[str, Write] = {
+    "delete": lambda client, name: client.delete_item(TableName=name, Key=KEY),
+    "batch": lambda client, name: client.batch_write_item(RequestItems={name: [{"DeleteRequest": {"Key": KEY}}]}),
+    "transaction": lambda client, name: client.transact_write_items(
+        TransactItems=[{"Delete": {"TableName": name, "Key": KEY}}]
+    ),
+    "PartiQL": lambda client, name: client.execute_statement(Statement=DELETE.format(name)),
+}
+
+
+def seen(table: BotoTable) -> list[tuple[str, set[str]]]:
+    """The records' kinds, with the images that each has."""
+    found = read_all(table.source)
+    return [(one["eventName"], {"NewImage", "OldImage"} & one["dynamodb"].keys()) for one in found]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("write", CHANGE_NOTHING)
+def test_rule_36_whatever_the_view_and_the_write_what_changes_nothing_makes_no_record(
+    viewed: BotoTable, view: str, write: str
+) -> None:
+    viewed.client.put_item(TableName=viewed.name, Item=WHOLE)
+    CHANGE_NOTHING[write](viewed.client, viewed.name)
+    assert seen(viewed) == [("INSERT", VIEWS[view] - {"OldImage"})]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("write", REMOVE_NOTHING)
+def test_rule_36_the_removal_of_what_is_not_there_makes_no_record(viewed: BotoTable, view: str, write: str) -> None:
+    viewed.client.put_item(TableName=viewed.name, Item=WHOLE)
+    REMOVE_NOTHING[write](viewed.client, viewed.name)
+    REMOVE_NOTHING[write](viewed.client, viewed.name)
+    assert seen(viewed) == [("INSERT", VIEWS[view] - {"OldImage"}), ("REMOVE", VIEWS[view] - {"NewImage"})]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize(
+    "value", [{"N": "2"}, {"N": "1.0000000000000000000000000000000000001"}, {"S": "1"}, {"BOOL": True}, {"NS": ["1"]}]
+)
+def test_rule_36_a_change_of_an_attribute_makes_a_record_whether_an_image_shows_it_or_not(
+    viewed: BotoTable, view: str, value: dict[str, Any]
+) -> None:
+    viewed.client.put_item(TableName=viewed.name, Item=WHOLE)
+    viewed.client.update_item(
+        TableName=viewed.name, Key=KEY, UpdateExpression=SET_N, ExpressionAttributeValues={":n": value}
+    )
+    assert seen(viewed) == [("INSERT", VIEWS[view] - {"OldImage"}), ("MODIFY", VIEWS[view])]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("value", [{"N": "2"}, {"BOOL": True}])
+def test_rule_36_a_change_deep_in_an_item_makes_a_record(viewed: BotoTable, view: str, value: dict[str, Any]) -> None:
+    viewed.client.put_item(TableName=viewed.name, Item=WHOLE)
+    changed = {"M": {"list": {"L": [value, {"B": b"\x00"}]}}}
+    viewed.client.put_item(TableName=viewed.name, Item={**WHOLE, "map": changed})
+    assert seen(viewed) == [("INSERT", VIEWS[view] - {"OldImage"}), ("MODIFY", VIEWS[view])]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("values", [{}, {"UpdateExpression": SET_N, "ExpressionAttributeValues": ONE}])
+def test_rule_36_an_update_that_creates_makes_one_record(viewed: BotoTable, view: str, values: dict[str, Any]) -> None:
+    viewed.client.update_item(TableName=viewed.name, Key=KEY, **values)
+    viewed.put(item(2))
+    first, second = read_all(viewed.source)
+    assert (first["eventName"], second["dynamodb"]["Keys"]["pk"]["S"]) == ("INSERT", "P#2")
+    if "NewImage" in VIEWS[view]:
+        assert first["dynamodb"]["NewImage"] == {**KEY, **({"n": {"N": "1"}} if values else {})}
+    assert int(first["dynamodb"]["SequenceNumber"]) < int(second["dynamodb"]["SequenceNumber"])
 
 
 def test_rule_34_every_source_yields_lambda_records(table: Table) -> None:

@@ -17,6 +17,7 @@ from moto.core import responses
 from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import Item
+from moto.dynamodb.models.table import StreamShard
 
 from tablestream.dynamodb import Index, Table
 from tablestream.local.trigger.moto_quirks import correct_moto
@@ -164,6 +165,20 @@ def test_moto_itself_still_shows_what_was_never_committed(world: World, monkeypa
     with pytest.raises(world.dynamodb.exceptions.TransactionCanceledException):
         world.transact(*CANCELLED)
     assert len(world.changes(iterator)) > 3, "moto has learned it: correct_moto need not wrap transactions any more"
+
+
+@pytest.mark.parametrize(("owner", "method"), [(StreamShard, "add"), (DynamoDBBackend, "update_item")])
+def test_moto_itself_still_makes_records_of_no_change(
+    world: World, monkeypatch: pytest.MonkeyPatch, owner: type, method: str
+) -> None:
+    update: dict[str, Any] = {
+        "UpdateExpression": "SET title = :new",
+        "ExpressionAttributeValues": {":new": {"S": "new"}},
+    }
+    monkeypatch.setattr(owner, method, getattr(owner, method).__wrapped__)
+    for _ in range(2):
+        world.dynamodb.update_item(TableName="table", Key=world.key("a"), **update)
+    assert len(world.changes(world.iterator())) > 1, f"moto has learned it: {method} need not be wrapped"
 
 
 def test_answers_are_those_that_moto_itself_gives(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

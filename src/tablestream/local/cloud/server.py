@@ -34,7 +34,7 @@ from tablestream.local.cloud.witness import ChangeWitness, Witness
 from tablestream.local.delivery.protocol import NotInvoked
 from tablestream.local.errors import UsageError
 from tablestream.local.http import App, Environ, Serving, StartResponse, probe
-from tablestream.local.trigger.moto_quirks import Corrections, correct_moto
+from tablestream.local.trigger.moto_quirks import correct_moto
 
 if TYPE_CHECKING:
     from tablestream.local.runtime.function import Invocation
@@ -69,8 +69,8 @@ class _Streams:
 
     def kinds_since(self, ends: Mapping[str, int]) -> Sequence[str]:
         """The kinds of the changes that came behind these ends."""
-        new = [record.record for name, records in self._records() for record in records[ends.get(name, 0) :]]
-        return [str(record["eventName"]) for record in Corrections()(new)] if new else []
+        new = [record for name, records in self._records() for record in records[ends.get(name, 0) :]]
+        return [str(record.record["eventName"]) for record in new]
 
     def _records(self) -> Iterator[tuple[str, list[Any]]]:
         for name, table in _tables().items():

@@ -1,7 +1,8 @@
 """Make the embedded AWS do, and its stream records say, what AWS would, and in a time that one can wait for.
 
 moto writes a record for a write that changes nothing, two INSERTs for an UpdateItem that creates an item, and removes
-nothing by TTL. (A stream of DynamoDB Local passes through unchanged.)
+nothing by TTL. The first two are mended where the record is made: only there both images are known, of which the stream
+may show one or none. (A stream of DynamoDB Local passes through unchanged.)
 
 To be able to cancel a transaction, moto copies each table, with all stream records, once for every action. When it
 cancels, the copy takes the table's place, while an iterator that is open goes on with the old one: it shows records
@@ -18,7 +19,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, wraps
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Self
 
 from moto import backends
@@ -26,20 +26,20 @@ from moto.core import responses
 from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS, JSONSerializer
 from moto.dynamodb.exceptions import MockValidationException, ResourceNotFoundException
 from moto.dynamodb.models import DynamoDBBackend
-from moto.dynamodb.models.table import LocalSecondaryIndex, SecondaryIndex
+from moto.dynamodb.models.table import LocalSecondaryIndex, SecondaryIndex, StreamShard
 
 from tablestream.local.delivery.protocol import LambdaRecord
 
 if TYPE_CHECKING:
     from moto.core.model import StructureShape
-    from moto.dynamodb.models.dynamo_type import Item
+    from moto.dynamodb.models.dynamo_type import DynamoType, Item
     from moto.dynamodb.models.table import Table
 
 TTL_IDENTITY = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 
 
 class Corrections:
-    """Corrects one page of records at a time. `mark_expired` may be called from any thread."""
+    """Lets removals look as if TTL had done them. `mark_expired` may be called from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -52,9 +52,7 @@ class Corrections:
 
     def __call__(self, records: Sequence[LambdaRecord]) -> list[LambdaRecord]:
         """The records as AWS would have written them, in the same order."""
-        pairs = zip_longest(records, records[1:])
-        kept = [record for record, after in pairs if not _unchanged(record) and not _half(record, after)]
-        return [self._expired(record) if record["eventName"] == "REMOVE" else record for record in kept]
+        return [self._expired(record) if record["eventName"] == "REMOVE" else record for record in records]
 
     def _expired(self, record: LambdaRecord) -> LambdaRecord:
         identity = _identity(record["dynamodb"]["Keys"])
@@ -65,31 +63,24 @@ class Corrections:
         return {**record, "userIdentity": TTL_IDENTITY}
 
 
-def _unchanged(record: LambdaRecord) -> bool:
-    change = record["dynamodb"]
-    return "OldImage" in change and change["OldImage"] == change.get("NewImage")
-
-
-def _half(record: LambdaRecord, after: LambdaRecord | None) -> bool:
-    """The first of the two INSERTs of an UpdateItem that creates: it has the keys only, the next one the item."""
-    if after is None or record["eventName"] != "INSERT" or after["eventName"] != "INSERT":
-        return False
-    return bool(record["dynamodb"]["Keys"] == after["dynamodb"]["Keys"])
-
-
 def _identity(keys: Mapping[str, Any]) -> str:
     return json.dumps(keys, sort_keys=True)
 
 
 def correct_moto() -> None:
-    """Let moto take transactions back in place, write its answers without looking for what is not there, and look once.
+    """Let moto's streams tell of changes only, of each once; let it take transactions back in place, and be quicker.
 
-    For the whole process; to call it again changes nothing. All is written down in docs/moto/ as changes of moto
-    itself, and a test says when moto has them.
+    For the whole process; to call it again changes nothing. docs/moto/ says what each is for, with some of them as
+    changes of moto itself, and tests say when moto has them.
     """
-    original = DynamoDBBackend.transact_write_items
-    if not hasattr(original, "__wrapped__"):
-        DynamoDBBackend.transact_write_items = _taking_back(original)  # type: ignore[assignment]
+    for owner, method, mended in (
+        (StreamShard, "add", _changes_only),
+        (DynamoDBBackend, "update_item", _created_once),
+        (DynamoDBBackend, "transact_write_items", _taking_back),
+    ):
+        original = getattr(owner, method)
+        if not hasattr(original, "__wrapped__"):
+            setattr(owner, method, mended(original))
     LocalSecondaryIndex.project = _whole  # type: ignore[assignment]
     for service in ("dynamodb", "dynamodbstreams"):
         SERVICE_SPECIFIC_SERIALIZERS[service] = {"json": _ValueSerializer}
@@ -98,6 +89,54 @@ def correct_moto() -> None:
         looked_up = getattr(module, name)
         if not hasattr(looked_up, "__wrapped__"):
             setattr(module, name, _once(looked_up))
+
+
+def _changes_only(original: Callable[[StreamShard, Item | None, Item | None], None]) -> Callable[..., None]:
+    """Return the same method, which makes no record of a write that changes nothing."""
+
+    @wraps(original)
+    def add(shard: StreamShard, old: Item | None, new: Item | None) -> None:
+        if old is None or new is None or not _same_members(old.attrs, new.attrs):
+            original(shard, old, new)
+
+    return add
+
+
+def _same_members(some: Mapping[str, DynamoType], others: Mapping[str, DynamoType]) -> bool:
+    return some.keys() == others.keys() and all(_same(value, others[name]) for name, value in some.items())
+
+
+def _same(one: DynamoType, other: DynamoType) -> bool:
+    """Whether two values are the same to DynamoDB: 1 is 1.0, sets have no order; 1 is not true, nor the text 1."""
+    if one.type != other.type:
+        return False
+    if one.type == "M":
+        return _same_members(one.value, other.value)
+    if one.type == "L":
+        return len(one.value) == len(other.value) and all(map(_same, one.value, other.value))
+    return bool(one.cast_value == other.cast_value)
+
+
+def _created_once(original: Callable[..., Item]) -> Callable[..., Item]:
+    """Return the same method, which makes one record of an item that it creates: moto puts the bare key first.
+
+    One that names no attribute creates the item, or does nothing; moto fails then.
+    """
+
+    @wraps(original)
+    def update_item(backend: DynamoDBBackend, table_name: str, *rest: Any, **named: Any) -> Item:
+        shard = backend.get_table(table_name).stream_shard
+        before = len(shard.items) if shard else 0
+        if not named.get("update_expression") and named.get("attribute_updates") is None:
+            named["attribute_updates"] = {}
+        updated = original(backend, table_name, *rest, **named)
+        if shard and len(shard.items) == before + 2:
+            bare, whole = shard.items[before:]
+            whole.record["dynamodb"]["SequenceNumber"] = bare.record["dynamodb"]["SequenceNumber"]
+            del shard.items[before]
+        return updated
+
+    return update_item
 
 
 def _whole(_: SecondaryIndex, item: Item) -> Item:
