@@ -107,6 +107,23 @@ def test_an_order_is_placed_shipped_and_seen_by_both_terminals(up: Up, capsys: p
     assert not (up.folder / ".local").exists()
 
 
+def test_a_second_up_in_the_same_folder_is_refused_and_the_first_goes_on(
+    up: Up, capsys: pytest.CaptureFixture[str]
+) -> None:
+    second = subprocess.run(
+        [sys.executable, "-m", "demo", "up", *TEMPLATE, "--port", "0"],
+        cwd=up.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert second.returncode == 2
+    assert f"(process {up.process.pid}): end it with Ctrl-C where it runs" in second.stderr
+    assert main(["status"]) == 0
+    assert "Now:" in capsys.readouterr().out
+
+
 def test_an_order_that_no_handler_can_take_is_told_at_once_by_both_terminals(
     up: Up, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,7 +191,7 @@ def test_another_terminal_finds_everything_and_runs_programs_there(
 
 def test_at_80_columns_the_start_takes_few_lines_and_breaks_no_word(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "demo", "up", *TEMPLATE, "--port", "0", "--api-port", "0"]
+    command = [sys.executable, "-m", "demo", "up", *TEMPLATE, "--port", "0", "--api-port", "0", "--page-port", "0"]
     variables = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from tablestream.local.errors import NotRunningError, UsageError
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 MODULE = "tablestream.local"
 STATE = Path(".local/up.json")
+ANSWER_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,15 @@ class State:
 
 @contextmanager
 def announced(state: State) -> Iterator[None]:
-    """Keep the state file while the with block runs. Another `up` that began later keeps its own."""
+    """Keep the state file while the with block runs. Raises UsageError if it is another one's that runs."""
+    alone_here()
     STATE.parent.mkdir(exist_ok=True)
-    STATE.write_text(json.dumps(asdict(state), indent=2), encoding="utf-8")
+    STATE.unlink(missing_ok=True)  # left behind by one that was killed
+    try:
+        with STATE.open("x", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(state), indent=2))  # at once: others read it as soon as it is there
+    except FileExistsError:
+        raise UsageError("another stack has started here at this moment: one folder has one") from None
     try:
         yield
     finally:
@@ -74,6 +83,17 @@ def announced(state: State) -> Iterator[None]:
             STATE.unlink(missing_ok=True)
             with suppress(OSError):  # something else is kept there
                 STATE.parent.rmdir()
+
+
+def alone_here() -> None:
+    """Raise UsageError if an `up` runs in this folder: commands of other terminals could not tell the two apart."""
+    state = _read()
+    if state is None or not _alive(state.pid) or not _answers(state.control):
+        return
+    raise UsageError(
+        f"the stack {state.stack} runs in this folder already, at {state.endpoint} (process {state.pid}): end it with "
+        f"Ctrl-C where it runs, or with `kill {state.pid}`; a second one wants another folder"
+    )
 
 
 def running(module: str = MODULE) -> State:
@@ -99,6 +119,16 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _answers(endpoint: str) -> bool:
+    """Whether something listens there: after a crash another process may have got the process id."""
+    address = urlsplit(endpoint)
+    try:
+        with socket.create_connection((address.hostname, address.port or 0), timeout=ANSWER_SECONDS):
+            return True
+    except OSError:
+        return False
 
 
 def execute(words: Sequence[str]) -> int:

@@ -17,7 +17,7 @@ from tablestream.local.cli.control import Command, control_server, exercises
 from tablestream.local.cli.page.contents import Contents
 from tablestream.local.cli.page.server import PageServer, Stage, item_form, redriving
 from tablestream.local.cli.page.timeline import Timeline
-from tablestream.local.cli.session import State, announced, command, stop_signals
+from tablestream.local.cli.session import State, alone_here, announced, command, stop_signals
 from tablestream.local.cli.terminal import console, put, shortened
 from tablestream.local.cli.view import View
 from tablestream.local.cli.words import changes
@@ -110,6 +110,7 @@ Watching = Callable[["Cloud", "Console"], AbstractContextManager[Watcher | None]
 
 def up(options: UpOptions, watching: Watching | None = None) -> int:
     """Run until SIGINT or SIGTERM, with the watcher that `watching` gives for this stack. Returns the exit status."""
+    alone_here()
     output = console()
     written = _written(options.template)
     with ExitStack() as stack:
