@@ -221,6 +221,18 @@ class WindowEnded:
 DeliveryEvent = Filtered | Invoked | Delivered | Advanced | Retried | Split | Discarded | Checkpointed | WindowEnded
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Records of a slot that are in no batch yet: they wait for the batching window, which ends at `until`.
+
+    Without that they wait for the batch before them.
+    """
+
+    slot: int
+    count: int
+    until: float | None
+
+
 def iso_seconds(time: float) -> str:
     """Unix seconds as ISO 8601 with whole seconds and Z."""
     return datetime.fromtimestamp(int(time), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -22,6 +22,7 @@ from tablestream.local.delivery.protocol import (
     DeliveryAction,
     DeliveryEvent,
     Filtered,
+    Gathered,
     InvocationOutcome,
     LambdaRecord,
 )
@@ -107,6 +108,11 @@ class ShardDelivery:
     def idle(self) -> bool:
         """Nothing gathered, in flight or to retry, and no tumbling window open."""
         return all(slot.idle for slot in self._slots)
+
+    @property
+    def gathered(self) -> tuple[Gathered, ...]:
+        """The records that are in no batch yet, by slot; to be asked after `due`."""
+        return tuple(found for slot in self._slots if (found := slot.gathered) is not None)
 
     @property
     def finished(self) -> bool:

@@ -31,6 +31,7 @@ from tablestream.local.delivery.protocol import (
     DeliveryEvent,
     Discarded,
     DiscardRecords,
+    Gathered,
     InvocationOutcome,
     Invoke,
     Invoked,
@@ -80,6 +81,14 @@ class Slot:
     def idle(self) -> bool:
         """Nothing gathered, in flight or to retry, and no window open."""
         return not self._work and not len(self.buffer) and self.window is None
+
+    @property
+    def gathered(self) -> Gathered | None:
+        """The records that are in no batch yet, if there are any."""
+        count = len(self.buffer)
+        return (
+            Gathered(self.number, count, None if self._work else self.buffer.ready_at(self.window)) if count else None
+        )
 
     def due(self, now: float) -> list[DeliveryAction]:
         """Return the actions to carry out now, in order."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tablestream.local.delivery.protocol import DeliveryEvent, DiscardRecords, Invoke
+    from tablestream.local.delivery.protocol import DeliveryEvent, DiscardRecords, Gathered, Invoke
     from tablestream.local.runtime.function import Invocation
 
 
@@ -31,6 +31,16 @@ class Read:
     mapping: str
     shard_id: str
     written: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The records of a shard that wait, by slot, have changed; `window` is the mapping's batching window in seconds."""
+
+    mapping: str
+    shard_id: str
+    gathered: Sequence[Gathered]
+    window: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +113,4 @@ class RequestServed:
         return ", ".join(f"{count} {kind}" for kind, count in self.changes.items())
 
 
-Observation = DeliveryStep | Read | Ended | GivenUp | KeptBack | Trouble | Logged | RequestServed
+Observation = DeliveryStep | Read | Waiting | Ended | GivenUp | KeptBack | Trouble | Logged | RequestServed

@@ -18,14 +18,23 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tablestream.local.delivery.on_failure import OnFailureContext
 from tablestream.local.delivery.protocol import Condition, Filtered, Invoke
-from tablestream.local.trigger.observations import DeliveryStep, Ended, GivenUp, KeptBack, Observation, Read, Trouble
+from tablestream.local.trigger.observations import (
+    DeliveryStep,
+    Ended,
+    GivenUp,
+    KeptBack,
+    Observation,
+    Read,
+    Trouble,
+    Waiting,
+)
 from tablestream.local.trigger.stream import ERROR_SECONDS, StreamReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tablestream.local.delivery.mapping import MappingSettings
-    from tablestream.local.delivery.protocol import DiscardRecords, LambdaRecord
+    from tablestream.local.delivery.protocol import DiscardRecords, Gathered, LambdaRecord
     from tablestream.local.delivery.shard import Progress
     from tablestream.local.runtime.function import Invocation
     from tablestream.local.trigger.destinations import OnFailureDestination
@@ -77,6 +86,7 @@ class Trigger:
         self._wanted = self._on = wiring.settings.enabled
         self._in_flight = 0
         self._answers: list[tuple[Invoke, Invocation]] = []
+        self._gathered: dict[str, tuple[Gathered, ...]] = {}
         self._request_ids: dict[tuple[str, int], str] = {}
         self._changed = threading.Condition()
         self._stopping = False
@@ -213,6 +223,14 @@ class Trigger:
                     filters = self._wiring.settings.filters
                     self._wiring.observe(KeptBack(self._wiring.name, event.count, filters, event.at))
                 self._wiring.observe(DeliveryStep(self._wiring.name, shard_id, event))
+            self._tell_waiting(shard_id, reading.delivery.gathered if self._on else ())
+
+    def _tell_waiting(self, shard_id: str, gathered: tuple[Gathered, ...]) -> None:
+        """Tell which records of a shard wait, if that has changed. A mapping that is off reads its records again."""
+        if gathered != self._gathered.get(shard_id, ()):
+            self._gathered[shard_id] = gathered
+            window = self._wiring.settings.batching_window
+            self._wiring.observe(Waiting(self._wiring.name, shard_id, gathered, window))
 
     def _invoke(self, invoke: Invoke) -> None:
         invocation = self._wiring.invoke(invoke.event())

@@ -21,9 +21,12 @@ from tablestream.local.delivery.protocol import (
     Retried,
     Split,
 )
-from tablestream.local.trigger.observations import DeliveryStep, Ended, GivenUp, Read
+from tablestream.local.trigger.observations import DeliveryStep, Ended, GivenUp, Read, Waiting
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tablestream.local.delivery.protocol import Gathered
     from tablestream.local.trigger.observations import Observation
 
 
@@ -52,6 +55,8 @@ class ShardStatus:
 
     slots: dict[int, str] = field(default_factory=dict)
     waiting_since: dict[int, float] = field(default_factory=dict)
+    gathered: Sequence[Gathered] = ()
+    window: float = 0
     checkpoint: str = ""
     delivered: int = 0
     filtered: int = 0
@@ -88,6 +93,18 @@ class ShardStatus:
             case _:
                 return
 
+    def work(self, now: float) -> dict[int, str]:
+        """The work of each slot that is busy, or has records that wait."""
+        waiting = {one.slot: self._wait(one, now) for one in self.gathered}
+        slots = sorted(self.slots.keys() | waiting.keys())
+        return {slot: ", ".join(filter(None, [self.slots.get(slot), waiting.get(slot)])) for slot in slots}
+
+    def _wait(self, gathered: Gathered, now: float) -> str:
+        if gathered.until is None:
+            return f"{gathered.count} behind"
+        who = "1 record waits" if gathered.count == 1 else f"{gathered.count} records wait"
+        return f"{who} for the window of {self.window:g} s, {max(0.0, gathered.until - now):.0f} s to go"
+
     def counts(self) -> dict[str, int]:
         """The records that are done and filtered out, the attempts again, the halvings, the records given up."""
         return {
@@ -104,8 +121,7 @@ class ShardStatus:
 
     def line(self, now: float) -> str:
         """The work under way, the age of the oldest record that is not done, and the counts."""
-        slots = sorted(self.slots.items())
-        busy = [f"slot {slot}: {what}" if slot else what for slot, what in slots]
+        busy = [f"slot {slot}: {what}" if slot else what for slot, what in self.work(now).items()]
         oldest = [f"the oldest {self.lag(now):.1f} s old"] if self.waiting_since else []
         counted = [f"{count} {what}" for what, count in self.counts().items() if count or what == "done"]
         return f"{', '.join([*(busy or ['idle']), *oldest])}; {', '.join(counted)}"
@@ -130,6 +146,9 @@ class Status:
             return self._step(observation)
         if isinstance(observation, Read):
             self.latency.read(observation)
+        elif isinstance(observation, Waiting):
+            shard = self._shards.setdefault((observation.mapping, observation.shard_id), ShardStatus())
+            shard.gathered, shard.window = observation.gathered, observation.window
         elif isinstance(observation, Ended):
             key = observation.mapping, observation.invoke.shard_id, observation.invoke.id
             self._ended[key] = observation, self.latency.add(observation)
@@ -171,7 +190,7 @@ class Status:
             {
                 "mapping": mapping,
                 "shard": short(shard_id),
-                "slots": {str(slot): what for slot, what in sorted(shard.slots.items())},
+                "slots": {str(slot): what for slot, what in shard.work(now).items()},
                 "lag": round(shard.lag(now), 1),
                 "counts": shard.counts(),
                 "checkpoint": short(shard.checkpoint),
