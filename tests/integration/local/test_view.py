@@ -60,7 +60,8 @@ class Screen:
         self.delivery = ShardDelivery(MappingSettings(**settings), SHARD, "arn:aws:dynamodb:r:1:table/T/stream/x")
 
     def offer(self, *numbers: int) -> None:
-        made = [inserted({"pk": str(n), "sk": "s"}, sequence_number=n, at=WRITTEN) for n in numbers]
+        """Records with whole seconds, as in AWS; the stream tells the fraction beside them."""
+        made = [inserted({"pk": str(n), "sk": "s"}, sequence_number=n, at=CREATED) for n in numbers]
         self.view(Read("M", SHARD, {str(number): WRITTEN for number in numbers}))
         self.delivery.offer(made, WRITTEN)
 

@@ -6,7 +6,7 @@ All of it is put together from observations; `trigger.observations` has these.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Finished:
     """An invocation of which is known what the delivery made of it: `event` says so.
+
+    `invoked.oldest` is told to a fraction of a second where the stream tells it, as its records do not.
 
     `latency` is the time in seconds from the write of its oldest record to the handler, for records that came for the
     first time; None for others, and where the stream tells no fractions of a second.
@@ -158,6 +160,8 @@ class Status:
 
     def _step(self, step: DeliveryStep) -> Finished | None:
         shard, event = (step.mapping, step.shard_id), step.event
+        if isinstance(event, Invoked):
+            event = replace(event, oldest=self.latency.written_at(*shard, event.first) or event.oldest)
         self._shards.setdefault(shard, ShardStatus()).follow(event)
         if isinstance(event, Invoked):
             self._invoked[*shard, event.invoke_id] = event
@@ -230,6 +234,10 @@ class Latency:
         while len(self._written) > REMEMBERED:
             del self._written[next(iter(self._written))]
 
+    def written_at(self, mapping: str, shard_id: str, number: str | None) -> float | None:
+        """The time at which a record was written, if it is known to a fraction of a second and not forgotten."""
+        return None if number is None else self._written.get((mapping, shard_id, number))
+
     def add(self, ended: Ended) -> float | None:
         """Take an invocation; returns the longest of its new samples in seconds, if it has any."""
         began = ended.invocation.began
@@ -239,7 +247,7 @@ class Latency:
         slot = (*shard, ended.invoke.slot)
         numbers = [record["dynamodb"]["SequenceNumber"] for record in ended.invoke.records]
         fresh = [number for number in numbers if int(number) > self._delivered.get(slot, -1)]
-        written = [at for number in fresh if (at := self._written.pop((*shard, number), None)) is not None]
+        written = [at for number in fresh if (at := self.written_at(*shard, number)) is not None]
         if fresh:
             self._delivered[slot] = int(fresh[-1])
             self._coarse |= len(written) < len(fresh)
