@@ -53,6 +53,45 @@ def test_an_answer_is_the_payload_and_the_environment_is_used_again(start: Start
     assert first.outcome == Answered(first.payload)
 
 
+def test_all_that_the_handler_has_printed_is_told_before_its_answer(tmp_path: Path) -> None:
+    (tmp_path / "task.py").write_text(
+        "import subprocess\n"
+        "def handler(event, context):\n"
+        "    for n in range(event): print(n)\n"
+        "    subprocess.run(['echo', 'by another program'])\n"
+        "    print('no end', end='')\n"
+    )
+    told: list[str] = []
+
+    def slowly(line: str) -> None:
+        time.sleep(0.002)
+        told.append(line)
+
+    function = FunctionSpec("Task", "task-name", "arn:task", "task.handler", tmp_path, {}, 20)
+    runtime = Runtime(function, slowly)
+    try:
+        for _ in range(2):
+            told.clear()
+            runtime.invoke(100)
+            assert told == [*map(str, range(100)), "by another program", "no end"]
+    finally:
+        runtime.close()
+
+
+def test_one_that_goes_on_printing_is_not_waited_for(start: Start, logs: list[str]) -> None:
+    runtime = start(
+        "import threading\n"
+        "def forever():\n"
+        "    while True: print('x' * 1000)\n"
+        "def handler(event, context):\n"
+        "    threading.Thread(target=forever, daemon=True).start()\n"
+        "    return 'done'\n"
+    )
+    assert runtime.invoke({}).payload == "done"
+    runtime.close()
+    assert "x" * 1000 in logs
+
+
 def test_the_context_and_the_environment_variables_are_the_functions(start: Start) -> None:
     runtime = start(
         "import os\n"

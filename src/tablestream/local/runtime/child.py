@@ -12,7 +12,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from tablestream.local.runtime.function import LATEST
 from tablestream.local.runtime.language import PYTHON_BOOTSTRAP, command, own_version, variables
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 LONGEST_WORDS = 300  # characters of a function's own words about its error
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
+READ_BYTES = 65536
+MOST_READS = 16  # together as much as a pipe can hold
 INIT_SECONDS = 60  # Lambda allows 10 s; a laptop under load may need more, and no test should hang on it
 
 
@@ -64,20 +66,21 @@ class Child:
 
     Raises InitError, ProcessEndedError or HandlerTimeoutError when it is not.
 
-    Each line the handler prints or logs goes to `on_log`, from a thread of its own.
+    Each line the handler prints or logs goes to `on_log` as it comes, and before its invocation's answer.
     """
 
     def __init__(self, function: FunctionSpec, version: str, on_log: Callable[[str], None]) -> None:
         child_reads, self._requests = os.pipe()
         self._answers, child_writes = os.pipe()
+        printed, child_prints = os.pipe()
         self._buffer = b""
         try:
-            self._process = _start(function, version, child_reads, child_writes)
+            self._process = _start(function, version, child_reads, child_writes, child_prints)
         finally:
             os.close(child_reads)
             os.close(child_writes)
-        self._logs = threading.Thread(target=_forward, args=(self._process.stdout, on_log), daemon=True)
-        self._logs.start()
+            os.close(child_prints)
+        self._logs = _Logs(printed, on_log)
         self._expect_ready()
 
     @property
@@ -109,10 +112,8 @@ class Child:
         self._requests = -1
         _kill(self._process)
         self._process.wait()
-        self._logs.join(timeout=2)
+        self._logs.close()
         os.close(self._answers)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
 
     def _expect_ready(self) -> None:
         message = self._answer(INIT_SECONDS)
@@ -126,6 +127,7 @@ class Child:
         except (HandlerTimeoutError, ProcessEndedError):
             self.close()
             raise
+        self._logs.catch_up()
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -134,21 +136,73 @@ class Child:
             readable, _, _ = select.select([self._answers], [], [], max(0.0, deadline - time.monotonic()))
             if not readable:
                 raise HandlerTimeoutError
-            if not (chunk := os.read(self._answers, 65536)):
+            if not (chunk := os.read(self._answers, READ_BYTES)):
                 raise ProcessEndedError
             self._buffer += chunk
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
 
 
-def _start(function: FunctionSpec, version: str, reads: int, writes: int) -> subprocess.Popen[str]:
+class _Logs:
+    """Hands on what a process prints, line by line: from a thread of its own, or at once from one that catches up.
+
+    What the process has printed before it writes an answer is in the pipe when the answer is read, but the thread may
+    not have got that far.
+    """
+
+    def __init__(self, pipe: int, on_log: Callable[[str], None]) -> None:
+        os.set_blocking(pipe, False)
+        self._pipe = pipe
+        self._on_log = on_log
+        self._rest = b""
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def catch_up(self) -> None:
+        """Hand on all that was printed so far, also a last line that has no end."""
+        with self._lock:
+            for _ in range(MOST_READS):  # one that goes on printing is not waited for
+                if not self._read():
+                    break
+            self._hand_on(*filter(None, [self._rest]))
+            self._rest = b""
+
+    def close(self) -> None:
+        """Hand on the rest of a process that has ended. One that it has left behind may hold the pipe open."""
+        self._thread.join(timeout=2)
+        if not self._thread.is_alive():
+            os.close(self._pipe)
+
+    def _run(self) -> None:
+        goes_on = True
+        while goes_on:
+            select.select([self._pipe], [], [])
+            with self._lock:
+                goes_on = self._read() is not False
+        self.catch_up()
+
+    def _read(self) -> bool | None:
+        """Hand on the lines of one read: True if there was something, None if nothing yet, False at the end."""
+        try:
+            chunk = os.read(self._pipe, READ_BYTES)
+        except BlockingIOError:
+            return None
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        self._hand_on(*lines)
+        return bool(chunk)
+
+    def _hand_on(self, *lines: bytes) -> None:
+        for line in lines:
+            self._on_log(line.decode(errors="replace").rstrip("\r"))
+
+
+def _start(function: FunctionSpec, version: str, reads: int, writes: int, prints: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command(function, reads, writes),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=prints,
         stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
         pass_fds=(reads, writes),
         env=environment(function, version),
         cwd=function.code,
@@ -176,18 +230,13 @@ def environment(function: FunctionSpec, version: str = LATEST) -> dict[str, str]
     }
 
 
-def _forward(lines: IO[str], on_log: Callable[[str], None]) -> None:
-    for line in lines:
-        on_log(line.rstrip("\n"))
-
-
 def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
 
 
-def _kill(process: subprocess.Popen[str]) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
