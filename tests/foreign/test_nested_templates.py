@@ -156,6 +156,18 @@ def test_the_parents_outputs_have_those_of_nested_stacks_and_conditions_hold_for
             r"^template\.yaml, line 6: Db has no Outputs\.Steam: its template has Outputs\.Stream, Outputs\.Name",
         ),
         (
+            {"work__stack_yml": WORK.replace("of ${Table}", "of ${Tabel}")},
+            r"^work/stack\.yml, line 21: Task's Environment\.Variables\.TEXT refers to Tabel, .* you mean Table\?$",
+        ),
+        (
+            {"work__inner__template_json": INNER.replace('{"Ref": "Topic"}', '{"Ref": "Work"}')},
+            r"^work/inner/template\.json, line 1: the output Topic's Value refers to Work, which is neither ",
+        ),
+        (
+            {"template_yaml": PARENT.replace("DependsOn: [Db, Work]", "DependsOn: [Db, DbThings]")},
+            r"^template\.yaml, line 17: News depends on DbThings, which is no resource: there are Db, Grey, ",
+        ),
+        (
             {"template_yaml": PARENT.replace("Parameters:\n", "Parameters: 7\n      X:\n", 1).replace("X", "Y")},
             r"template\.yaml",
         ),

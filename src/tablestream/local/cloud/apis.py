@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tablestream.local.cloud.functions import invoked
-from tablestream.local.cloud.versions import referred
 from tablestream.local.gateway.routes import ANY, DEFAULT, LONGEST_SECONDS, Cors, HttpApi, HttpRoute
 from tablestream.local.runtime.function import FunctionSpec
+from tablestream.local.template.references import referred
 
 Json = Any  # what a template holds
 API, STAGE = "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage"

@@ -16,11 +16,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from tablestream.local.cloud.versions import FUNCTION, Qualifier, referred
+from tablestream.local.cloud.versions import FUNCTION, Qualifier
 from tablestream.local.errors import TemplateError
 from tablestream.local.runtime.function import DEFAULT_MEMORY_MB, DEFAULT_TIMEOUT_SECONDS, FunctionSpec
 from tablestream.local.runtime.language import is_node, why_not
 from tablestream.local.template.parameters import text_of
+from tablestream.local.template.references import referred
 
 Json = Any  # what a template holds
 Resolve = Callable[[Json], Json]

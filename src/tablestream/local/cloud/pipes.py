@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tablestream.local.cloud.versions import FUNCTION, MAPPING, referred, stream_of
+from tablestream.local.cloud.versions import FUNCTION, MAPPING, stream_of
 from tablestream.local.delivery.protocol import Answered
 from tablestream.local.runtime.function import Invocation
+from tablestream.local.template.references import referred
 
 Json = Any  # what a template or an event holds
 PIPE = "AWS::Pipes::Pipe"

@@ -34,6 +34,7 @@ from tablestream.local.template.nested import (
     take_nested,
 )
 from tablestream.local.template.parameters import expanded, parameter_values
+from tablestream.local.template.references import refuse_missing
 from tablestream.local.template.source import Template, read_template
 
 if TYPE_CHECKING:
@@ -160,10 +161,20 @@ class _Part:
     notes: list[str]
 
 
-def _part(template: Template, values: dict[str, str], notes: list[str], surroundings: _Surroundings) -> _Part:
-    """Translate a template of which the parameters have these values, and its nested ones."""
+def _part(
+    template: Template,
+    values: dict[str, str],
+    notes: list[str],
+    surroundings: _Surroundings,
+    given: Iterable[str] = (),
+) -> _Part:
+    """Translate a template of which the parameters have these values, and its nested ones.
+
+    `given` are more parameters, whose values only the stack knows.
+    """
     folder = template.path.parent
     template = expanded(template, values)
+    refuse_missing(template, {*values, *given})
     elsewhere = surroundings.elsewhere
     content = elsewhere.put_into(template.content, values, notes, surroundings.asked)
     nested = take_nested(content, folder, notes)
@@ -171,6 +182,7 @@ def _part(template: Template, values: dict[str, str], notes: list[str], surround
     code = take_code(content, folder, values, own, surroundings.stack)
     _forget_uploads(content)
     part = _Part(template, _translate(content, values, surroundings.region), code, values, notes)
+    refuse_missing(template, {*values, *given}, part.plain)
     taken = {*part.plain["Resources"], *(stack.name for stack in nested)}
     outputs: dict[str, Json] = {}
     for stack in nested:
@@ -197,7 +209,7 @@ def _with_nested(
         for name in given:
             del declared[name]
         values, notes = parameter_values(template.content, known, {}, stack.name)
-        part = _part(template, values, notes, surroundings)
+        part = _part(template, values, notes, surroundings, given)
     prefix = prefix_of(stack.name, part.plain, taken)
     made = renamed(part.plain, stack, prefix, given)
     taken |= set(made["Resources"])

@@ -11,6 +11,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tablestream.local.template.references import referred
+
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
 
@@ -64,15 +66,6 @@ def forget_dependencies(resource: dict[str, Any], names: Container[str]) -> None
         resource["DependsOn"] = kept
     else:
         resource.pop("DependsOn", None)
-
-
-def referred(reference: Json) -> str | None:
-    """The logical id that a Ref or Fn::GetAtt names."""
-    if not isinstance(reference, dict):
-        return None
-    path = reference.get("Fn::GetAtt", [None])
-    name: str | None = reference.get("Ref") or (path.partition(".")[0] if isinstance(path, str) else path[0])
-    return name
 
 
 def stream_of(source: Json) -> str | None:

@@ -14,11 +14,11 @@ from typing import Any, Protocol
 
 from tablestream.local.errors import TemplateError
 from tablestream.local.template.parameters import text_of
+from tablestream.local.template.source import VARIABLE
 
 Json = Any  # what a template holds
 _LOCATIONS = {"AWS::Serverless::Application": "Location", "AWS::CloudFormation::Stack": "TemplateURL"}
 _ELSEWHERE = re.compile(r"(https?|s3)://")
-_VARIABLE = re.compile(r"\$\{([^!}][^}]*)\}")
 _STACK_NAME = "AWS::StackName"
 _OUTPUT = "Outputs."
 
@@ -88,8 +88,8 @@ def _text(value: Json, values: Mapping[str, str]) -> str | None:
     if set(value) == {"Ref"}:
         return values.get(str(value["Ref"]))
     text = value.get("Fn::Sub")
-    if isinstance(text, str) and all(name in values for name in _VARIABLE.findall(text)):
-        return _VARIABLE.sub(lambda found: values[found[1]], text).replace("${!", "${")
+    if isinstance(text, str) and all(name in values for name in VARIABLE.findall(text)):
+        return VARIABLE.sub(lambda found: values[found[1]], text).replace("${!", "${")
     return None
 
 
@@ -170,7 +170,7 @@ def _substitution(argument: Json, names: Names) -> Json:
         variables[variable] = made
         return f"${{{variable}}}"
 
-    made = _VARIABLE.sub(replaced, text)
+    made = VARIABLE.sub(replaced, text)
     return {"Fn::Sub": [made, variables] if variables else made}
 
 

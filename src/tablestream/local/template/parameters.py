@@ -153,8 +153,8 @@ class _Extension:
             return self._named(value)
         if not isinstance(value, dict):
             return value
-        if set(value) == {"Ref"} and value["Ref"] in self.bound:
-            return self.bound[value["Ref"]]
+        if set(value) == {"Ref"} and isinstance(name := value["Ref"], str) and name in self.bound:
+            return self.bound[name]
         made: dict[str, Json] = {}
         for key, entry in value.items():
             made |= self._looped(key, entry) if _is_loop(key) else {self._named(key): self.carried_out(entry)}
@@ -196,6 +196,8 @@ class _Extension:
             return len(listed)
         if set(value) == {"Fn::ToJsonString"}:
             return _as_json(value["Fn::ToJsonString"])
+        if set(value) == {"Fn::Sub"} and isinstance(text := value["Fn::Sub"], str) and "${" not in text:
+            return text  # of a name that a loop has made, as in {"Ref": {"Fn::Sub": "Table${Side}"}}
         if set(value) == {"Fn::FindInMap"} and len(asked := value["Fn::FindInMap"]) == _MEMBERS + 1:
             return self._found(*asked)
         return value

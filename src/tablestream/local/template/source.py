@@ -20,6 +20,8 @@ Json = Any  # what a template holds
 LONGEST_TOLD = 60  # characters of what came
 _NAMED = ("Mappings", "Conditions", "Outputs", "Parameters", "Resources")
 """The sections whose members have names, those that a sentence is about first last: they win."""
+VARIABLE = re.compile(r"\$\{([^!}][^}]*)\}")
+"""A variable in the text of Fn::Sub."""
 _PLACED = re.compile(r"[^:]+, line \d+: |[^:]+\.(yaml|yml|json|template): ")
 _WORD = re.compile(r"[A-Za-z0-9][^\s,;(){}\"]*[A-Za-z0-9]|[A-Za-z]")
 
@@ -31,6 +33,7 @@ class Template:
     The SAM translator makes names of these by adding to them. An event of a function is among them by both names, and
     so is what it imports from other stacks.
     `repeated` has a sentence for each name under which something stands twice, mostly by a slip in its indentation.
+    `details` has the line of each text within a member of a section, by section, member and text.
     `label` is what sentences call the file of a nested template, and `files` has these for the names that come of one.
     """
 
@@ -40,11 +43,17 @@ class Template:
     repeated: Mapping[str, str] = field(default_factory=dict)
     label: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
 
     def place(self, name: str) -> str:
         """The file and line of a name; empty for one that the template has not, nor has anything it was made of."""
         line = self.lines.get(name)
         return "" if line is None else f"{self.files.get(name, self.label or self.path.name)}, line {line}"
+
+    def place_of(self, section: str, name: str, *texts: str) -> str:
+        """The file and line of the first of these texts that a section's member has in it, else those of its name."""
+        found = [line for text in texts if (line := self.details.get((section, name, text))) is not None]
+        return f"{self.files.get(name, self.label or self.path.name)}, line {found[0]}" if found else self.place(name)
 
     def knowing(self, made: Iterable[str]) -> Self:
         """The template with the names that were made of its own, which are where their beginnings are."""
@@ -65,6 +74,10 @@ class Template:
                 **{f"{prefix}{name}": nested.files.get(name, nested.label) for name in nested.lines},
             },
             repeated={**self.repeated, **{f"{prefix}{name}": told for name, told in nested.repeated.items()}},
+            details={
+                **self.details,
+                **{(section, f"{prefix}{name}", text): n for (section, name, text), n in nested.details.items()},
+            },
         )
 
     def placed(self, sentence: str, *, short: bool = False) -> str:
@@ -78,7 +91,7 @@ class Template:
     def _explained(self, sentence: str) -> str:
         told = self.placed(sentence)
         slips = [self.repeated[word] for word in dict.fromkeys(_WORD.findall(sentence)) if word in self.repeated]
-        return told if told == sentence else ". ".join([told, *slips])
+        return ". ".join([told, *(slip for slip in slips if slip not in told)])
 
     @contextmanager
     def placing(self) -> Iterator[None]:
@@ -107,7 +120,7 @@ def read_template(path: Path, label: str = "") -> Template:
         loader.dispose()
     if not isinstance(loaded, dict) or not isinstance(loaded.get("Resources"), dict):
         raise TemplateError(f"{path} has no Resources section, so it is no SAM or CloudFormation template")
-    template = Template(path, loaded, dict(_lines(root)), dict(_repeated(root)), label)
+    template = Template(path, loaded, dict(_lines(root)), dict(_repeated(root)), label, details=_details(root))
     with template.placing():
         check(loaded)
     return replace(template, content=_with_text_for_dates(loaded))
@@ -202,6 +215,36 @@ def _lines(root: yaml.Node | None) -> Iterator[tuple[str, int]]:
             yield str(key.value), key.start_mark.line + 1
             for event, _ in _members(_member(_member(member, "Properties"), "Events")):
                 yield f"{key.value}{event.value}", event.start_mark.line + 1
+
+
+def _details(root: yaml.Node | None) -> dict[tuple[str, str, str], int]:
+    """The first line of each text in a member; what an event has in it belongs to the name that SAM makes of it too."""
+    found: dict[tuple[str, str, str], int] = {}
+    for section in ("Globals", *_NAMED):
+        for key, member in _members(_member(root, section)):
+            events = _members(_member(_member(member, "Properties"), "Events"))
+            for name, node in ((key.value, member), *((f"{key.value}{one.value}", event) for one, event in events)):
+                for text, line in _texts(node):
+                    found.setdefault((section, name, text), line)
+    return found
+
+
+def _texts(node: yaml.Node) -> Iterator[tuple[str, int]]:
+    """The texts in a node, and the variables in them."""
+    if isinstance(node, yaml.ScalarNode):
+        line = node.start_mark.line + 1
+        yield node.value, line
+        for variable in VARIABLE.finditer(node.value):
+            # A block keeps its lines, and begins below its sign; other text may be folded.
+            yield (
+                variable[1].strip(),
+                line + 1 + node.value.count("\n", 0, variable.start()) if node.style == "|" else line,
+            )
+    for key, value in _members(node):
+        yield from _texts(key)
+        yield from _texts(value)
+    for entry in node.value if isinstance(node, yaml.SequenceNode) else ():
+        yield from _texts(entry)
 
 
 def _imports(node: yaml.Node | None) -> Iterator[tuple[str, int]]:
