@@ -108,7 +108,7 @@ def test_a_function_of_one_nested_stack_gets_the_changes_of_a_table_in_another(p
     stack = came.logs[0].split("|")[3]
     table = rf"{stack.removesuffix('-Work')}-DbThings-\w+"
     told = (
-        rf"1 {table}\|red tea 2 1 of {table} \${{Literal}}\|two\|{stack}\|"
+        rf"\d {table}\|red tea 2 1 of {table} \${{Literal}}\|two\|{stack}\|"
         r"arn:aws:sns:us-east-1:\d+:\S+-WorkInnerTopic-\w+ \S+-WorkTask-\w+$"
     )
     assert [line for line in came.logs if not re.match(told, line)] == []

@@ -78,9 +78,20 @@ def test_what_moto_fails_to_create_gets_a_stand_in_that_is_named_and_the_stream_
 
 
 def test_a_table_that_cannot_be_created_is_refused_by_name(opened: Open) -> None:
-    table = THINGS.replace("KeyType: HASH", "KeyType: HASH }, { AttributeName: other, KeyType: RANGE")
+    table = THINGS.replace("StreamSpecification", "GlobalSecondaryIndexes: [{}]\n      StreamSpecification")
     with pytest.raises(TemplateError, match=r"cannot create Things \(AWS::DynamoDB::Table\): "):
         opened(template(table=table))
+
+
+def test_a_table_is_checked_where_its_condition_holds(opened: Open) -> None:
+    table = THINGS.replace("Type: AWS::DynamoDB::Table", "Type: AWS::DynamoDB::Table\n    Condition: Never")
+    other = table.replace("Things", "Others").replace("AttributeName: id, KeyType", "AttributeName: ip, KeyType")
+    made = opened(template(other, head=HEAD + CONDITION))
+    assert len(made.client("dynamodb").list_tables()["TableNames"]) == 1
+    for slip in (("KeyType: HASH", "KeyType: HUSH"), ("AttributeName: id, KeyType", "AttributeName: ip, KeyType")):
+        always = other.replace("AttributeName: ip", "AttributeName: id").replace("Never", "Always").replace(*slip)
+        with pytest.raises(TemplateError, match=r"template\.yaml, line \d+: Others: KeySchema"):
+            opened(template(always, head=HEAD + CONDITION))
 
 
 def test_a_table_without_a_stream_is_named(opened: Open) -> None:
@@ -253,7 +264,7 @@ def test_a_parameter_of_ssm_that_is_given_is_the_value(opened: Open) -> None:
     assert not [note for note in made.notes if "SSM" in note]
 
 
-CONDITION = "Conditions:\n  Never: !Equals [a, b]\n"
+CONDITION = "Conditions:\n  Never: !Equals [a, b]\n  Always: !Equals [a, a]\n"
 
 
 def test_a_function_whose_condition_is_false_is_left_out(opened: Open) -> None:

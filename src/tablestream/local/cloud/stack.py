@@ -31,7 +31,8 @@ from tablestream.local.cloud.functions import (
     read_mappings,
     with_qualifiers,
 )
-from tablestream.local.cloud.translate import Json, Translated, refuse_tables_without_stream
+from tablestream.local.cloud.tables import refuse_misdeclared, refuse_tables_without_stream
+from tablestream.local.cloud.translate import Json, Translated
 from tablestream.local.cloud.unsupported import PARAMETER, TABLE, replace_with_stand_in
 from tablestream.local.cloud.versions import FUNCTION
 from tablestream.local.delivery.filters import FilterSet, InvalidFilterPattern
@@ -93,6 +94,8 @@ def create(translated: Translated, name: str, scratch: Path, client: Callable[[s
                 functions[logical_id] = with_qualifiers(function, translated.qualifiers, resolve)
     wanted = {name: one for name, one in translated.mappings.items() if _holds(one, stack)}
     refuse_tables_without_stream(wanted, resources)
+    conditional = {name: one for name, one in resources.items() if "Condition" in one and _holds(one, stack)}
+    refuse_misdeclared({**conditional, **wanted}, translated.parameters, translated.source)
     of_queues = {name: one for name, one in wanted.items() if _reads_queue(one, resolve)}
     streams = {name: one for name, one in wanted.items() if name not in of_queues}
     mappings, notes = read_mappings(streams, functions, translated.code, resolve)
@@ -190,6 +193,10 @@ def _create(translated: Translated, name: str, s3: Client) -> tuple[MotoStack, l
             told = f"{type(error).__name__}: {words}"
             section, at_fault = _at_fault(error)
             kind = _kind_to_replace(translated.template, section, at_fault)
+            if kind in _NEEDED:
+                refuse_misdeclared(
+                    {at_fault: translated.template["Resources"][at_fault]}, translated.parameters, translated.source
+                )
             if kind is None or kind in _NEEDED:
                 what = f"{at_fault} ({kind})" if kind else "the stack"
                 raise TemplateError(f"the embedded AWS cannot create {what}: {told}") from error

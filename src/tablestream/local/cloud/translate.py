@@ -12,7 +12,9 @@ import copy
 import json
 import logging
 import os
+import re
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +23,9 @@ from tablestream.local.cloud.clients import REGION
 from tablestream.local.cloud.elsewhere import Elsewhere
 from tablestream.local.cloud.functions import CODE_BUCKET, CODE_KEY, Code, refuse_if_none_runs, take_code
 from tablestream.local.cloud.pipes import take_pipes
-from tablestream.local.cloud.unsupported import GLOBAL_TABLE, TABLE, stand_in, stand_in_for
-from tablestream.local.cloud.versions import MAPPING, Qualifier, forget_dependencies, stream_of, take_qualifiers
+from tablestream.local.cloud.tables import refuse_misdeclared, refuse_tables_without_stream
+from tablestream.local.cloud.unsupported import stand_in, stand_in_for
+from tablestream.local.cloud.versions import MAPPING, Qualifier, forget_dependencies, take_qualifiers
 from tablestream.local.errors import TemplateError, reading
 from tablestream.local.template.nested import (
     NestedStack,
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
 
 Json = Any  # what a template or a JSON document holds
 _NOTHING = Elsewhere()
-_TABLES = (TABLE, GLOBAL_TABLE)
+_UNKNOWN = re.compile(r"property (\S+) not defined for resource of type (\S+)")
 _UPLOADED = ("ContentUri", "DefinitionUri", "SchemaUri")  # `sam deploy` uploads what they name
 
 
@@ -115,6 +118,7 @@ def translate(
     with known.placing(), reading(what):
         refuse_if_none_runs(mappings, part.code)
         refuse_tables_without_stream(_unconditional(mappings), plain["Resources"])
+        part.notes.extend(refuse_misdeclared(_unconditional({**plain["Resources"], **mappings}), part.values, known))
         return Translated(
             source=known,
             template=plain,
@@ -247,13 +251,27 @@ def _translate(source: dict[str, Any], parameters: dict[str, str], region: str) 
     try:
         translated = translator.translate(copy.deepcopy(source), dict(parameters))
     except InvalidDocumentException as error:
-        causes = "; ".join(str(cause.message) for cause in error.causes)
+        causes = "; ".join(f"{cause.message}{_meant(str(cause.message))}" for cause in error.causes)
         raise TemplateError(f"the SAM translator refuses the template: {causes}") from error
     except Exception as error:  # of a template that it did not think of
         raise TemplateError(f"the SAM translator fails on the template: {type(error).__name__}: {error}") from error
     # Through JSON, because the translator returns its own dict classes.
     plain: dict[str, Any] = json.loads(json.dumps(translated))
     return plain
+
+
+def _meant(complaint: str) -> str:
+    """The property that was probably meant, in the words of the translator's complaint about one that there is not."""
+    from samtranslator.model import Resource
+
+    found = _UNKNOWN.search(complaint)
+    classes: list[type[Resource]] = [Resource]
+    for one in classes:  # it grows meanwhile
+        classes += one.__subclasses__()
+    kinds = [one for one in classes if found and getattr(one, "resource_type", None) == found[2]]
+    names = [name for one in kinds for name in one.property_types]
+    close = get_close_matches(found[1], names, 1) if found else []
+    return f": did you mean {close[0]}?" if close else ""
 
 
 def _take_mappings(template: dict[str, Any], pipes: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -271,22 +289,8 @@ def _take_mappings(template: dict[str, Any], pipes: Mapping[str, dict[str, Any]]
     return taken
 
 
-def refuse_tables_without_stream(mappings: Mapping[str, Json], resources: Mapping[str, Json]) -> None:
-    """Raise TemplateError for a mapping that reads the stream of something that has none."""
-    for name, mapping in mappings.items():
-        table = stream_of((mapping.get("Properties") or {}).get("EventSourceArn"))
-        if table is None or table not in resources:
-            continue
-        kind, properties = resources[table]["Type"], resources[table].get("Properties") or {}
-        wanted = f"{name} reads the stream of {table}, which has none: wanted a"
-        if not kind.startswith(_TABLES):
-            raise TemplateError(f"{wanted} table with a StreamSpecification, got {kind}")
-        if "StreamSpecification" not in properties:
-            raise TemplateError(f"{wanted} StreamSpecification there, with a StreamViewType")
-
-
-def _unconditional(mappings: Mapping[str, Json]) -> dict[str, Json]:
-    return {name: mapping for name, mapping in mappings.items() if "Condition" not in mapping}
+def _unconditional(resources: Mapping[str, Json]) -> dict[str, Json]:
+    return {name: resource for name, resource in resources.items() if "Condition" not in resource}
 
 
 def _names_any(value: Json, names: Iterable[str]) -> bool:

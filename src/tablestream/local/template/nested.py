@@ -71,7 +71,7 @@ def known_values(given: Mapping[str, Json], values: Mapping[str, str]) -> tuple[
     for name, value in given.items():
         if value == {"Ref": "AWS::NoValue"}:
             continue
-        text = _text(value, values)
+        text = known_text(value, values)
         if text is None:
             others[name] = value
         else:
@@ -79,9 +79,10 @@ def known_values(given: Mapping[str, Json], values: Mapping[str, str]) -> tuple[
     return known, others
 
 
-def _text(value: Json, values: Mapping[str, str]) -> str | None:
+def known_text(value: Json, values: Mapping[str, str]) -> str | None:
+    """The text that a value is with these values of parameters; None where only the stack knows it."""
     if isinstance(value, list):
-        parts = [_text(entry, values) for entry in value]
+        parts = [known_text(entry, values) for entry in value]
         return None if None in parts else ",".join(str(part) for part in parts)
     if not isinstance(value, dict):
         return text_of(value)
