@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +55,34 @@ def test_those_of_a_layer_are_installed_too(function: FunctionSpec, tmp_path: Pa
     runtime = Runtime(made)
     assert runtime.invoke({}).payload == "oolong"
     runtime.close()
+
+
+@pytest.mark.parametrize(
+    ("place", "path"), [("functions/whistle", "../shared"), ("code", "../shared"), ("a", "./shared")]
+)
+def test_paths_lead_from_the_nearest_folder_that_has_them(
+    function: FunctionSpec, tmp_path: Path, place: str, path: str
+) -> None:
+    project = tmp_path / "project"
+    code = project / place
+    code.mkdir(parents=True)
+    shared = tmp_path / "shared" if place == "functions/whistle" else project / "shared"
+    shared.mkdir()
+    for name in ("app.py", WHEEL):
+        (function.code / name).rename((code if name == "app.py" else shared) / name)
+    (code / "requirements.txt").write_text(f"{path}/{WHEEL}\n")
+    made = with_requirements(replace(function, code=code), lambda _line: None, tmp_path / "cache")
+    runtime = Runtime(made)
+    assert runtime.invoke({}).payload == "oolong"
+    runtime.close()
+
+
+def test_what_a_path_leads_to_is_installed_anew_when_it_has_changed(function: FunctionSpec, tmp_path: Path) -> None:
+    before = with_requirements(function, lambda _line: None, tmp_path / "cache")
+    (function.code / WHEEL).touch()
+    os.utime(function.code / WHEEL, (1, 1))
+    after = with_requirements(function, lambda _line: None, tmp_path / "cache")
+    assert before.layers != after.layers
 
 
 def test_what_cannot_be_installed_is_told_and_leaves_nothing(function: FunctionSpec, tmp_path: Path) -> None:

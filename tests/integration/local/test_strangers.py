@@ -258,6 +258,13 @@ def test_lists_and_parameters_of_ssm_are_what_they_are_in_aws(opened: Open) -> N
     assert "Bus is /kitchen/bus in SSM, not known here: --parameter Bus=VALUE gives it" in listed.notes
 
 
+def test_several_parameters_of_ssm_are_told_in_one_line_also_without_a_default(opened: Open) -> None:
+    head = HEAD + PARAMETERS + '  Url: { Type: "AWS::SSM::Parameter::Value<String>" }\n'
+    made = opened(template(head=head, value="!Ref Url"))
+    assert made.functions["Task"].environment["VALUE"] == "stand-in-Url"
+    assert "Bus, Url are values in SSM, not known here: --parameter NAME=VALUE gives one" in made.notes
+
+
 def test_a_parameter_of_ssm_that_is_given_is_the_value(opened: Open) -> None:
     made = opened(template(head=HEAD + PARAMETERS, value="!Ref Bus"), Bus="line-7")
     assert made.functions["Task"].environment["VALUE"] == "line-7"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ from tablestream.local.runtime.function import FunctionSpec
 from tablestream.local.runtime.language import is_node
 
 REQUIREMENTS = "requirements.txt"
+_LEFT_BY_BUILDS = re.compile(r"(^|/)(build|__pycache__|[^/]+\.egg-info)/")
+_PATH = re.compile(r"\s*(?:(?:-e|--editable|-r|--requirement|-c|--constraint)[ =]\s*)?(\.{1,2}/[^\s;#]*)")
 
 
 def cache_folder() -> Path:
@@ -49,14 +52,16 @@ def requirements_of(function: FunctionSpec) -> Iterator[Path]:
 
 def _installed(function: FunctionSpec, file: Path, say: Callable[[str], None], cache: Path) -> Path:
     version = f"{platform.machine()} {sys.platform} {sys.version_info.major}.{sys.version_info.minor}"
-    target = cache / hashlib.sha256(f"{version}\n{file.read_text()}".encode()).hexdigest()[:32]
+    beside = folder_of(file)
+    listed = f"{version}\n{file.read_text()}\n{_state_of(beside, _paths_in(file))}"
+    target = cache / hashlib.sha256(listed.encode()).hexdigest()[:32]
     if target.is_dir():
         return target
     say(f"{function.logical_id}: installing {file}")
     cache.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=cache) as scratch:
         made = Path(scratch) / "packages"
-        _run_pip(function, file, made)
+        _run_pip(function, file, beside, made)
         made.mkdir(exist_ok=True)  # pip makes none for a list of comments
         try:
             made.rename(target)
@@ -66,11 +71,33 @@ def _installed(function: FunctionSpec, file: Path, say: Callable[[str], None], c
     return target
 
 
-def _run_pip(function: FunctionSpec, file: Path, target: Path) -> None:
+def folder_of(file: Path) -> Path:
+    """Return the folder from which the paths in a requirements file lead: its own, or the nearest above that has them.
+
+    pip takes paths from where it is started, and a project's own build starts it where it likes.
+    """
+    paths = _paths_in(file)
+    above = [folder for folder in file.absolute().parents if all((folder / path).exists() for path in paths)]
+    return above[0] if above else file.absolute().parent
+
+
+def _paths_in(file: Path) -> list[str]:
+    """Return the relative paths that a requirements file names: of packages, wheels and other such files."""
+    return [found[1] for line in file.read_text().splitlines() if (found := _PATH.match(line))]
+
+
+def _state_of(beside: Path, paths: list[str]) -> str:
+    """Return text that is another one after a change of what the paths lead to; what a build leaves there is none."""
+    found = [one for path in paths for one in (beside / path, *sorted((beside / path).rglob("*")))]
+    files = [one for one in found if one.is_file() and not _LEFT_BY_BUILDS.search(f"{one.relative_to(beside.anchor)}/")]
+    return "\n".join(f"{one} {one.stat().st_mtime_ns}" for one in files)
+
+
+def _run_pip(function: FunctionSpec, file: Path, beside: Path, target: Path) -> None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     done = subprocess.run(
-        [*command, "--target", str(target), "--requirement", file.name],
-        cwd=file.parent,
+        [*command, "--target", str(target), "--requirement", str(file.absolute())],
+        cwd=beside,
         capture_output=True,
         text=True,
         check=False,

@@ -28,18 +28,22 @@ def parameter_values(
     """The values of the parameters: `given` on the command line before `overrides` of samconfig.toml and defaults.
 
     An override of a parameter that the template does not declare is left out, as the SAM CLI does. Parameters that name
-    one of SSM become plain ones in `template`: what is given is the value, and a default gets text in its place; the
-    notes that are returned say so. For a nested `stack` they are given by its parent. Raises TemplateError for one that
+    one of SSM become plain ones in `template`: what is given is the value, and others get text in its place, which the
+    notes that are returned say. For a nested `stack` they are given by its parent. Raises TemplateError for one that
     was given and is not declared, for parameters without a value, and for a value that its declaration does not allow.
     """
     declared: dict[str, Any] = template.get("Parameters") or {}
     if unknown := sorted(set(given) - set(declared)):
         raise TemplateError(f"the template has no parameter {', '.join(unknown)}, but {', '.join(sorted(declared))}")
     values = {**{name: value for name, value in overrides.items() if name in declared}, **given}
-    if missing := [name for name, one in declared.items() if name not in values and "Default" not in one]:
+    unset = {name: one for name, one in declared.items() if name not in values}
+    if missing := [name for name, one in unset.items() if "Default" not in one and not _is_of_ssm(one)]:
         wanted = " ".join(_way_to_give(name, stack) for name in missing)
         raise TemplateError(f"no value and no default for {', '.join(missing)}: wanted {wanted}")
-    notes = [note for name, one in declared.items() if (note := _without_ssm(name, one, values, stack))]
+    notes = _notes_of_ssm({name: one for name, one in unset.items() if _is_of_ssm(one)}, stack)
+    for name, one in declared.items():
+        if _is_of_ssm(one):
+            _make_plain(name, one, values)
     for name, declaration in declared.items():
         if name in values:
             _check_value(name, values[name], declaration)
@@ -52,16 +56,27 @@ def _way_to_give(name: str, stack: str) -> str:
     return f"{name} in the Parameters of {stack}" if stack else f"--parameter {name}=VALUE"
 
 
-def _without_ssm(name: str, declaration: dict[str, Any], values: dict[str, str], stack: str) -> str | None:
-    """Make a parameter whose value is the name of a parameter in SSM one that has its value."""
-    kind = str(declaration.get("Type"))
-    if not kind.startswith(_SSM):
-        return None
-    declaration["Type"] = "CommaDelimitedList" if "List" in kind else "String"
-    if name in values:
-        return None
-    values[name] = f"{STAND_IN}{name}"
-    return f"{name} is {declaration['Default']} in SSM, not known here: {_way_to_give(name, stack)} gives it"
+def _is_of_ssm(declaration: Mapping[str, Any]) -> bool:
+    """Tell whether a parameter has the name of one in SSM, whose value it stands for."""
+    return str(declaration.get("Type")).startswith(_SSM)
+
+
+def _make_plain(name: str, declaration: dict[str, Any], values: dict[str, str]) -> None:
+    """Make a parameter of SSM one that has the value itself: what was given, or text in its place."""
+    declaration["Type"] = "CommaDelimitedList" if "List" in declaration["Type"] else "String"
+    values.setdefault(name, f"{STAND_IN}{name}")
+
+
+def _notes_of_ssm(unset: Mapping[str, Mapping[str, Any]], stack: str) -> list[str]:
+    """Return one note on all parameters of SSM whose values are not known here."""
+    if not unset:
+        return []
+    (first, declaration), *others = unset.items()
+    if not others:
+        named = f"{declaration['Default']} in SSM" if "Default" in declaration else "a value in SSM"
+        return [f"{first} is {named}, not known here: {_way_to_give(first, stack)} gives it"]
+    way = f"NAME in the Parameters of {stack}" if stack else "--parameter NAME=VALUE"
+    return [f"{', '.join(unset)} are values in SSM, not known here: {way} gives one"]
 
 
 def _check_value(name: str, value: str, declaration: Mapping[str, Any]) -> None:
