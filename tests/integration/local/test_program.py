@@ -36,8 +36,21 @@ def test_what_is_not_done_is_one_list(capsys: pytest.CaptureFixture[str]) -> Non
     assert [gap for gap in GAPS if f"{gap.name}: {gap.reason}" not in words] == []
 
 
-@pytest.mark.parametrize("option", ["--import", "--resolve", "--parameter"])
-def test_what_is_given_has_a_name_and_a_value(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("option", "form"),
+    [
+        ("--import", "NAME=VALUE"),
+        ("--parameter", "NAME=VALUE"),
+        ("--resolve", "REFERENCE=VALUE"),
+        ("--table", "NAME=KEY"),
+        ("--code", "FUNCTION=FOLDER"),
+    ],
+)
+@pytest.mark.parametrize("given", ["tray", "=oak"])
+@pytest.mark.parametrize("before", [[], ["invoke", "event.json"]])
+def test_what_is_given_has_the_form_that_help_shows(
+    before: list[str], option: str, form: str, given: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
-        main([option, "tray"])
-    assert "wanted NAME=VALUE, got 'tray'" in capsys.readouterr().err
+        main([*before, option, given])
+    assert f"argument {option}: wanted {form}, got '{given}'" in capsys.readouterr().err

@@ -222,6 +222,20 @@ def test_changed_code_takes_effect_and_broken_code_is_told_at_once(project: Proj
     assert "it is read at the start only, so end this and start again" in line
 
 
+WITH_KIND = """
+Parameters: { Kind: { Type: String } }
+Resources:
+  Task:
+    Type: AWS::Lambda::Function
+    Properties:
+      Code: { ZipFile: "import os\\ndef main(event, context): return os.environ['KIND']" }
+      Handler: index.main
+      Runtime: python3.12
+      Role: arn:aws:iam::123456789012:role/task
+      Environment: { Variables: { KIND: !Ref Kind } }
+"""
+
+
 def test_a_sample_event_is_invoked_in_a_project_that_is_no_shop(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -233,3 +247,22 @@ def test_a_sample_event_is_invoked_in_a_project_that_is_no_shop(
     shown = capsys.readouterr().out
     assert shown.startswith("Answer after ")
     assert shown.split(":\n", 1)[1] == "null\n\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "answer"),
+    [([], "from samconfig"), (["--config-env", "other"], "from other"), (["--parameter", "Kind=given"], "given")],
+)
+def test_an_invocation_has_the_parameters_of_samconfig(
+    tmp_path: Path, options: list[str], answer: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "template.yaml").write_text(WITH_KIND)
+    (tmp_path / "event.json").write_text("{}")
+    (tmp_path / "samconfig.yaml").write_text(
+        "version: 0.1\n"
+        "default: { deploy: { parameters: { parameter_overrides: [Kind=from samconfig] } } }\n"
+        "other: { deploy: { parameters: { parameter_overrides: \"Kind='from other'\" } } }\n"
+    )
+    given = ["--template", str(tmp_path / "template.yaml"), "--function", "Task", *options]
+    assert main(["invoke", *given, str(tmp_path / "event.json")]) == 0
+    assert capsys.readouterr().out.split(":\n", 1)[1] == f'"{answer}"\n\n'

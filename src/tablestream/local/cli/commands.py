@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tablestream.local.template.project import TEMPLATES, choose_template, chosen_region, parameter_overrides
+from tablestream.local.template.project import (
+    TEMPLATES,
+    choose_template,
+    chosen_region,
+    parameter_overrides,
+    stack_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -110,16 +116,7 @@ def _add_up(parser: argparse.ArgumentParser, *, built: bool) -> None:
         help="of the page; 0 takes a free one (default: 4568, or a free one where that is taken)",
     )
     parser.add_argument("--dynamodb-endpoint", metavar="URL", help="keep the tables on this DynamoDB")
-    parser.add_argument("--config-env", metavar="NAME", help="environment of samconfig.toml (default: local)")
-    _add_region(parser)
-    _add_pairs(parser, "--parameter")
-    _add_pairs(parser, "--import", "what another stack exports under this name, for !ImportValue", dest="imports")
-    words = "what a dynamic reference stands for: --resolve ssm:/a/b=VALUE for {{resolve:ssm:/a/b}}"
-    _add_pairs(parser, "--resolve", words, metavar="REFERENCE=VALUE")
-    words = "make a table of another stack, with a stream: its key is id, or pk,sk; id:N is a number"
-    _add_pairs(parser, "--table", words, metavar="NAME=KEY", dest="tables")
-    words = "where the source of a function is, whose code is in a bucket or not built"
-    _add_pairs(parser, "--code", words, metavar="FUNCTION=FOLDER")
+    _add_values(parser)
     parser.add_argument(
         "--no-window",
         action="store_true",
@@ -142,9 +139,20 @@ def _add_up(parser: argparse.ArgumentParser, *, built: bool) -> None:
     parser.set_defaults(run=_up)
 
 
-def _add_region(parser: argparse.ArgumentParser) -> None:
+def _add_values(parser: argparse.ArgumentParser) -> None:
+    """Add the options that give a template what it does not say itself."""
+    words = "environment of samconfig.toml, or samconfig.yaml (default: local)"
+    parser.add_argument("--config-env", metavar="NAME", help=words)
     words = "of the stack (default: that of samconfig.toml, of AWS_REGION or AWS_DEFAULT_REGION, or us-east-1)"
     parser.add_argument("--region", help=words)
+    _add_pairs(parser, "--parameter")
+    _add_pairs(parser, "--import", "what another stack exports under this name, for !ImportValue", dest="imports")
+    words = "what a dynamic reference stands for: --resolve ssm:/a/b=VALUE for {{resolve:ssm:/a/b}}"
+    _add_pairs(parser, "--resolve", words, metavar="REFERENCE=VALUE")
+    words = "make a table of another stack, with a stream: its key is id, or pk,sk; id:N is a number"
+    _add_pairs(parser, "--table", words, metavar="NAME=KEY", dest="tables")
+    words = "where the source of a function is, whose code is in a bucket or not built"
+    _add_pairs(parser, "--code", words, metavar="FUNCTION=FOLDER")
 
 
 def _add_pairs(
@@ -156,17 +164,19 @@ def _add_pairs(
     metavar: str = "NAME=VALUE",
 ) -> None:
     """Add an option that takes a name and a value, and may be given several times."""
-    parser.add_argument(option, dest=dest, metavar=metavar, type=_pair, action="append", default=[], help=words)
+    parser.add_argument(
+        option, dest=dest, metavar=metavar, type=_pair(metavar), action="append", default=[], help=words
+    )
 
 
 def _add_invoke(parser: argparse.ArgumentParser, *, built: bool) -> None:
     add_template(parser, built=built)
     parser.add_argument("event", type=Path, help="a JSON file")
     parser.add_argument("--function", help="logical id, where the template's streams invoke several")
-    _add_region(parser)
+    _add_values(parser)
     parser.add_argument("--install", action="store_true", help="install what its requirements.txt names into a cache")
     parser.add_argument("-v", "--verbose", action="store_true", help="show every line the function writes")
-    parser.set_defaults(run=_invoke)
+    parser.set_defaults(run=_invoke, reload=False)
 
 
 def _add_status(parser: argparse.ArgumentParser) -> None:
@@ -221,11 +231,16 @@ def many_imports() -> Iterator[None]:
         gc.enable()
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"wanted NAME=VALUE, got {text!r}")
-    return name, value
+def _pair(form: str) -> Callable[[str], tuple[str, str]]:
+    """The way to read a name and a value in the form that the help shows."""
+
+    def pair(text: str) -> tuple[str, str]:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise argparse.ArgumentTypeError(f"wanted {form}, got {text!r}")
+        return name, value
+
+    return pair
 
 
 def _up(given: argparse.Namespace) -> int:
@@ -275,14 +290,13 @@ def _translated(given: argparse.Namespace) -> Translated:
 
 
 def _invoke(given: argparse.Namespace) -> int:
-    template = choose_template(given.template, Path()).template.path
     with many_imports():
+        translated = _translated(given)
         from tablestream.local.cli.invoke import invoke
-        from tablestream.local.cloud.clients import REGION
         from tablestream.local.cloud.cloud import Cloud
 
         around = given.guest.around() if given.guest is not None else None
-    cloud = Cloud(template, region=chosen_region(given.region, template, None, os.environ) or REGION)
+    cloud = Cloud(translated, stack_name=stack_name(translated.source.path, given.config_env))
     return invoke(given.event, cloud, given.function, around, verbose=given.verbose, install=given.install)
 
 

@@ -1,4 +1,7 @@
-"""The files of a project: its template, and what samconfig.toml says of it as the SAM CLI reads that."""
+"""The files of a project: its template, and what samconfig.toml says of it as the SAM CLI reads that.
+
+Where there is none it may be samconfig.yaml or samconfig.yml, which hold the same.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+
 from tablestream.local.errors import TemplateError, UsageError
 from tablestream.local.template.nested import local_files
-from tablestream.local.template.source import Template, read_template
+from tablestream.local.template.source import Template, in_a_line, read_template
 
 TEMPLATES = ("template.yaml", "template.yml", "template.json")  # as the SAM CLI looks for them
 ENVIRONMENTS = ("local", "default")  # the first that the file has, where none is named; `default` is what SAM writes
 REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
-SAMCONFIG = "samconfig.toml"
+SAMCONFIGS = ("samconfig.toml", "samconfig.yaml", "samconfig.yml")  # the first that is there, as for the SAM CLI
 BUILD_FOLDER = ".aws-sam"
 BUILT = Path(BUILD_FOLDER) / "build" / "template.yaml"
 MOST_NAMED = 3  # files that may have been meant
@@ -122,8 +127,8 @@ def parameter_overrides(template: Path, environment: str | None = None) -> dict[
 
     For a template made by `sam build` that is the file of its project. If no environment is named it is `local`, or
     `default` where there is no `local`. A command's own section is more specific than `global`, and `deploy` is the
-    command that sets parameters. Raises UsageError for a file that is no TOML, for an environment that was named and is
-    not there, and for overrides in a form that the SAM CLI does not take either.
+    command that sets parameters. Raises UsageError for a file that is no TOML or YAML, for an environment that was
+    named and is not there, and for overrides in a form that the SAM CLI does not take either.
     """
     overrides: dict[str, str] = {}
     for parameters in _sections(template, environment):
@@ -170,7 +175,8 @@ def _sections(
 
 
 def _samconfig(template: Path) -> Path:
-    return _project(template.resolve().parent) / SAMCONFIG
+    folder = _project(template.resolve().parent)
+    return next((folder / name for name in SAMCONFIGS if (folder / name).exists()), folder / SAMCONFIGS[0])
 
 
 def _project(folder: Path) -> Path:
@@ -180,11 +186,16 @@ def _project(folder: Path) -> Path:
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text) or {}
     except FileNotFoundError:
         return {}
+    except yaml.YAMLError as error:
+        raise UsageError(f"cannot read {path}: {in_a_line(error)}") from error
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"cannot read {path}: wanted environments by their names")
     return {name: value for name, value in content.items() if isinstance(value, dict)}
 
 

@@ -115,7 +115,7 @@ def read_template(path: Path, label: str = "") -> Template:
         root = loader.get_single_node()
         loaded = None if root is None else loader.construct_document(root)
     except (yaml.YAMLError, ValueError, TypeError) as error:  # TypeError: of a mapping whose key is an object
-        raise TemplateError(f"{path} is not a YAML or JSON template: {_in_a_line(error)}") from error
+        raise TemplateError(f"{path} is not a YAML or JSON template: {in_a_line(error)}") from error
     finally:
         loader.dispose()
     if not isinstance(loaded, dict) or not isinstance(loaded.get("Resources"), dict):
@@ -155,7 +155,7 @@ def _intrinsic(loader: Any, _prefix: str, node: yaml.Node) -> dict[str, Json]:
     return {name: value.split(".", 1) if tag == "GetAtt" else value}
 
 
-def _in_a_line(error: Exception) -> str:
+def in_a_line(error: Exception) -> str:
     """The complaint of the parser and where it stumbled, in one line."""
     mark = getattr(error, "problem_mark", None)
     told = getattr(error, "problem", None) or str(error)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tablestream.local.errors import TemplateError
-from tablestream.local.template.project import BUILT, choose_template, chosen_region
+from tablestream.local.errors import TemplateError, UsageError
+from tablestream.local.template.project import BUILT, choose_template, chosen_region, parameter_overrides, stack_name
 
 TEMPLATE = """\
 Globals: { Function: { CodeUri: code } }
@@ -119,3 +119,38 @@ def test_the_region_is_the_one_given_else_that_of_samconfig_else_that_of_the_env
 
 def test_without_samconfig_the_region_is_that_of_the_environment(tmp_path: Path) -> None:
     assert chosen_region(None, tmp_path / "template.yaml", None, BOTH) == "sa-east-1"
+
+
+IN_YAML = """
+version: 0.1
+default:
+  global: { parameters: { stack_name: kitchen, region: eu-west-3 } }
+  deploy: { parameters: { parameter_overrides: [Colour=red, "Kind=green tea"] } }
+"""
+
+
+@pytest.mark.parametrize("name", ["samconfig.yaml", "samconfig.yml"])
+def test_samconfig_may_be_yaml_and_toml_wins(tmp_path: Path, name: str) -> None:
+    template = write(tmp_path / "template.yaml", TEMPLATE, at=1)
+    write(tmp_path / name, IN_YAML, at=1)
+    assert parameter_overrides(template) == {"Colour": "red", "Kind": "green tea"}
+    assert chosen_region(None, template, None, BOTH) == "eu-west-3"
+    assert stack_name(template) == "kitchen"
+    write(tmp_path / "samconfig.toml", SAMCONFIG, at=1)
+    assert parameter_overrides(template) == {}
+    assert chosen_region(None, template, None, BOTH) == "eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("default: [", r"cannot read .*samconfig\.yaml: .* \(line 1, column 11\)$"),
+        ("text", "wanted environments by their names"),
+        ("default: { deploy: { parameters: { parameter_overrides: 3 } } }", "wanted text or a list of NAME=VALUE"),
+    ],
+)
+def test_a_samconfig_that_is_none_is_told(tmp_path: Path, text: str, words: str) -> None:
+    write(tmp_path / "samconfig.yaml", text, at=1)
+    with pytest.raises(UsageError, match=words) as told:
+        parameter_overrides(tmp_path / "template.yaml")
+    assert "\n" not in str(told.value)
