@@ -11,6 +11,7 @@ import pytest
 from tablestream.local.application import Options, Running, without_window
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.cloud.elsewhere import Elsewhere
+from tablestream.local.cloud.translate import translate
 from tablestream.local.delivery.mapping import InvalidSettings, MappingSettings
 from tablestream.local.errors import TemplateError
 from tests.foreign.test_cases import run
@@ -171,3 +172,73 @@ def test_a_key_that_is_none_is_told(project: Callable[..., Path], key: str) -> N
     folder = project(ELSEWHERE.replace("STREAM, S", "!Ref Stream, S"), {"code/app.py": TELLS})
     with pytest.raises(TemplateError, match=f"--table far={key}: wanted one attribute or two, such as id, or pk,sk:N"):
         run(folder, Elsewhere(tables={"far": key}))
+
+
+ARN = "arn:aws:dynamodb:us-east-1:123456789012:table"
+SSM = "  Far: { Type: AWS::SSM::Parameter::Value<String>, Default: /far }\nResources:\n"
+
+
+@pytest.mark.parametrize(
+    ("stream", "words"),
+    [
+        ("!ImportValue far", f"another stack exports as far, which is not known here: --import far={ARN}/"),
+        ("!Ref Far", f"the parameter Far has in SSM, which is not known here: --parameter Far={ARN}/"),
+        (
+            '"{{resolve:ssm:/far}}"',
+            f"{{{{resolve:ssm:/far}}}} stands for, which is not known here: --resolve ssm:/far={ARN}/",
+        ),
+    ],
+)
+def test_a_stream_of_another_stack_that_is_not_given_is_told_with_the_way_to_give_it(
+    project: Callable[..., Path], stream: str, words: str
+) -> None:
+    text = ELSEWHERE.replace("Stream: STREAM", f"Stream: {stream}").replace("Resources:\n", SSM)
+    folder = project(text, {"code/app.py": TELLS})
+    told = f"template.yaml, line 14: TaskThings reads the stream that {words}"
+    with pytest.raises(TemplateError) as error:
+        run(folder)
+    assert str(error.value) == f"{told}NAME/stream/1 gives it, and --table NAME=KEY makes its table"
+    with pytest.raises(TemplateError) as error:
+        run(folder, Elsewhere(tables={"far.away": "id,part"}))
+    assert str(error.value) == f"{told}far.away/stream/1 gives it, and --table far.away=id,part makes its table"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "    Api: { Type: HttpApi, Properties: { Path: /, Method: get } }",
+        "    Jobs: { Type: SQS, Properties: { Queue: arn:aws:sqs:us-east-1:1:jobs } }",
+    ],
+)
+def test_a_function_that_something_else_invokes_runs_without_its_stream(
+    project: Callable[..., Path], other: str
+) -> None:
+    text = ELSEWHERE.replace(
+        "Events: { Things: { Type: DynamoDB, Properties: { Stream: STREAM, StartingPosition: LATEST } } }",
+        "Events:\n        Things:\n          Type: DynamoDB\n          Properties: { Stream: !ImportValue far, "
+        f"StartingPosition: LATEST }}\n    {other}",
+    )
+    made = translate(project(text, {"code/app.py": TELLS}) / "template.yaml")
+    assert [note.partition(", which")[0] for note in made.notes] == [
+        "TaskThings reads the stream that another stack exports as far"
+    ]
+    assert "TaskThings" not in made.mappings
+
+
+def test_a_table_whose_stream_nothing_reads_is_told(project: Callable[..., Path]) -> None:
+    folder = project(ELSEWHERE.replace("Stream: STREAM", "Stream: !Ref Stream"), {"code/app.py": TELLS})
+    given = Elsewhere(tables={"far.away": "id", "other": "id"})
+    assert translate(folder / "template.yaml", elsewhere=given).notes == (
+        "--table other: the table is made, and nothing in the template reads its stream",
+    )
+
+
+def test_a_number_is_a_key_of_a_mapping(project: Callable[..., Path]) -> None:
+    text = PLAIN.replace("Resources:", "Parameters: { Cups: { Type: Number, Default: 3 } }\nResources:", 1)
+    text = text.replace(
+        "{ S3Bucket: parcels, S3Key: task.zip }", "source\n      Environment: { Variables: { SIZE: SIZES } }"
+    )
+    text = text.replace("SIZES", "!FindInMap [Sizes, !Ref Cups, Text]").replace("60", "0")
+    text = f"Mappings: {{ Sizes: {{ 3: {{ Text: three cups }} }} }}\n{text}"
+    source = {"source/app.py": "import os\ndef main(event, context): print(os.environ['SIZE'])"}
+    assert run(project(text, source), logs="three cups").outcomes == [""]

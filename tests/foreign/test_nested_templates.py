@@ -11,6 +11,7 @@ import pytest
 
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.cloud.elsewhere import Elsewhere
+from tablestream.local.cloud.translate import translate
 from tablestream.local.errors import TemplateError
 from tablestream.local.template.project import BUILT, choose_template
 from tests.foreign.test_cases import run
@@ -248,3 +249,29 @@ def test_a_build_is_not_run_where_the_source_of_a_nested_function_is_newer(proje
     assert choose_template(None, folder).template.path == folder / BUILT
     os.utime(folder / "work" / "code" / "app.py", (3, 3))
     assert choose_template(None, folder).note.startswith("work/code/app.py is newer than")
+
+
+def test_what_one_nested_stack_exports_another_imports(project: Callable[..., Path]) -> None:
+    exported = "Stream: { Value: !GetAtt Things.StreamArn, Export: { Name: !Sub 'tea-${AWS::Region}-stream' } }"
+    folder = project(
+        template_yaml=PARENT.replace("        Stream: !GetAtt Db.Outputs.Stream\n", ""),
+        db__template_yaml=DB.replace("Stream: { Value: !GetAtt Things.StreamArn }", exported),
+        work__stack_yml=WORK.replace("  Stream: { Type: String }\n", "").replace(
+            "!Ref Stream", "!ImportValue { 'Fn::Sub': 'tea-${AWS::Region}-stream' }"
+        ),
+    )
+    came = run(folder, logs="red tea")
+    assert (set(came.outcomes), came.notes) == ({""}, ())
+
+
+def test_what_no_nested_stack_exports_is_told_with_the_line_of_its_file(project: Callable[..., Path]) -> None:
+    folder = project(
+        template_yaml=PARENT.replace("        Stream: !GetAtt Db.Outputs.Stream\n", ""),
+        db__template_yaml=DB.replace("StreamArn }", "StreamArn, Export: { Name: tea-stream } }"),
+        work__stack_yml=WORK.replace("  Stream: { Type: String }\n", "").replace(
+            "!Ref Stream", "!ImportValue my-tea-stream"
+        ),
+    )
+    words = r"^work/stack\.yml, line 24: WorkTaskThings reads the stream that another stack exports as my-tea-stream, "
+    made = translate(folder / "template.yaml")
+    assert [bool(re.match(words, made.source.placed(note))) for note in made.notes] == [True]

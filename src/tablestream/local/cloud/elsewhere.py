@@ -15,14 +15,52 @@ from typing import Any
 
 from tablestream.local.cloud.unsupported import TABLE
 from tablestream.local.errors import TemplateError
-from tablestream.local.template.nested import rewritten
+from tablestream.local.template.nested import known_text, rewritten
 from tablestream.local.template.parameters import STAND_IN
 
 Json = Any  # what a template holds
 _STREAM = re.compile(r":table/([^/]+)/stream/")
 _OF_STREAMS = {"EventSourceArn", "Source"}
+_STACK_NAME = "AWS::StackName"
 _KEY, _KEY_TYPES = ("HASH", "RANGE"), {"S", "N", "B"}
 _REFERENCE = re.compile(r"\{\{resolve:([^}]+)\}\}")
+
+
+@dataclass(slots=True)
+class Asked:
+    """The questions of templates for what is elsewhere. Mutable: they are found as templates are read.
+
+    `stand_ins` has the exports that were not given, by the text in the place of each, and `exports` the values that
+    nested stacks export.
+    """
+
+    names: set[str] = field(default_factory=set)
+    stand_ins: dict[str, str] = field(default_factory=dict)
+    exports: dict[str, Json] = field(default_factory=dict)
+
+    def exported(
+        self, outputs: Mapping[str, Json], values: Mapping[str, str], made: Mapping[str, Json], *, surely: bool
+    ) -> None:
+        """Remember what a nested stack exports: its outputs, with these values of parameters, and what is made of them.
+
+        One that is `surely` there comes before one with a condition. A name that depends on the stack's own is left
+        out: it is another one here.
+        """
+        for name, output in outputs.items():
+            export = (output.get("Export") or {}).get("Name")
+            if export is None or _STACK_NAME in json.dumps(export):
+                continue
+            exported = _export_name(export, values)
+            self.exports[exported] = made[name] if surely else self.exports.get(exported, made[name])
+
+    def put_exports_into(self, plain: dict[str, Json], notes: list[str]) -> None:
+        """Put what nested stacks export into a translated template, where others import it; take the notes back."""
+        known = {text: self.exports[name] for text, name in self.stand_ins.items() if name in self.exports}
+        for section in ("Resources", "Outputs"):
+            if known and section in plain:
+                plain[section] = _exchanged(plain[section], known)
+        for text in known:
+            _forget(notes, self.stand_ins.pop(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +77,7 @@ class Elsewhere:
     tables: Mapping[str, str] = field(default_factory=dict)
 
     def put_into(
-        self, template: dict[str, Json], parameters: Mapping[str, str], notes: list[str], asked: set[str]
+        self, template: dict[str, Json], parameters: Mapping[str, str], notes: list[str], asked: Asked
     ) -> dict[str, Json]:
         """Return a template with these values in their places; add a note for each import that was not given.
 
@@ -49,10 +87,11 @@ class Elsewhere:
         filled: dict[str, Json] = self._filled(template, parameters, notes, asked)
         return filled
 
-    def put_tables_into(self, plain: dict[str, Json], values: Mapping[str, str]) -> None:
+    def put_tables_into(self, plain: dict[str, Json], values: Mapping[str, str], notes: list[str]) -> None:
         """Put the tables that were given into a translated template; what names the stream of one refers to it then.
 
-        `values` are those of its parameters. Raises TemplateError for a key that is none.
+        `values` are those of its parameters. A note tells of a table whose stream nothing names. Raises TemplateError
+        for a key that is none.
         """
         if not self.tables:
             return
@@ -71,6 +110,43 @@ class Elsewhere:
             properties = resource.get("Properties") or {}
             for name in _OF_STREAMS & set(properties):
                 properties[name] = streams.of(properties[name]) or properties[name]
+        written = json.dumps([plain.get(section) for section in ("Resources", "Outputs")])
+        for name, logical_id in ids.items():
+            if not any(used in written for used in (f'["{logical_id}", "StreamArn"]', f"${{{logical_id}.StreamArn}}")):
+                notes.append(f"--table {name}: the table is made, and nothing in the template reads its stream")
+
+    def take_unknown_streams(
+        self,
+        mappings: dict[str, dict[str, Json]],
+        values: Mapping[str, str],
+        asked: Asked,
+        notes: list[str],
+        *,
+        others: bool,
+    ) -> None:
+        """Take out the mappings whose streams are elsewhere and were not given, with a note for each.
+
+        `values` are those of parameters. Raises TemplateError where nothing is left to invoke functions, unless there
+        are `others` that do.
+        """
+        table, key = next(iter(self.tables.items()), ("NAME", "KEY"))
+        told: list[str] = []
+        for name, mapping in list(mappings.items()):
+            arn = (mapping.get("Properties") or {}).get("EventSourceArn")
+            if (found := _not_given(arn, values, asked)) is None:
+                continue
+            what, option = found
+            told.append(
+                f"{name} reads the stream that {what}, which is not known here: "
+                f"{option}=arn:aws:dynamodb:us-east-1:123456789012:table/{table}/stream/1 gives it, "
+                f"and --table {table}={key} makes its table"
+            )
+            others = others or "Condition" in mapping
+            del mappings[name]
+            _forget(notes, option.partition(" ")[2])
+        if told and not mappings and not others:
+            raise TemplateError(told[0])
+        notes.extend(told)
 
     def refuse_unasked(self, asked: AbstractSet[str], functions: Collection[str]) -> None:
         """Raise TemplateError for something that was given and that no template asks for, or has no function for."""
@@ -87,11 +163,11 @@ class Elsewhere:
         own = {name.removeprefix(stack): folder for name, folder in self.code.items() if name.startswith(stack)}
         return replace(self, code=own)
 
-    def _filled(self, value: Json, parameters: Mapping[str, str], notes: list[str], asked: set[str]) -> Json:
+    def _filled(self, value: Json, parameters: Mapping[str, str], notes: list[str], asked: Asked) -> Json:
         if isinstance(value, list):
             return [self._filled(entry, parameters, notes, asked) for entry in value]
         if isinstance(value, str):
-            return _REFERENCE.sub(lambda found: self._referred(found, asked), value)
+            return _REFERENCE.sub(lambda found: self._referred(found, asked.names), value)
         if not isinstance(value, dict):
             return value
         if set(value) == {"Fn::ImportValue"}:
@@ -104,12 +180,14 @@ class Elsewhere:
         asked |= {reference, without_version}
         return self.references.get(reference, self.references.get(without_version, found[0]))
 
-    def _imported(self, name: str, notes: list[str], asked: set[str]) -> str:
-        asked.add(name)
+    def _imported(self, name: str, notes: list[str], asked: Asked) -> str:
+        asked.names.add(name)
         if name in self.imports:
             return self.imports[name]
-        notes.append(f"{name} is exported by another stack, and not known here: --import {name}=VALUE gives it")
-        return f"{STAND_IN}{re.sub('[^A-Za-z0-9]+', '-', name).strip('-')}"
+        notes.append(_not_known(name))
+        text = f"{STAND_IN}{re.sub('[^A-Za-z0-9]+', '-', name).strip('-')}"
+        asked.stand_ins[text] = name
+        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +228,36 @@ def _table(name: str, key: str) -> dict[str, Json]:
             "StreamSpecification": {"StreamViewType": "NEW_AND_OLD_IMAGES"},
         },
     }
+
+
+def _not_known(export: str) -> str:
+    return f"{export} is exported by another stack, and not known here: --import {export}=VALUE gives it"
+
+
+def _forget(notes: list[str], export: str) -> None:
+    """Take back that an export is not known."""
+    told = _not_known(export)
+    notes[:] = [note for note in notes if note != told and not note.endswith(f": {told}")]
+
+
+def _exchanged(value: Json, known: Mapping[str, Json]) -> Json:
+    if isinstance(value, list):
+        return [_exchanged(entry, known) for entry in value]
+    if isinstance(value, dict):
+        return {key: _exchanged(entry, known) for key, entry in value.items()}
+    return known.get(value, value) if isinstance(value, str) else value
+
+
+def _not_given(arn: Json, values: Mapping[str, str], asked: Asked) -> tuple[str, str] | None:
+    """The holder of a stream's ARN, and the option that gives it; None for one that is known, or only to the stack."""
+    text = known_text(arn, values) or ""
+    if text in asked.stand_ins:
+        return f"another stack exports as {asked.stand_ins[text]}", f"--import {asked.stand_ins[text]}"
+    if text.startswith(STAND_IN) and isinstance(arn, dict) and "Ref" in arn:
+        return f"the parameter {arn['Ref']} has in SSM", f"--parameter {arn['Ref']}"
+    if reference := _REFERENCE.fullmatch(text):
+        return f"{text} stands for", f"--resolve {reference[1]}"
+    return None
 
 
 def _export_name(name: Json, parameters: Mapping[str, str]) -> str:

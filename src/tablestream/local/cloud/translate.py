@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from tablestream.local.cloud.apis import take_apis
 from tablestream.local.cloud.clients import REGION
-from tablestream.local.cloud.elsewhere import Elsewhere
+from tablestream.local.cloud.elsewhere import Asked, Elsewhere
 from tablestream.local.cloud.functions import CODE_BUCKET, CODE_KEY, Code, refuse_if_none_runs, take_code
 from tablestream.local.cloud.pipes import take_pipes
 from tablestream.local.cloud.tables import refuse_misdeclared, refuse_tables_without_stream
@@ -35,6 +35,7 @@ from tablestream.local.template.nested import (
     renamed,
     rewritten,
     take_nested,
+    with_text_keys,
 )
 from tablestream.local.template.parameters import expanded, parameter_values
 from tablestream.local.template.references import refuse_missing
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 Json = Any  # what a template or a JSON document holds
 _NOTHING = Elsewhere()
+_WITH_FUNCTIONS = {"Conditions", "Resources", "Outputs"}
 _UNKNOWN = re.compile(r"property (\S+) not defined for resource of type (\S+)")
 _UPLOADED = ("ContentUri", "DefinitionUri", "SchemaUri")  # `sam deploy` uploads what they name
 
@@ -108,17 +110,23 @@ def translate(
     with template.placing(), reading(what):
         values, notes = parameter_values(template.content, parameters or {}, overrides or {})
         part = _part(template, values, notes, surroundings)
-        elsewhere.refuse_unasked(surroundings.asked, part.code)
+        asked = surroundings.asked
+        elsewhere.refuse_unasked(asked.names, part.code)
     plain = part.plain
     with part.source.placing(), reading(what):
-        elsewhere.put_tables_into(plain, part.values)
+        for section in _WITH_FUNCTIONS & set(plain):
+            plain[section] = with_text_keys(plain[section], part.values)
+        asked.put_exports_into(plain, notes)
+        elsewhere.put_tables_into(plain, part.values, notes)
         qualifiers = take_qualifiers(plain)
         mappings = _take_mappings(plain, take_pipes(plain["Resources"], notes))
         known = part.source.knowing([*plain["Resources"], *mappings])
     with known.placing(), reading(what):
         refuse_if_none_runs(mappings, part.code)
         refuse_tables_without_stream(_unconditional(mappings), plain["Resources"])
-        part.notes.extend(refuse_misdeclared(_unconditional({**plain["Resources"], **mappings}), part.values, known))
+        notes += refuse_misdeclared(_unconditional({**plain["Resources"], **mappings}), part.values, known)
+        apis = take_apis(plain)
+        elsewhere.take_unknown_streams(mappings, part.values, asked, notes, others=bool(apis))
         return Translated(
             source=known,
             template=plain,
@@ -126,8 +134,8 @@ def translate(
             code=part.code,
             parameters=part.values,
             qualifiers=tuple(qualifiers.values()),
-            notes=(*known.repeated.values(), *part.notes),
-            apis=take_apis(plain),
+            notes=(*known.repeated.values(), *notes),
+            apis=apis,
             region=region,
         )
 
@@ -143,7 +151,7 @@ class _Surroundings:
     region: str
     files: tuple[Path, ...]
     stack: str = ""
-    asked: set[str] = field(default_factory=set)
+    asked: Asked = field(default_factory=Asked)
 
     def inside(self, stack: NestedStack) -> _Surroundings:
         """Return those of a nested stack. Raises TemplateError for one that is in itself."""
@@ -216,6 +224,8 @@ def _with_nested(
         part = _part(template, values, notes, surroundings, given)
     prefix = prefix_of(stack.name, part.plain, taken)
     made = renamed(part.plain, stack, prefix, given)
+    outputs = part.plain.get("Outputs") or {}
+    surroundings.asked.exported(outputs, part.values, made["Outputs"], surely=stack.condition is None)
     taken |= set(made["Resources"])
     for section in ("Conditions", "Mappings", "Parameters", "Resources"):
         if made[section]:

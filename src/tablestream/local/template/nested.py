@@ -94,6 +94,19 @@ def known_text(value: Json, values: Mapping[str, str]) -> str | None:
     return None
 
 
+def with_text_keys(value: Json, values: Mapping[str, str]) -> Json:
+    """The value with each key of Fn::FindInMap as text: of a parameter that is a number the embedded AWS makes one."""
+    if isinstance(value, list):
+        return [with_text_keys(entry, values) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"Fn::FindInMap"} and isinstance(asked := value["Fn::FindInMap"], list):
+        texts = [known_text(key, values) for key in asked[1:]]
+        keys = [key if text is None else text for key, text in zip(asked[1:], texts, strict=True)]
+        return {"Fn::FindInMap": [*asked[:1], *keys]}
+    return {key: with_text_keys(entry, values) for key, entry in value.items()}
+
+
 class Names(Protocol):
     """The meaning of names in a template; None leaves one as it is."""
 
