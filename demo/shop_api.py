@@ -106,7 +106,8 @@ def _words(text: str) -> str:
     """An error in the API's words, with the fields that it names."""
     try:
         told = json.loads(text)
+        error = str(told.get("error", told.get("message")))
         fields = [f"{one['field']}: {one['message']}" for one in told.get("details", ())]
-        return "; ".join([str(told.get("error", told.get("message"))), *fields])
+        return "; ".join([error, *(field for field in fields if field not in error)])  # one alone is the error itself
     except (AttributeError, LookupError, TypeError, ValueError):
         return text

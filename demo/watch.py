@@ -78,7 +78,7 @@ class ShopWatcher:
 
     @property
     def hints(self) -> Sequence[Hint]:
-        """Commands to try in another terminal."""
+        """Commands to try in another terminal, in the same folder."""
         return (
             Hint(command("order", module=MODULE), "place an order and see what comes of it"),
             Hint(command("order", "--poison", module=MODULE), "place one that no handler can take"),

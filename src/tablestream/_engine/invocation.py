@@ -282,7 +282,8 @@ def _no_progress(records: Sequence[RawRecord], failed: Sequence[Task]) -> NoProg
         return None
     causes = Counter(error_class_of(task.error) for task in failed if task.error is not None)
     named = ", ".join(f"{count} x {name}" for name, count in causes.most_common(5)) or "the deadline came"
-    return NoProgress(f"the first of {len(records)} records failed, with {len(failed) - 1} others: {named}")
+    others = f"{len(failed) - 1} other{'' if len(failed) - 1 == 1 else 's'}"
+    return NoProgress(f"the first of {len(records)} records failed, with {others}: {named}")
 
 
 def _report(

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from tablestream.ops.bucket import LONGEST_SECONDS, FailuresBucket
 from tablestream.ops.invoking import Invoker
 from tablestream.ops.planning import PREFIXES, FailureObject, UnreadableObjects, failure_objects
-from tablestream.ops.terminal import CommandError, Interrupt, Terminal
+from tablestream.ops.terminal import CommandError, Interrupt, Terminal, counted
 from tablestream.run import Clock, ThreadParallel
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -139,7 +139,7 @@ def select(
             selected += takes
             advanced(1)
     if unreadable.problems:
-        terminal.warn(f"{len(unreadable.problems)} objects cannot be read and are left alone; `list` names them")
+        terminal.warn(f"left alone: {counted(len(unreadable.problems), 'object')} that cannot be read; see `list`")
     if not selected:
         terminal.warn(selection.nothing)
     return selected

@@ -16,7 +16,7 @@ from tablestream.ops.bucket import FailuresBucket, Lease, owner
 from tablestream.ops.invoking import Ready
 from tablestream.ops.planning import FailureObject
 from tablestream.ops.sending import Tally, concluded
-from tablestream.ops.terminal import ExitStatus, Interrupt, Terminal, interruptible
+from tablestream.ops.terminal import ExitStatus, Interrupt, Terminal, counted, interruptible
 from tablestream.run import SystemClock, chunks
 
 DISCARDED = "discarded/"
@@ -70,7 +70,9 @@ def discarded(given: argparse.Namespace, terminal: Terminal) -> ExitStatus:
     select(bucket, selection, terminal, take, Interrupt())
     tally = Tally()
     records = sum(one.records for one in chosen)
-    question = f"Discard {len(chosen)} objects with {records} records? They will not be redriven. [y/N] "
+    question = (
+        f"Discard {counted(len(chosen), 'object')} with {counted(records, 'record')}? They will not be redriven. [y/N] "
+    )
     terminal.emit("plan", objects=len(chosen), records=records)
 
     def work() -> ExitStatus:
@@ -97,6 +99,6 @@ def discarded(given: argparse.Namespace, terminal: Terminal) -> ExitStatus:
 
 def _sum_up_discarded(tally: Tally, terminal: Terminal) -> None:
     if tally.discarded:
-        terminal.say(f"{tally.discarded} records moved to discarded/; the log is under discarded/log/")
+        terminal.say(f"{counted(tally.discarded, 'record')} moved to discarded/; the log is under discarded/log/")
     else:
         terminal.say("nothing discarded")

@@ -239,12 +239,12 @@ def _announce(plan: Plan, batch_size: int, function: str, terminal: Terminal) ->
 
 def _sum_up(tally: Tally, terminal: Terminal) -> None:
     if tally.applied:
-        terminal.say(f"{tally.applied} records applied; they are now under redriven/")
+        terminal.say(f"{counted(tally.applied, 'record')} applied; now under redriven/")
     if tally.poison:
-        terminal.say(f"{tally.poison} records are poison again; their dead letters have the new reason")
+        terminal.say(f"{counted(tally.poison, 'record')} poison again; the new reason is in the dead letter of each")
     for error, count in sorted(tally.failed.items()):
-        terminal.say(f"{count} records failed: {error}")
+        terminal.say(f"{counted(count, 'record')} failed: {error}")
     if tally.held_back:
-        terminal.say(f"{tally.held_back} records held back behind a failed change of their item")
+        terminal.say(f"{counted(tally.held_back, 'record')} held back behind a failed change of the same item")
     if tally.gone:
-        terminal.say(f"{tally.gone} records had been moved or replaced meanwhile")
+        terminal.say(f"{counted(tally.gone, 'record')} had been moved or replaced meanwhile")

@@ -175,8 +175,8 @@ def _letter(outcome: SendOutcome) -> DeadLetter:
 
 
 def _sum_up(tally: Tally, terminal: Terminal) -> None:
-    terminal.say(f"{tally.applied} items applied, {tally.passed_over} passed over")
+    terminal.say(f"{counted(tally.applied, 'item')} applied, {tally.passed_over} passed over")
     if tally.poison:
-        terminal.say(f"{tally.poison} items are poison; the worker has stored a dead letter for each")
+        terminal.say(f"{counted(tally.poison, 'item')} poison; the worker has stored a dead letter for each")
     for error, count in sorted(tally.failed.items()):
-        terminal.say(f"{count} items failed: {error}; each has a dead letter for a redrive, or its batch is sent again")
+        terminal.say(f"{counted(count, 'item')} failed: {error}; each has a dead letter, or its batch is sent again")

@@ -23,7 +23,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tablestream.change import RawRecord
 from tablestream.ops.invoking import Answer, Broken, FirstFailed, Invoke, Reported, Unreported
 from tablestream.ops.planning import Identity, identity_of
-from tablestream.ops.terminal import ExitStatus, InterruptedRunError, OutcomeUnknownError, StoppedError, Terminal
+from tablestream.ops.terminal import (
+    ExitStatus,
+    InterruptedRunError,
+    OutcomeUnknownError,
+    StoppedError,
+    Terminal,
+    counted,
+)
 from tablestream.report import RecordState
 
 DEFAULT_PATIENCE = 5
@@ -290,7 +297,7 @@ def concluded(
         status, stopped = ExitStatus.USAGE, str(error)
     sum_up(tally, terminal)
     if tally.unknown:
-        terminal.say(f"{tally.unknown} records were sent, and it is not known what became of them")
+        terminal.say(f"{counted(tally.unknown, 'record')} sent, and what became of that is not known")
     if stopped:
         terminal.warn(f"stopped: {stopped}")
         terminal.warn("what is left is where it was; the same command goes on")

@@ -143,7 +143,7 @@ def test_what_the_api_refuses_is_said_in_its_words(up: Up, capsys: pytest.Captur
     assert main(["order", "--quantity", "0"]) == 1
     refused = capsys.readouterr().out
     assert refused.startswith("POST /users/ada/orders is answered with 400: ")
-    assert "items.0.quantity" in refused.replace("[0]", ".0")
+    assert refused.count("items[0].quantity") == 1, "its reason is told once"
     assert main(["order"]) == 0
     order = capsys.readouterr().out.split()[1].removesuffix(":")
     assert main(["order", "--cancel", order]) == 0
@@ -241,14 +241,14 @@ def test_recorded_deliveries_are_played_again(up: Up) -> None:
 def test_an_operator_practises_with_a_running_up(up: Up, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fault", "function-throttle", "--calls", "1"]) == 0
     assert main(["fault", "list"]) == 0
-    assert capsys.readouterr().out.endswith("\nfunction-throttle: the next 1 invocations of Worker\n")
+    assert capsys.readouterr().out.endswith("\nfunction-throttle: the next 1 invocation of Worker\n")
     assert main(["fault", "function-throttle", "--calls", "1"]) == 0
     assert main(["fault", "conflict", "--calls", "2"]) == 0
     assert main(["fault", "throttle", "--mentioning", "no such table"]) == 0
     assert main(["order"]) == 0
     assert main(["fault", "list"]) == 0
     shown = capsys.readouterr().out
-    assert "function-throttle: the next 1 invocations of Worker" in shown
+    assert "function-throttle: the next 1 invocation of Worker" in shown
     assert "order.confirmed" in shown
     assert shown.endswith("ThrottlingException for dynamodb calls: 0 answered\n")
     assert main(["fault", "clear"]) == 0

@@ -151,6 +151,7 @@ def test_filters_choose_and_a_dry_run_sends_nothing(fresh: Bench, ops: Ops, caps
     assert "1 record of 1 item in 1 object: 1 batch to" in capsys.readouterr().out
     assert fresh.left() == sorted([chosen, other])
     assert ops("run", "--reason", "KeyError") == 0
+    assert "1 record applied; now under redriven/" in capsys.readouterr().out
     assert fresh.left() == [other]
 
 

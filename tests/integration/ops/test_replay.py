@@ -122,7 +122,7 @@ def test_other_entities_are_passed_over_when_one_is_named(
     customer = {"pk": {"S": "USER#ada"}, "sk": {"S": "PROFILE"}, "entityType": {"S": "Customer"}}
     fresh.cloud.client("dynamodb").put_item(TableName=fresh.cloud.outputs["TableName"], Item=customer)
     assert replay(*SCAN, "--entity", "Order") == 0
-    assert "1 items applied, 1 passed over" in capsys.readouterr().out
+    assert "1 item applied, 1 passed over" in capsys.readouterr().out
 
 
 def test_an_export_is_replayed_file_by_file(fresh: Bench, replay: Ops) -> None:
@@ -245,8 +245,8 @@ def test_poison_is_no_success(fresh: Bench, replay: Ops, capsys: pytest.CaptureF
     fresh.placed("bad", 2, -1)
     assert replay(*SCAN) == 1
     told = capsys.readouterr().out
-    assert "1 items applied, 0 passed over" in told
-    assert "1 items are poison" in told
+    assert "1 item applied, 0 passed over" in told
+    assert "1 item poison" in told
 
 
 def test_an_estimate_reads_no_item(fresh: Bench, replay: Ops, capsys: pytest.CaptureFixture[str]) -> None:

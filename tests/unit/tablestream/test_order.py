@@ -35,7 +35,7 @@ def test_the_second_change_of_an_item_does_not_overtake_the_first() -> None:
 
     bench = Bench()
     bench.stock.answer = failing("a1")
-    with pytest.raises(NoProgress, match="the first of 3 records failed, with 1 others"):
+    with pytest.raises(NoProgress, match="the first of 3 records failed, with 1 other:"):
         bench.send({"Records": records})
     assert bench.did == ["b1"], "a2 is held back behind a1, b1 is not"
 

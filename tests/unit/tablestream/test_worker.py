@@ -184,7 +184,7 @@ def test_called_too_late_it_does_nothing_and_says_so() -> None:
             return super().read(keys, run)
 
     bench.journal = SlowJournal()
-    with pytest.raises(NoProgress, match="the first of 2 records failed, with 1 others: the deadline came"):
+    with pytest.raises(NoProgress, match="the first of 2 records failed, with 1 other: the deadline came"):
         bench.worker(event(made("a", "mail:1"), made("b", "invalid:x")), late)
     assert (bench.mail.waves, bench.letters.letters, bench.counts) == ([], {}, {"held back": 2})
 

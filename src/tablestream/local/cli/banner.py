@@ -113,7 +113,7 @@ def greet(output: Console, told: About, hints: Sequence[Hint], *, verbose: bool 
         for line in told.messages:
             put(output, line, indent=2, hang=2)
         _print_notes(output, told, named=False)
-    output.print("\nIn another terminal:")
+    output.print("\nIn another terminal, in this folder:")
     width = max(len(hint.command) for hint in hints)
     for hint in hints:
         if width <= LONGEST_COMMAND:

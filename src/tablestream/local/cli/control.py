@@ -19,7 +19,7 @@ from werkzeug.wrappers import Request, Response
 
 from tablestream.local.cli.banner import About, Delivery, describe
 from tablestream.local.cli.session import running
-from tablestream.local.cli.terminal import console, put
+from tablestream.local.cli.terminal import console, counted, put
 from tablestream.local.cloud.faults import Fault, Faults, Injected
 from tablestream.local.errors import UsageError
 from tablestream.local.gateway.gateway import Address
@@ -226,7 +226,7 @@ def _throttle(running: Running, asked: Mapping[str, Json]) -> str:
 
 
 def _throttling(name: str, calls: int) -> str:
-    return f"{FUNCTION}: the next {calls} invocations of {name}"
+    return f"{FUNCTION}: the next {counted(calls, 'invocation')} of {name}"
 
 
 def _only(name: str | None, known: Mapping[str, object], what: str) -> str:

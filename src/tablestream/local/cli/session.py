@@ -100,7 +100,9 @@ def running(module: str = MODULE) -> State:
     """The running `up`. Raises NotRunningError, which names the module's command."""
     state = _read()
     if state is None or not _alive(state.pid):
-        raise NotRunningError(f"nothing is running here: start it in another terminal first, with `{start(module)}`")
+        raise NotRunningError(
+            f"nothing is running here: start it in another terminal, in this folder, with `{start(module)}`"
+        )
     return state
 
 

@@ -84,7 +84,7 @@ class Watcher(Protocol):
 
     @property
     def hints(self) -> Sequence[Hint]:
-        """Commands to try in another terminal."""
+        """Commands to try in another terminal, in the same folder."""
         ...
 
     def forms(self, apis: Sequence[Address]) -> Sequence[Form]:

@@ -268,7 +268,7 @@ class Latency:
         """In words, for a person."""
         if not self._seconds:
             return "not measured, as the stream tells no fractions of a second" if self._coarse else "no record yet"
-        tail = ""
+        tail, noun = "", "record" if len(self._seconds) == 1 else "records"
         if len(self._seconds) >= FEWEST_FOR_TAIL:
             tail = f", 95 % within {quantiles(self._seconds, n=20)[-1] * 1000:.0f} ms"
-        return f"median {median(self._seconds) * 1000:.0f} ms{tail} ({len(self._seconds)} records)"
+        return f"median {median(self._seconds) * 1000:.0f} ms{tail} ({len(self._seconds)} {noun})"
