@@ -131,7 +131,9 @@ class Corrected:
         return replace(page, records=self.correct(page.records))
 
 
-def boto_table(endpoint: str, *, embedded: bool, view: str = "NEW_AND_OLD_IMAGES") -> BotoTable:
+def boto_table(server: Server | str, view: str = "NEW_AND_OLD_IMAGES") -> BotoTable:
+    """A table of the embedded AWS, read as `make local` does, or of the DynamoDB Local at this URL."""
+    endpoint = server.endpoint if isinstance(server, Server) else server
     client, streams = clients(endpoint)
     name = f"contract-{uuid.uuid4().hex}"
     made = client.create_table(
@@ -141,15 +143,17 @@ def boto_table(endpoint: str, *, embedded: bool, view: str = "NEW_AND_OLD_IMAGES
         BillingMode="PAY_PER_REQUEST",
         StreamSpecification={"StreamEnabled": True, "StreamViewType": view},
     )
-    source = BotoStream(streams, made["TableDescription"]["LatestStreamArn"], follow=not embedded)
-    return BotoTable(client, name, Corrected(source) if embedded else source)
+    arn = made["TableDescription"]["LatestStreamArn"]
+    if isinstance(server, Server):
+        return BotoTable(client, name, Corrected(BotoStream(streams, arn, end=server.streams.end)))
+    return BotoTable(client, name, BotoStream(streams, arn, follow=True))
 
 
 @pytest.fixture(scope="module")
-def embedded() -> Iterator[str]:
-    """The embedded AWS's URL."""
+def embedded() -> Iterator[Server]:
+    """The embedded AWS."""
     server = Server()
-    yield server.endpoint
+    yield server
     server.close()
 
 
@@ -158,9 +162,9 @@ def table(request: pytest.FixtureRequest) -> Iterator[Table]:
     if request.param == "synthetic":
         yield SyntheticTable()
     elif request.param == "embedded":
-        yield boto_table(request.getfixturevalue("embedded"), embedded=True)
+        yield boto_table(request.getfixturevalue("embedded"))
     else:
-        made = boto_table(DYNAMODB_LOCAL, embedded=False)
+        made = boto_table(DYNAMODB_LOCAL)
         yield made
         made.client.delete_table(TableName=made.name)
 
@@ -176,9 +180,7 @@ VIEWS = {
 @pytest.fixture(params=["embedded", *(["dynamodb-local"] if DYNAMODB_LOCAL else [])])
 def viewed(request: pytest.FixtureRequest, view: str) -> Iterator[BotoTable]:
     """A table of a server, whose stream shows what `view` says."""
-    embedded = request.param == "embedded"
-    endpoint = request.getfixturevalue("embedded") if embedded else DYNAMODB_LOCAL
-    made = boto_table(endpoint, embedded=embedded, view=view)
+    made = boto_table(request.getfixturevalue("embedded") if request.param == "embedded" else DYNAMODB_LOCAL, view)
     yield made
     made.client.delete_table(TableName=made.name)
 

@@ -184,7 +184,7 @@ class Running:
 
     def _source(self, mapping: StreamMapping) -> StreamSource:
         client, elsewhere = self.cloud.client("dynamodbstreams"), self.cloud.dynamodb_endpoint is not None
-        return BotoStream(client, mapping.stream_arn, follow=elsewhere)
+        return BotoStream(client, mapping.stream_arn, follow=elsewhere, end=self.cloud.end_of_stream)
 
     def _log(self, function: str) -> Callable[[str], None]:
         return lambda line: self.observe(Logged(function, line))

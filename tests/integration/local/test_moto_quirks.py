@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from boto3.dynamodb.conditions import Key
 from botocore.config import Config
 from moto import backends, mock_aws
 from moto.core import responses
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS
-from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models import DynamoDBBackend, dynamodb_backends
 from moto.dynamodb.models.dynamo_type import Item
 from moto.dynamodb.models.table import StreamShard
 
 from tablestream.dynamodb import Index, Table
+from tablestream.local.cloud.server import Server
 from tablestream.local.trigger.moto_quirks import correct_moto
 
 CHANGES = Path(__file__).parents[3] / "docs" / "moto"
@@ -179,6 +182,33 @@ def test_moto_itself_still_makes_records_of_no_change(
     for _ in range(2):
         world.dynamodb.update_item(TableName="table", Key=world.key("a"), **update)
     assert len(world.changes(world.iterator())) > 1, f"moto has learned it: {method} need not be wrapped"
+
+
+def test_the_end_of_a_stream_changes_with_every_record_also_when_their_number_does_not() -> None:
+    server = Server()
+    try:
+        dynamodb: Any = boto3.client("dynamodb", endpoint_url=server.endpoint, **SETTINGS)
+        made = dynamodb.create_table(
+            TableName="table",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"},
+        )
+        arn = made["TableDescription"]["LatestStreamArn"]
+        seen = [server.streams.end(arn)]
+        shard = dynamodb_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].tables["table"].stream_shard
+        assert shard is not None
+        for _ in range(2):
+            dynamodb.put_item(TableName="table", Item={"pk": {"S": "a"}})
+            seen.append(server.streams.end(arn))
+            dynamodb.delete_item(TableName="table", Key={"pk": {"S": "a"}})
+            shard.items.clear()  # as when a transaction is taken back
+        assert server.streams.end(arn) == server.streams.end(arn)
+        assert all(one != other for one, other in combinations(seen, 2))
+        assert server.streams.end(arn.replace("table/table", "table/other")) is None
+    finally:
+        server.close()
 
 
 def test_answers_are_those_that_moto_itself_gives(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,6 +107,10 @@ class Cloud:
         """The witness of what functions send to queues and set aside."""
         return self._server.witness
 
+    def end_of_stream(self, stream_arn: str) -> object:
+        """A value that changes with every record of a stream; None where that cannot be told without a request."""
+        return None if self.dynamodb_endpoint else self._server.streams.end(stream_arn)
+
     @property
     def apis(self) -> tuple[HttpApi, ...]:
         """The template's HTTP APIs with their routes to functions."""

@@ -72,6 +72,17 @@ class _Streams:
         new = [record for name, records in self._records() for record in records[ends.get(name, 0) :]]
         return [str(record.record["eventName"]) for record in new]
 
+    def end(self, stream_arn: str) -> object:
+        """A value that is another one as soon as there is another last record; None for a stream that is not there.
+
+        It is not their number, which may be the same again after a transaction was taken back. May be asked while a
+        request is answered, so nothing is iterated over.
+        """
+        *_, region, account, table = stream_arn.split(":")[:6]
+        found = dynamodb_backends[account][region].tables.get(table.split("/")[1])
+        shard = found.stream_shard if found is not None else None
+        return None if shard is None else (shard, *shard.items[-1:])
+
     def _records(self) -> Iterator[tuple[str, list[Any]]]:
         for name, table in _tables().items():
             if table.stream_shard is not None:
@@ -104,7 +115,8 @@ class Server:
         correct_moto()
         moto_api_backend.reset()
         self.witness = Witness(_Tidy(DomainDispatcherApplication(create_backend_app)))
-        self.changes = ChangeWitness(self.witness, _Streams())
+        self.streams = _Streams()
+        self.changes = ChangeWitness(self.witness, self.streams)
         self.faults = Faults(self.changes)
         self.reception = Reception(self.faults, region)
         self._servings = [self._serve(host, port)]

@@ -94,12 +94,25 @@ class BotoStream:
     With `follow`, the iterator of an empty page is used for the next read of that position: on AWS a page can be empty
     although more follows, which a fresh iterator would ask for again and again. The embedded AWS has no such pages, and
     forgets iterators after a while (`cloud.server`), so it is read with a fresh one every time.
+
+    `end` tells without a request how far the stream goes: by a value that changes with every record, None if it is not
+    known. Where nothing was behind a position, and the end is the same still, nothing is asked: a stack that is idle
+    would be busy with that.
     """
 
-    def __init__(self, client: Any, stream_arn: str, *, follow: bool = False) -> None:
+    def __init__(
+        self,
+        client: Any,
+        stream_arn: str,
+        *,
+        follow: bool = False,
+        end: Callable[[str], object] = lambda _stream_arn: None,
+    ) -> None:
         self._client = client
         self.stream_arn = stream_arn
         self.follow = follow
+        self._end = end
+        self._read_through: dict[str, tuple[Position, object]] = {}
         self._behind: dict[tuple[str, Position], str] = {}
 
     def shards(self) -> Sequence[Shard]:
@@ -122,12 +135,17 @@ class BotoStream:
         return position
 
     def read(self, shard_id: str, position: Position, limit: int = PAGE_LIMIT) -> RecordPage:
-        """One GetRecords call."""
+        """One GetRecords call, or none where there can be nothing."""
+        end = self._end(self.stream_arn)  # before the call: what is written meanwhile makes it another one
+        if end is not None and self._read_through.get(shard_id) == (position, end):
+            return RecordPage([])
         answer = self._answer(shard_id, position, min(limit, PAGE_LIMIT))
         records = [to_lambda_record(record, self.stream_arn) for record in answer["Records"]]
         following = answer.get("NextShardIterator")
-        if self.follow and following and not records:
-            self._behind[shard_id, position] = following
+        if following and not records:
+            self._read_through[shard_id] = position, end
+            if self.follow:
+                self._behind[shard_id, position] = following
         return RecordPage(records, at_end=not following, written=dict(_written(answer["Records"])))
 
     def _answer(self, shard_id: str, position: Position, limit: int) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 from tablestream.local.delivery.mapping import MappingSettings
 from tablestream.local.delivery.protocol import Answered, DiscardRecords, Invoke
 from tablestream.local.trigger.memory_stream import MemoryStream
-from tablestream.local.trigger.stream import RELIST_SECONDS, StreamReader
+from tablestream.local.trigger.stream import RELIST_SECONDS, After, BotoStream, StreamReader, TrimHorizon
 from tablestream.testing import event, inserted
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from tablestream.local.delivery.mapping import StartingPosition
     from tablestream.local.delivery.shard import Progress
+    from tablestream.local.trigger.stream import RecordPage
 
 
 def records(*names: str) -> Sequence[Mapping[str, object]]:
@@ -95,6 +97,70 @@ def test_a_child_found_later_begins_at_its_oldest_record_under_latest() -> None:
     source.append("child", records("b"))
     source.close("parent")
     assert [name for now in range(1, 10) for name in reading.at(float(now))] == ["b"]
+
+
+class Client:
+    """A client of a stream of one shard, which has the records of these numbers; `asked` counts its GetRecords.
+
+    Those of `meanwhile` are written while it answers.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self.meanwhile: list[int] = []
+        self.asked = 0
+        self.exceptions = SimpleNamespace(
+            ExpiredIteratorException=KeyError, TrimmedDataAccessException=KeyError, ResourceNotFoundException=KeyError
+        )
+
+    def get_shard_iterator(self, SequenceNumber: str = "0", **_request: str) -> dict[str, str]:
+        return {"ShardIterator": SequenceNumber}
+
+    def get_records(self, ShardIterator: str, Limit: int) -> dict[str, Any]:
+        self.asked += 1
+        stored, self.numbers = self.numbers, [*self.numbers, *self.meanwhile]
+        behind = [number for number in stored if number > int(ShardIterator)][:Limit]
+        made = [inserted({"pk": str(number), "sk": "x"}, sequence_number=number) for number in behind]
+        return {"Records": made, "NextShardIterator": "more"}
+
+    def end(self, _stream_arn: str) -> object:
+        return tuple(self.numbers)
+
+
+def numbers(page: RecordPage) -> list[int]:
+    return [int(record["dynamodb"]["SequenceNumber"]) for record in page.records]
+
+
+def test_where_nothing_was_behind_a_position_the_stream_is_asked_again_only_when_it_has_grown() -> None:
+    client = Client()
+    source = BotoStream(client, "arn:aws:dynamodb:eu-west-1:1:table/T/stream/x", end=client.end)
+    assert [numbers(source.read("one", TrimHorizon())) for _ in range(3)] == [[], [], []]
+    assert client.asked == 1
+    client.numbers.append(1)
+    assert [numbers(source.read("one", position)) for position in (TrimHorizon(), After("1"), After("1"))] == [
+        [1],
+        [],
+        [],
+    ]
+    assert client.asked == 3
+    assert numbers(source.read("one", TrimHorizon())) == [1], "another position has its own answer"
+    assert numbers(source.read("two", After("1"))) == [], "and so has another shard"
+    assert client.asked == 5
+
+
+def test_what_is_written_while_nothing_is_found_is_found_the_next_time() -> None:
+    client = Client()
+    source = BotoStream(client, "arn:aws:dynamodb:eu-west-1:1:table/T/stream/x", end=client.end)
+    client.meanwhile = [1]
+    assert numbers(source.read("one", TrimHorizon())) == []
+    assert numbers(source.read("one", TrimHorizon())) == [1]
+
+
+def test_a_stream_whose_end_is_not_known_is_asked_every_time() -> None:
+    client = Client()
+    source = BotoStream(client, "arn:aws:dynamodb:eu-west-1:1:table/T/stream/x")
+    assert [numbers(source.read("one", TrimHorizon())) for _ in range(3)] == [[], [], []]
+    assert client.asked == 3
 
 
 def test_an_expired_iterator_is_taken_anew_at_once() -> None:
