@@ -191,7 +191,7 @@ def test_what_is_wrong_in_a_nested_template_is_told_with_its_file_and_line(
 def test_a_template_that_is_not_there_is_told_and_the_rest_runs(project: Callable[..., Path]) -> None:
     folder = project(work__inner__template_json=None)
     note, *others = run(folder, logs="red tea").notes
-    assert re.match(r"work/stack\.yml, line 27: Inner: .*/work/inner/template\.json is no file, so nothing", note)
+    assert re.match(r"work/stack\.yml, line 27: Inner: .*/work/inner/template\.json is no file: nothing", note)
     assert len(others) == 1
     assert "WorkTask: the variable TOPIC is stand-in-WorkInner-Outputs.Topic" in others[0]
 

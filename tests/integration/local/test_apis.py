@@ -171,7 +171,7 @@ def test_a_page_that_cors_does_not_name_is_refused(application: Application) -> 
 
 def test_what_is_not_done_is_said_by_name(application: Application) -> None:
     notes = application.cloud.notes
-    assert "Public: every route is open here, nobody asks AWS_IAM" in notes
+    assert "Public (AWS_IAM) is open here: every call is let through" in notes
     assert not any("ApiGatewayV2" in one for one in application.cloud.differences)
 
 

@@ -13,6 +13,7 @@ import pytest
 from tablestream.local.application import Options, Running, hurried
 from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.errors import TemplateError
+from tablestream.local.template.gaps import INPUT_TEMPLATES
 from tablestream.local.trigger.observations import Logged
 from tests.support.streamed_table import THINGS
 
@@ -107,14 +108,14 @@ def test_a_pipe_that_is_stopped_hands_nothing_over(tmp_path: Path) -> None:
 def test_what_of_a_pipe_is_not_done_is_said(tmp_path: Path) -> None:
     printed, _, notes = delivered(tmp_path, {"a": "1"}, TargetParameters={"InputTemplate": "<$.body>"})
     assert printed == ["task a"]
-    assert notes == ("Pipe: the input is not transformed (InputTemplate): the function gets the records",)
+    assert notes == (INPUT_TEMPLATES.of("Pipe"),)
 
 
 @pytest.mark.parametrize(
     ("changes", "note"),
     [
         ({"Target": {"Fn::GetAtt": ["Lost", "Arn"]}}, "is not run: only those from a table's stream to a function are"),
-        ({"Enrichment": "arn:aws:lambda:other"}, "is not run: its enrichment is no function of this template"),
+        ({"Enrichment": "arn:aws:lambda:other"}, "is not run: wanted a function of this template as its enrichment"),
     ],
 )
 def test_another_pipe_is_named(tmp_path: Path, changes: dict[str, Any], note: str) -> None:

@@ -226,7 +226,7 @@ def test_what_is_beside_a_stream_does_not_stop_it_and_is_named(
         "Task: the layer Libraries is not in this project",
         "OtherQueue invokes no function that can run here",
         "OtherLog reads arn:aws:kinesis:",
-        "OtherTopic: nothing that arn:aws:sns:",
+        "is sent nothing: only queues and functions",
         "OtherClock (AWS::Events::Rule) invokes no function here",
         "AWS::CloudFormation::Stack is not emulated: Nested",
     ):

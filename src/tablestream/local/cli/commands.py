@@ -245,7 +245,7 @@ def _pair(form: str) -> Callable[[str], tuple[str, str]]:
 
 def _up(given: argparse.Namespace) -> int:
     if given.coverage:
-        from tablestream.local.cloud.unsupported import not_done
+        from tablestream.local.template.gaps import not_done
 
         print(not_done())
         return 0

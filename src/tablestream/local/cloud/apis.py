@@ -14,6 +14,7 @@ from typing import Any
 from tablestream.local.cloud.functions import invoked
 from tablestream.local.gateway.routes import ANY, DEFAULT, LONGEST_SECONDS, Cors, HttpApi, HttpRoute
 from tablestream.local.runtime.function import FunctionSpec
+from tablestream.local.template.gaps import AUTHORIZERS
 from tablestream.local.template.references import referred
 
 Json = Any  # what a template holds
@@ -214,4 +215,4 @@ def _notes(name: str, left_out: Sequence[str], guards: Sequence[str]) -> Iterato
         told = ", ".join(left_out)
         yield f"{name} does not serve {told}: only functions that run here are called"
     if guards:
-        yield f"{name}: every route is open here, nobody asks {' or '.join(guards)}"
+        yield AUTHORIZERS.of(f"{name} ({', '.join(guards)})")

@@ -20,6 +20,7 @@ from tablestream.local.cloud.versions import FUNCTION, Qualifier
 from tablestream.local.errors import TemplateError
 from tablestream.local.runtime.function import DEFAULT_MEMORY_MB, DEFAULT_TIMEOUT_SECONDS, FunctionSpec
 from tablestream.local.runtime.language import is_node, why_not
+from tablestream.local.template.gaps import FILE_SYSTEMS, LAYERS, SOURCES
 from tablestream.local.template.parameters import text_of
 from tablestream.local.template.references import referred
 
@@ -94,7 +95,7 @@ def read_mappings(
         properties = resolve(resource["Properties"])
         arn = str(properties.get("EventSourceArn") or properties.get("SelfManagedEventSource") or "nothing")
         if ":dynamodb:" not in arn:
-            notes.append(f"{name} reads {arn}: only DynamoDB streams and queues are delivered here")
+            notes.append(SOURCES.of(f"{name} reads {arn}, which"))
             continue
         reference = resource["Properties"].get("FunctionName")
         text = str(properties.get("FunctionName"))
@@ -329,7 +330,7 @@ def _layers(
             found.append(folder / "python" if (folder / "python").is_dir() else folder)
         elif _POWERTOOLS not in json.dumps(reference):
             told = name or (reference if isinstance(reference, str) else json.dumps(reference))
-            notes.append(f"the layer {told} is not in this project: what it holds must be installed where this runs")
+            notes.append(LAYERS.of(f"the layer {told}"))
     return tuple(found), notes
 
 
@@ -345,7 +346,7 @@ def _unsupported(properties: Mapping[str, Any], parameters: Mapping[str, str]) -
 def _notes(properties: Mapping[str, Any]) -> list[str]:
     notes = []
     if properties.get("FileSystemConfigs"):
-        notes.append("FileSystemConfigs: no file system is mounted")
+        notes.append(FILE_SYSTEMS.of("the file system (FileSystemConfigs)"))
     return notes
 
 

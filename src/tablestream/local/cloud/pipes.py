@@ -13,6 +13,7 @@ from typing import Any
 from tablestream.local.cloud.versions import FUNCTION, MAPPING, stream_of
 from tablestream.local.delivery.protocol import Answered
 from tablestream.local.runtime.function import Invocation
+from tablestream.local.template.gaps import ENRICHMENTS, INPUT_TEMPLATES, PIPES
 from tablestream.local.template.references import referred
 
 Json = Any  # what a template or an event holds
@@ -38,13 +39,13 @@ def take_pipes(resources: dict[str, Any], notes: list[str]) -> dict[str, dict[st
         properties = resource.get("Properties") or {}
         enrichment = properties.get("Enrichment")
         if stream_of(properties.get("Source")) is None or not _is_function(properties.get("Target"), resources):
-            notes.append(f"{name} ({PIPE}) is not run: only those from a table's stream to a function are")
+            notes.append(PIPES.of(f"{name} ({PIPE})"))
         elif enrichment is not None and not _is_function(enrichment, resources):
-            notes.append(f"{name} ({PIPE}) is not run: its enrichment is no function of this template")
+            notes.append(ENRICHMENTS.of(f"{name} ({PIPE})"))
         else:
             taken[name] = _mapping(resource, properties)
             if _transforms(properties):
-                notes.append(f"{name}: the input is not transformed (InputTemplate): the function gets the records")
+                notes.append(INPUT_TEMPLATES.of(name))
             del resources[name]
     return taken
 

@@ -39,6 +39,7 @@ from tablestream.local.delivery.filters import FilterSet, InvalidFilterPattern
 from tablestream.local.errors import TemplateError, reading
 from tablestream.local.gateway.routes import HttpApi
 from tablestream.local.runtime.function import FunctionSpec
+from tablestream.local.template.gaps import SUBSCRIPTIONS
 from tablestream.local.template.parameters import STAND_IN
 from tablestream.local.trigger.queue import MOST_RECEIVED, QueueMapping
 
@@ -320,7 +321,7 @@ def _subscribe(
                 where = topic.rpartition(":")[2]
                 found.append(QueueMapping(name, target[0], queue.queue_arn, target[1], subscription=arn, topic=where))
             else:
-                notes.append(f"{name}: nothing that {topic} gets is sent on to {endpoint} ({protocol})")
+                notes.append(SUBSCRIPTIONS.of(f"{name}: {endpoint} ({protocol})"))
     return found, notes
 
 

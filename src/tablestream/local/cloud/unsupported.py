@@ -1,21 +1,21 @@
 """Resources that the embedded AWS cannot create, or that would run functions there: taken out, and named.
 
 A resource that cannot be created gets a stand-in, so that references to it still resolve. Other ways to invoke a
-function than a DynamoDB stream are taken off their resources: moto would look for Docker to run the function. At the
-end is the one list of all that is not done here, with the reasons.
+function than a DynamoDB stream are taken off their resources: moto would look for Docker to run the function.
+`template.gaps` has the list of all that is not done here, with the reasons.
 """
 
 from __future__ import annotations
 
 import re
-import textwrap
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from tablestream.local.cloud.apis import SERVED
 from tablestream.local.cloud.versions import FUNCTION
+from tablestream.local.template.gaps import DESTINATIONS, REPLICAS, TRIGGERS
 from tablestream.local.template.parameters import STAND_IN
 
 Json = Any  # what a template holds
@@ -117,12 +117,12 @@ def _take_off(name: str, resource: dict[str, Any], replaced: Replaced) -> None:
     elif kind == _TOPIC:
         replaced.subscriptions |= _inline(name, resource)
     elif kind == "AWS::Events::Rule" or _invoked_by(kind, properties):
-        replaced.notes.append(f"{name} ({kind}) invokes no function here: only streams, queues, topics and APIs do")
+        replaced.notes.append(TRIGGERS.of(f"{name} ({kind})"))
     elif kind == FUNCTION:
         properties["Role"] = {"Fn::GetAtt": [ROLE, "Arn"]}  # moto looks whether it exists, and IAM does nothing here
     elif kind == GLOBAL_TABLE:
         _make_a_table(resource)
-        replaced.notes.append(f"{name} ({kind}) is one table here: nothing is replicated")
+        replaced.notes.append(REPLICAS.of(f"{name} ({kind})"))
 
 
 def _inline(name: str, topic: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -227,43 +227,4 @@ def _forget_destinations(mappings: dict[str, dict[str, Any]], replaced: Replaced
         properties = mapping.get("Properties") or {}
         if STAND_IN in str(properties.get("DestinationConfig", "")):
             del properties["DestinationConfig"]
-            replaced.notes.append(f"{name}: its on-failure destination is not emulated: what is given up is lost")
-
-
-_WIDTH = 80
-
-
-class Gap(NamedTuple):
-    """Something that AWS does and that is not done here."""
-
-    name: str
-    reason: str
-
-
-GAPS = (
-    Gap("functions in other languages than Python and JavaScript", "they have no runtime here; left out, and named"),
-    Gap("image functions (ImageUri)", "they need Docker; `sam local invoke` runs them against this AWS"),
-    Gap("layers of another stack, or of a bucket", "they are not in the project: install what they hold"),
-    Gap("file systems, VPC, X-Ray", "a function runs as a process of this machine, with its files and network"),
-    Gap("IAM permissions and authorizers", "every call is let through: try permissions in an account"),
-    Gap("schedules, buckets and buses that invoke functions", "only streams, queues, topics, HTTP and REST APIs do"),
-    Gap("Kinesis, Kafka and other sources of events", "only DynamoDB streams and queues are delivered"),
-    Gap("batching windows and concurrency of queues", "messages are handed over as they come, one batch at a time"),
-    Gap("WebSocket APIs", "HTTP APIs and REST APIs are served"),
-    Gap("what API Gateway does by itself", "models, mappings, keys, throttling and mocks: requests go to functions"),
-    Gap("EventBridge Pipes to anything but a function", "one from a stream to a function is delivered"),
-    Gap("nested stacks from a bucket or a repository of applications", "their outputs get text in their place"),
-    Gap("exports of other stacks", "not known here: --import NAME=VALUE"),
-    Gap("parameters and secrets that a template refers to", "not known here: --parameter and --resolve"),
-    Gap("replicas of global tables", "there is one region, whatever a call is signed for"),
-    Gap("metrics and alarms", "the mapping's metrics are not published; what is logged is shown"),
-    Gap("types of resources that moto does not know", "they get a stand-in, and are named by `status`"),
-)
-
-
-def not_done() -> str:
-    """Return the list as text of at most 80 columns."""
-    lines = ["Not done here, by name:"]
-    for gap in GAPS:
-        lines += textwrap.wrap(f"{gap.name}: {gap.reason}", _WIDTH, initial_indent="  ", subsequent_indent="      ")
-    return "\n".join(lines)
+            replaced.notes.append(DESTINATIONS.of(name))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tablestream.local.errors import TemplateError
+from tablestream.local.template.gaps import NESTED_STACKS
 from tablestream.local.template.parameters import text_of
 from tablestream.local.template.source import VARIABLE
 
@@ -49,9 +50,7 @@ def take_nested(content: Mapping[str, Json], folder: Path, notes: list[str]) -> 
     for name, path in list(local_files(content, folder)):
         resource = resources[name]
         if not path.is_file():
-            notes.append(
-                f"{name}: {path} is no file, so nothing of it is there, and its outputs get text in their place"
-            )
+            notes.append(NESTED_STACKS.of(f"{name}: {path}"))
             continue
         del resources[name]
         parameters = resource["Properties"].get("Parameters") or {}

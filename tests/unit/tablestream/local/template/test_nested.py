@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tablestream.local.errors import TemplateError
+from tablestream.local.template.gaps import NESTED_STACKS
 from tablestream.local.template.nested import (
     NestedStack,
     Outputs,
@@ -128,9 +129,7 @@ def test_only_files_are_taken_and_others_left(tmp_path: Path) -> None:
     assert set(content["Resources"]) == set(resources) - {"Db"}
     content["Resources"]["Db"] = {"Type": "AWS::Serverless::Application", "Properties": {"Location": "no.yaml"}}
     assert take_nested(content, tmp_path, notes) == []
-    assert notes == [
-        f"Db: {tmp_path}/no.yaml is no file, so nothing of it is there, and its outputs get text in their place"
-    ]
+    assert notes == [NESTED_STACKS.of(f"Db: {tmp_path}/no.yaml")]
     content["Resources"]["Db"]["Properties"] = {"Location": "db.yaml", "Parameters": 7}
     with pytest.raises(TemplateError, match="Db: Parameters are 7: wanted an object"):
         take_nested(content, tmp_path, notes)
