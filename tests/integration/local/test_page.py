@@ -216,7 +216,7 @@ def test_with_the_token_commands_and_forms_are_carried_out(browser: Browser) -> 
 @pytest.mark.parametrize("token", ["", "x", "é"])
 def test_without_the_token_nothing_is_changed(browser: Browser, token: str) -> None:
     refused = browser.command("mapping", {"name": "M"}, token.encode().decode("latin-1"))
-    assert (refused.status_code, "wanted the token that was printed" in refused.text) == (403, True)
+    assert (refused.status_code, "open the address that was printed at its start" in refused.text) == (403, True)
     assert browser.client.get("/commands/mapping", headers={TOKEN_HEADER: browser.page.token}).status_code == 405
     assert browser.asked == []
 

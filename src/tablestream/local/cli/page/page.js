@@ -133,7 +133,7 @@ function plain(value) {
   const [type, inner] = Object.entries(value ?? {})[0] ?? ["NULL", true];
   if (type === "M") return Object.fromEntries(Object.entries(inner).map(([name, one]) => [name, plain(one)]));
   if (type === "L") return inner.map(plain);
-  if (type === "N") return Number.isSafeInteger(Number(inner)) ? Number(inner) : inner;
+  if (type === "N") return String(Number(inner)) === inner ? Number(inner) : inner; // else it would be rounded
   if (type === "NS") return inner.map((one) => plain({ N: one }));
   return type === "NULL" ? null : inner;
 }

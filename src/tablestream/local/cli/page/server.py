@@ -186,7 +186,7 @@ class PageServer:
 
     def _command(self, name: str, request: Request) -> Response:
         if not hmac.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), self.token.encode()):
-            told = f"wanted the token that was printed at the start in the header {TOKEN_HEADER}"
+            told = f"wanted this stack's token in the header {TOKEN_HEADER}: open the address that was printed at its start"
             return _json({"error": told}, 403)
         return respond(self._commands, name, request)
 
