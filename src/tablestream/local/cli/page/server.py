@@ -186,7 +186,8 @@ class PageServer:
 
     def _command(self, name: str, request: Request) -> Response:
         if not hmac.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), self.token.encode()):
-            told = f"wanted this stack's token in the header {TOKEN_HEADER}: open the address that was printed at its start"
+            way_out = "open the address that was printed at its start"
+            told = f"wanted this stack's token in the header {TOKEN_HEADER}: {way_out}"
             return _json({"error": told}, 403)
         return respond(self._commands, name, request)
 
