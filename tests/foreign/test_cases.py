@@ -101,6 +101,11 @@ RIGHT: dict[str, Runs | Refused] = {
         "KettlesKettles reads the stream of Kettles, which has none: wanted a table"
     ),
     "fails/47-schema-list-parameter": Runs(logs="green,black green"),
+    "fails/52-reference-to-nothing": Refused("TABLE refers to Kettle, which is neither .*: did you mean Kettles.$"),
+    "fails/53-view-type-misspelt": Refused("Kettles: StreamSpecification.StreamViewType is 'NEW_IMG': wanted one of"),
+    "fails/54-stream-of-another-stack": Refused(
+        "WhistleKettles reads the stream that another stack exports as kettles-stream, .*: --import kettles-stream=arn:"
+    ),
     "holds/24-kms": Runs(logs="", raises="ValueError"),
     "holds/28-other-triggers": Runs(notes=("invokes no function here",) * 2),
     "holds/32-custom-resource-attribute": Runs(notes=("the variable SEED is stand-in-Seed-Value",)),
@@ -182,7 +187,7 @@ def test_a_project_ends_as_is_right(case: str) -> None:
 
 
 def test_every_case_is_run_and_each_that_is_named_is_there() -> None:
-    assert len(CASES) == 49
+    assert len(CASES) == 52
     assert set(RIGHT) <= set(CASES)
 
 

@@ -57,6 +57,9 @@ REFUSED: dict[str, str] = {
     "fails/45-table-without-stream": (
         "template.yaml, line 4: .* the stream of Kettles, which has none: .* has Type twice, in line 5 and line 11"
     ),
+    "fails/52-reference-to-nothing": "template.yaml, line 19: Whistle's Environment.Variables.TABLE refers to Kettle, ",
+    "fails/53-view-type-misspelt": "template.yaml, line 10: Kettles: StreamSpecification.StreamViewType is 'NEW_IMG'",
+    "fails/54-stream-of-another-stack": "template.yaml, line 21: WhistleKettles reads the stream .* --import kettles-",
 }
 if not HAS_NODE:
     REFUSED["fails/16-runtime-by-reference"] = "template.yaml, line 10: Whistle: Runtime is nodejs22.x, .* no `node`"

@@ -153,21 +153,19 @@ def _attribute(argument: Json) -> _Read:
 
 
 def _substitution(argument: Json) -> _Read:
-    text, *variables = _listed(argument)
-    own = variables[0] if variables and isinstance(variables[0], dict) else {}
+    text, variables = [*_listed(argument), None, None][:2]
+    own = variables if isinstance(variables, dict) else {}
     for name in VARIABLE.findall(text) if isinstance(text, str) else ():
         if name not in own:
             yield "value", name.strip()
 
 
 def _condition(argument: Json) -> _Read:
-    if isinstance(name := _listed(argument)[0], str):
-        yield "condition", name
+    yield from (("condition", name) for name in _listed(argument)[:1] if isinstance(name, str))
 
 
 def _mapping(argument: Json) -> _Read:
-    if isinstance(name := _listed(argument)[0], str):
-        yield "mapping", name
+    yield from (("mapping", name) for name in _listed(argument)[:1] if isinstance(name, str))
 
 
 _READ: Mapping[str, Callable[[Json], _Read]] = {

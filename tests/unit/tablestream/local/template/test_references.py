@@ -140,6 +140,10 @@ LETS = {
     "text under the key Condition": ("!Ref Things", "{ Condition: Rot }"),
     "an object with Ref among other keys": ("!Ref Things", "{ Ref: Rot, Other: 1 }"),
     "computed names": ("!Ref Things", '{ "Ref": !Sub "${Colour}" }'),
+    "functions of nothing": (
+        "!Ref Things",
+        "[!If [], !Sub [], !FindInMap [], !GetAtt [], !Ref []]",
+    ),
     "metadata": ("    DependsOn: [Things]", "    Metadata: { Of: !Ref Rot }"),
     "rules": ("Outputs:", "Rules: { R: { Assertions: [{ Assert: !Equals [!Ref Rot, a] }] } }\nOutputs:"),
     "a name that the template chooses": ("!Ref Things", "{ A: !GetAtt Dlq.Arn, QueueLogicalId: Dlq }"),
@@ -171,6 +175,11 @@ def test_once_the_translator_has_made_its_names_no_others_are_let_through(read: 
     assert "an attribute of TaskRole, which is no resource: did you mean Task?" in told(template, {"Resources": {}})
     template = read(YAML, "Condition: Red", "Condition: ServerlessRestApiCondition")
     refuse_missing(template, PARAMETERS, {"Conditions": {"ServerlessRestApiCondition": {}}})
+
+
+def test_what_a_module_makes_is_let_through_once_the_translator_has_made_its_names(read: Any) -> None:
+    template = read(YAML, *LETS["a resource of a module"])
+    refuse_missing(template, PARAMETERS, {"Resources": template.content["Resources"]})
 
 
 def test_a_name_that_yaml_takes_for_a_value_is_a_name(read: Any) -> None:
