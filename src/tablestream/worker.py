@@ -19,13 +19,14 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tablestream._engine.intake import Consumer
 from tablestream._engine.invocation import Invocations, Response
-from tablestream.change import Change, RawRecord
+from tablestream.change import Change
 from tablestream.dead_letters import DeadLetters
-from tablestream.errors import ConfigurationError, TablestreamError
+from tablestream.errors import ConfigurationError, InvalidRecord, TablestreamError, is_bad_record
 from tablestream.journal import Journal
 from tablestream.report import Report, show_fields
 from tablestream.router import Decorator, Router
@@ -49,9 +50,9 @@ LambdaHandler = Callable[[object, Any], Response]
 
 @dataclass(frozen=True, slots=True)
 class WholeRecord:
-    """A record that a function of `Worker.per_record` handles by itself."""
+    """A record that a function of `Worker.per_record` handles by itself, as its `record_class` has made it."""
 
-    record: RawRecord
+    record: Any
     key: str = "record"
 
 
@@ -158,14 +159,22 @@ class Worker:
         self._router.include(router)
 
     def per_record(
-        self, function: Callable[[Any], object] | None = None, *, record_class: Callable[[RawRecord], Any] | None = None
+        self,
+        function: Callable[[Any], object] | None = None,
+        *,
+        record_class: Callable[[Any], Any] | None = None,
+        parallel: bool = False,
     ) -> Any:
         """Register a function that handles a whole record itself, with its own calls, as Powertools' batch utility has.
 
-        Order, journal and dead letters are kept: changes of one item come one after the other, a record that is done is
-        not handed over again because of a neighbour, and `InvalidRecord` or `PermanentFailure` sends it to the dead
-        letters. `record_class` makes of the raw record what the function wants, such as Powertools' `DynamoDBRecord`;
-        by default it gets the raw record. Works with and without parentheses, as a decorator.
+        Order, journal and dead letters are kept: changes of one item come one after the other, and a record that is
+        done is not handed over again because of a neighbour. What says that a record is bad, from `record_class` or
+        from the function, sends it to the dead letters: `InvalidRecord`, `PermanentFailure`, pydantic's
+        `ValidationError` and the worker's `bad_record`. Any other exception of the function leaves it to redelivery.
+
+        `record_class` makes of the raw record what the function wants, such as Powertools' `DynamoDBRecord`; by default
+        it gets the raw record. Records are handled one after the other; with `parallel`, those of different items side
+        by side, for a function that several threads may call. Works with and without parentheses, as a decorator.
         """
 
         def register(wanted: Callable[[Any], object]) -> Callable[[Any], object]:
@@ -174,9 +183,18 @@ class Worker:
             check_function("per_record", wanted, "the record")
 
             def whole(change: Change) -> WholeRecord:
-                return WholeRecord(change.record)
+                return WholeRecord(made(change.record))
 
-            self.sink(WholeRecord, name=name)(lambda effect: wanted(made(effect.record)))
+            @wraps(wanted)
+            def carry_out(effect: WholeRecord) -> object:
+                try:
+                    return wanted(effect.record)
+                except Exception as error:
+                    if is_bad_record(error, self._bad_record) and not isinstance(error, InvalidRecord):
+                        raise InvalidRecord(f"{type(error).__name__}: {error}") from error
+                    raise
+
+            self.sink(WholeRecord, name=name, parallel=parallel)(carry_out)
             for decorate in (self.on_insert(), self.on_modify(), self.on_remove()):
                 decorate(whole)
             return wanted

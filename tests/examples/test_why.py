@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from examples.why.collecting import collecting
@@ -11,52 +9,16 @@ from examples.why.ours import ours
 from examples.why.raising import raising
 from tablestream import TablestreamError
 from tablestream.local.delivery.on_failure import OnFailureContext, on_failure_record
-from tablestream.local.delivery.protocol import Answered, FunctionError, InvocationOutcome, Invoke
-from tablestream.testing import FakeContext, MemoryDeadLetters, MemoryJournal, Record, event, inserted, modified
+from tablestream.testing import MemoryDeadLetters, MemoryJournal, Record, event, inserted, modified
 from tests.conformance.driver import Shard
+from tests.support.mails import PARTIAL, Handler, Post, order, without_address
+from tests.support.mails import deliver as deliver_to
 
-
-@dataclass
-class Post:
-    """A mail service that fails for some customers a number of times."""
-
-    failures: dict[str, int] = field(default_factory=dict)
-    sent: list[tuple[str, str]] = field(default_factory=list)
-
-    def send(self, address: str, words: str) -> None:
-        if self.failures.get(address, 0) > 0:
-            self.failures[address] -= 1
-            raise ConnectionError("the mail service does not answer")
-        self.sent.append((address, words))
-
-
-Handler = Callable[[Any, Any], Mapping[str, Any] | None]
+ERRORS = (ConnectionError, KeyError, TablestreamError)
 
 
 def deliver(handler: Handler, batch: list[Record], **settings: Any) -> Shard:
-    """Deliver records as Lambda does until there is nothing more to do."""
-
-    def function(invoke: Invoke) -> InvocationOutcome:
-        try:
-            return Answered(handler(invoke.event(), FakeContext()))
-        except (ConnectionError, KeyError, TablestreamError) as error:
-            return FunctionError(type(error).__name__)
-
-    shard = Shard(batch_size=len(batch), **settings)
-    shard.offer(*event(*batch)["Records"])
-    shard.run(function)
-    return shard
-
-
-def order(customer: str, status: str = "placed") -> dict[str, Any]:
-    return {"pk": f"ORDER#{customer}", "sk": "A", "email": f"{customer}@example.com", "status": status}
-
-
-def without_address(customer: str) -> dict[str, Any]:
-    return {name: value for name, value in order(customer).items() if name != "email"}
-
-
-PARTIAL = {"report_failures": True, "max_retries": 100}
+    return deliver_to(handler, batch, ERRORS, **settings)
 
 
 def placed_and_shipped() -> list[Record]:

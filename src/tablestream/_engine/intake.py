@@ -16,7 +16,14 @@ from tablestream.change import (
     item_key_of,
     table_arn_of,
 )
-from tablestream.errors import ConfigurationError, InvalidEvent, InvalidRecord, MissingAttribute, place_of
+from tablestream.errors import (
+    ConfigurationError,
+    InvalidEvent,
+    InvalidRecord,
+    MissingAttribute,
+    is_bad_record,
+    place_of,
+)
 from tablestream.router import Handler, Router
 from tablestream.sink import Sink, name_of, never_ran
 
@@ -220,7 +227,7 @@ def _poisoned(
     task.keep(())
     if isinstance(error, MissingAttribute) and name is not None and not isinstance(error, bad_record):
         task.poison = Poison(str(error), type(error).__name__, name, suspicious=True, where=place_of(error))
-    elif isinstance(error, (InvalidRecord, *bad_record)) or _is_validation(error):
+    elif is_bad_record(error, bad_record):
         task.poison = Poison(str(error), type(error).__name__, name)
     else:
         where = place_of(error)
@@ -229,14 +236,6 @@ def _poisoned(
             reason, type(error).__name__, name, unexpected=True, suspicious=True, error=error, where=where
         )
     return task
-
-
-def _is_validation(error: BaseException) -> bool:
-    """Tell whether pydantic refused a value; it is asked by name, as it need not be installed."""
-    return any(
-        kind.__name__ == "ValidationError" and kind.__module__.partition(".")[0] in {"pydantic", "pydantic_core"}
-        for kind in type(error).__mro__
-    )
 
 
 def _is_plain(record: Any, source: object) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from tablestream import (
     Effect,
     InvalidEvent,
     InvalidRecord,
+    PermanentFailure,
     Router,
     Run,
     Sink,
@@ -155,6 +157,44 @@ def test_a_neighbours_failure_hands_no_record_over_again() -> None:
     assert worker(whole)["batchItemFailures"] == [{"itemIdentifier": whole["Records"][1]["dynamodb"]["SequenceNumber"]}]
     worker({"Records": whole["Records"][1:]})
     assert sorted(seen) == ["1", "2", "2", "3"]
+
+
+def test_whole_records_are_handled_one_after_the_other_where_nothing_else_is_said() -> None:
+    threads: set[int] = set()
+    worker = Worker(**in_memory())
+    worker.per_record(lambda _record: threads.add(threading.get_ident()))
+    worker(event(*[new_lead(id=str(number)) for number in range(20)]))
+    assert threads == {threading.get_ident()}
+
+
+class NoAddress(Exception):
+    """An error of the user's."""
+
+
+@pytest.mark.parametrize(
+    ("raises", "error"),
+    [
+        ("record_class", InvalidRecord("no")),
+        ("record_class", NoAddress("no")),
+        ("function", InvalidRecord("no")),
+        ("function", NoAddress("no")),
+        ("function", PermanentFailure("no")),
+    ],
+)
+def test_what_says_that_a_whole_record_is_bad_makes_a_dead_letter_of_it(raises: str, error: Exception) -> None:
+    letters = MemoryDeadLetters()
+    worker = Worker(bad_record=[NoAddress], **in_memory() | {"dead_letters": letters})
+
+    def fail(_record: Any) -> None:
+        raise error
+
+    if raises == "function":
+        worker.per_record(fail)
+    else:
+        worker.per_record(lambda _record: None, record_class=fail)
+    assert worker(event(new_lead())) == {"batchItemFailures": []}
+    (reason,) = letters.reasons
+    assert reason.endswith("no")
 
 
 # --- the Lambda handler ----------------------------------------------------------------------------------------------
