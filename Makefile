@@ -25,7 +25,7 @@ NEED_FUZZ := $(INSTALL) .venv-fuzz fuzz
 NEED_COMPILE := $(INSTALL) .venv-compile compile
 
 .DEFAULT_GOAL := help
-.PHONY: help run local order status redrive replay fault mapping invoke invoke-docker events test coverage slow contract conformance simulate fuzz-api browser pictures kill-api mutants bench check format build e2e requirements clean
+.PHONY: help run local order status redrive why replay fault mapping invoke invoke-docker events test coverage slow contract conformance simulate fuzz-api browser pictures kill-api mutants bench check format build e2e requirements clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -49,6 +49,10 @@ status: ## Names, addresses and state of a running `make local`
 redrive: ## Its dead letters: ARGS=list, show, run or discard
 	@$(NEED_LOCAL)
 	@$(PY) -m tablestream.local exec $(PY) -m tablestream.ops redrive $(or $(ARGS),list) --stack {stack}
+
+why: ## The life of one item: ARGS="USER#ada ORDER#…"
+	@$(NEED_LOCAL)
+	@$(PY) -m tablestream.local exec $(PY) -m tablestream.ops why $(or $(ARGS),--help) --stack {stack}
 
 replay: ## Send items of its table again, as if just inserted
 	@$(NEED_LOCAL)

@@ -2,6 +2,7 @@
 
 tablestream local up        the embedded AWS with the stream trigger, for the template in this folder
 tablestream redrive list    dead letters, and what Lambda gave up
+tablestream why KEY         the life of one item
 tablestream replay …        the items of a table, sent to the worker as if they were new
 """
 
@@ -27,6 +28,9 @@ class _Command(NamedTuple):
 _COMMANDS: Mapping[str, _Command] = {
     "local": _Command("tablestream.local.cli.commands", (), "local", "an embedded AWS with the stream trigger"),
     "redrive": _Command("tablestream.ops.__main__", ("redrive",), "ops", "look at dead letters and send them again"),
+    "why": _Command(
+        "tablestream.ops.__main__", ("why",), "ops", "the life of one item: its changes and what they led to"
+    ),
     "replay": _Command("tablestream.ops.__main__", ("replay",), "ops", "send the items of a table to the worker"),
 }
 

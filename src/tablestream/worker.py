@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tablestream._engine.intake import Consumer
+from tablestream._engine.intake import Asked, Consumer, ask
 from tablestream._engine.invocation import Invocations, Response
-from tablestream.change import Change
+from tablestream.change import Change, RawRecord
 from tablestream.dead_letters import DeadLetters
 from tablestream.errors import ConfigurationError, InvalidRecord, TablestreamError, is_bad_record
 from tablestream.journal import Journal
@@ -335,6 +335,13 @@ class Worker:
         from tablestream.testing.tested import TestedWorker  # not part of what is deployed
 
         return TestedWorker(self._consumer([]), self._sinks)
+
+    def asked(self, record: RawRecord, consumer: str) -> Asked:
+        """Return what the handlers say of a record, of which nothing is carried out.
+
+        `consumer` is the function's name, by which the journal knows a worker that has no name of its own.
+        """
+        return ask(self._consumer(self._sinks)._replace(name=self._name or consumer), record)
 
     def _consumer(self, sinks: Sequence[Sink]) -> Consumer:
         return Consumer(

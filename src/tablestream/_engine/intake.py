@@ -321,3 +321,31 @@ def _in_order(lane: Sequence[Task]) -> list[Task]:
 
 def _by_sequence(entry: tuple[tuple[int, str], Task]) -> int:
     return entry[0][0]
+
+
+class Asked(NamedTuple):
+    """The answer of a worker's handlers to one record: nothing of it is carried out."""
+
+    key: str
+    """The key of the record in the journal; empty for a record that no handler wants."""
+    effects: tuple[tuple[str, object], ...] = ()
+    """Each effect behind the name that the journal has for it: sink / key."""
+    problem: str = ""
+    """The reason why the record can never be processed, with the handler that found it."""
+
+
+class _Unjudged:
+    def judge(self, tasks: Sequence[Task]) -> None:
+        """Take whatever a handler has raised for what is wrong with the record."""
+
+
+def ask(consumer: Consumer, record: RawRecord) -> Asked:
+    """Call the handlers for one record, of whatever table. Raises what `Consumer.take` raises."""
+    tasks = consumer._replace(table=None).take([record], _Unjudged()).tasks
+    if not tasks:
+        return Asked("")
+    (task,) = tasks
+    if (poison := task.poison) is not None:
+        where = poison.handler or "before any handler"
+        return Asked(task.key, problem=f"{poison.error_class} ({where}): {poison.reason}")
+    return Asked(task.key, tuple((task.name_of(place), value) for place, value in enumerate(task.values)))

@@ -1,4 +1,4 @@
-"""The operator's commands: `python -m tablestream.ops redrive …` and `python -m tablestream.ops replay …`."""
+"""The operator's commands: `python -m tablestream.ops redrive …`, `… replay …` and `… why …`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tablestream._version import __version__
-from tablestream.ops import discard, listing, redrive, replay_command
+from tablestream.ops import discard, listing, redrive, replay_command, why
 from tablestream.ops.arguments import add_break_lease, add_filters, add_json, add_resources, add_sending
 from tablestream.ops.terminal import CommandError, ExitStatus, InterruptedRunError, StoppedError, Terminal
 
@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tablestream {__version__}")
     tools = parser.add_subparsers(dest="tool", required=True)
     _add_redrive(tools.add_parser("redrive", help="records in the failures bucket: look, send again, discard"))
+    why.add(tools.add_parser("why", help="the life of one item: its changes, what they led to, what was set aside"))
     replay_command.add(tools.add_parser("replay", help="send items of the table as if they had just been inserted"))
     return parser
 

@@ -89,7 +89,7 @@ def add_resources(parser: argparse.ArgumentParser, *names: str) -> None:
 
 def aws_of(given: argparse.Namespace) -> StackResources:
     """Return the resources that the command line names."""
-    names = ("stack", "bucket", "function", "table")
+    names = ("stack", "bucket", "function", "table", "journal")
     return StackResources(NamedResources(**{name: getattr(given, name, None) for name in names}))
 
 
@@ -223,6 +223,7 @@ class NamedResources:
     bucket: str | None = None
     function: str | None = None
     table: str | None = None
+    journal: str | None = None
 
 
 class StackResources:
@@ -251,6 +252,11 @@ class StackResources:
     def table(self) -> str:
         """The table whose stream the worker reads."""
         return self._given.table or self._output("TableName", "--table")
+
+    @property
+    def journal(self) -> str:
+        """The worker's journal."""
+        return self._given.journal or self._output("JournalTableName", "--journal")
 
     def _output(self, name: str, option: str) -> str:
         if self._given.stack is None:

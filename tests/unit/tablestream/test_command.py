@@ -21,7 +21,7 @@ def test_it_tells_its_version_and_its_commands(capsys: pytest.CaptureFixture[str
 
 def test_an_unknown_command_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["fly"]) == 2
-    assert "wanted one of local, redrive, replay, got fly" in capsys.readouterr().err
+    assert "wanted one of local, redrive, why, replay, got fly" in capsys.readouterr().err
 
 
 def test_what_is_not_installed_is_named_with_what_to_type(

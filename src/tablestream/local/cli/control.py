@@ -142,6 +142,7 @@ def _is_number(value: Json) -> bool:
 
 TEXT = Argument("text", lambda value: isinstance(value, str) and value != "")
 SECONDS = Argument("a number of seconds above 0", _is_number)
+KEYS = Argument("a key as DynamoDB's JSON", lambda value: isinstance(value, dict), required=True)
 CALLS = Argument("a whole number above 0", lambda value: _is_number(value) and isinstance(value, int))
 FAULT: Mapping[str, Argument] = {
     "kind": _one_of(*KINDS, FUNCTION, required=True),

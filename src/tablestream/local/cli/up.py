@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, ParamSpec, Protocol
 
 from tablestream.local.application import Options, Running, without_window
 from tablestream.local.cli.banner import Hint, about, greet, put_item
-from tablestream.local.cli.control import Command, control_server, exercises
+from tablestream.local.cli.control import KEYS, Command, control_server, exercises
 from tablestream.local.cli.page.contents import Contents
 from tablestream.local.cli.page.server import PageServer, Stage, item_form, redriving
 from tablestream.local.cli.page.timeline import Timeline
@@ -133,6 +133,7 @@ def up(options: UpOptions, watching: Watching | None = None) -> int:
         told = about(cloud, running, apis, invoke_api.endpoint, for_containers)
         commands = exercises(cloud.faults, running, _all([view.say, timeline.say]))
         told = stack.enter_context(_page(options, told, timeline, running, commands, watcher.forms(apis)))
+        commands["deliveries"] = Command(lambda asked: timeline.deliveries_of(asked["keys"]), {"keys": KEYS})
         commands["status"] = Command(lambda _asked: told.told() | {"status": view.status()})
         control = stack.enter_context(control_server(commands))
         greet(output, told, _hints(told, watcher), verbose=options.verbose)

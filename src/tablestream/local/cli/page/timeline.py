@@ -154,6 +154,17 @@ class Timeline:
             found = self._unfolded.get(number)
             return None if found is None else found.told()
 
+    def deliveries_of(self, keys: Mapping[str, Json]) -> list[dict[str, Json]]:
+        """The lines of this item's deliveries that are still kept, with what each led to: a JSON object each."""
+        with self._changed:
+            self._look()
+            lines = {line.number: line.told() for line in self._lines}
+            return [
+                lines[number] | {"effects": list(behind.effects), "changes": dict(behind.changes)}
+                for number, behind in self._unfolded.items()
+                if number in lines and any(record["dynamodb"].get("Keys") == keys for record in behind.records)
+            ]
+
     def letters(self) -> list[str]:
         """The paths (bucket, slash, key) of the dead letters and on-failure records that were stored, latest first."""
         with self._changed:
