@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tablestream._engine.intake import Asked, Consumer, ask
+from tablestream._engine.intake import Consequences, Consumer, consequences_of
 from tablestream._engine.invocation import Invocations, Response
 from tablestream.change import Change, RawRecord
 from tablestream.dead_letters import DeadLetters
@@ -336,12 +336,12 @@ class Worker:
 
         return TestedWorker(self._consumer([]), self._sinks)
 
-    def asked(self, record: RawRecord, consumer: str) -> Asked:
+    def consequences(self, record: RawRecord, consumer: str) -> Consequences:
         """Return what the handlers say of a record, of which nothing is carried out.
 
         `consumer` is the function's name, by which the journal knows a worker that has no name of its own.
         """
-        return ask(self._consumer(self._sinks)._replace(name=self._name or consumer), record)
+        return consequences_of(self._consumer(self._sinks)._replace(name=self._name or consumer), record)
 
     def _consumer(self, sinks: Sequence[Sink]) -> Consumer:
         return Consumer(

@@ -323,7 +323,7 @@ def _by_sequence(entry: tuple[tuple[int, str], Task]) -> int:
     return entry[0][0]
 
 
-class Asked(NamedTuple):
+class Consequences(NamedTuple):
     """The answer of a worker's handlers to one record: nothing of it is carried out."""
 
     key: str
@@ -339,13 +339,13 @@ class _Unjudged:
         """Take whatever a handler has raised for what is wrong with the record."""
 
 
-def ask(consumer: Consumer, record: RawRecord) -> Asked:
+def consequences_of(consumer: Consumer, record: RawRecord) -> Consequences:
     """Call the handlers for one record, of whatever table. Raises what `Consumer.take` raises."""
     tasks = consumer._replace(table=None).take([record], _Unjudged()).tasks
     if not tasks:
-        return Asked("")
+        return Consequences("")
     (task,) = tasks
     if (poison := task.poison) is not None:
         where = poison.handler or "before any handler"
-        return Asked(task.key, problem=f"{poison.error_class} ({where}): {poison.reason}")
-    return Asked(task.key, tuple((task.name_of(place), value) for place, value in enumerate(task.values)))
+        return Consequences(task.key, problem=f"{poison.error_class} ({where}): {poison.reason}")
+    return Consequences(task.key, tuple((task.name_of(place), value) for place, value in enumerate(task.values)))

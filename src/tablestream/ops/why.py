@@ -135,7 +135,7 @@ class Asking:
         if self._worker is None:
             return [f"journal: done {name}" for name in sorted(self._done(key))]
         try:
-            asked = self._worker.asked(record, self._aws.function)
+            asked = self._worker.consequences(record, self._aws.function)
         except TablestreamError as error:
             return [f"the worker does not take it: {type(error).__name__}: {error}"]
         if not asked.key:

@@ -127,7 +127,7 @@ def test_the_handlers_say_what_each_change_leads_to_and_the_journal_what_is_done
 
     (record,) = streamed(fresh, "asked")
     name = f"{fresh.cloud.outputs['WorkerName']}/{record['eventID']}.{record['dynamodb']['SequenceNumber']}"
-    asked = make_worker(Aws({})).asked(record, fresh.cloud.outputs["WorkerName"])
+    asked = make_worker(Aws({})).consequences(record, fresh.cloud.outputs["WorkerName"])
     assert asked.key == name
     (done,) = [effect for effect, _ in asked.effects if effect.startswith("notifications/")]
     entry = {"pk": {"S": name}, "done": {"SS": [done]}}
