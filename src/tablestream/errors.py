@@ -67,17 +67,6 @@ class ConfigurationError(TablestreamError):
     """The worker was put together or configured wrongly; the message says what came and what was wanted."""
 
 
-def is_bad_record(error: BaseException, named: tuple[type[Exception], ...] = ()) -> bool:
-    """Tell whether an exception says that a record can never be processed: ours, pydantic's, or one that is `named`.
-
-    pydantic is asked by name, as it need not be installed.
-    """
-    return isinstance(error, (InvalidRecord, *named)) or any(
-        kind.__name__ == "ValidationError" and kind.__module__.partition(".")[0] in {"pydantic", "pydantic_core"}
-        for kind in type(error).__mro__
-    )
-
-
 _bounded = reprlib.Repr()
 _bounded.maxlevel = 3
 _bounded.maxstring = _bounded.maxother = _bounded.maxlong = 80

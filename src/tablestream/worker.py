@@ -22,11 +22,11 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tablestream._engine.intake import Consequences, Consumer, consequences_of
+from tablestream._engine.intake import Consequences, Consumer, consequences_of, is_bad_record
 from tablestream._engine.invocation import Invocations, Response
 from tablestream.change import Change, RawRecord
 from tablestream.dead_letters import DeadLetters
-from tablestream.errors import ConfigurationError, InvalidRecord, TablestreamError, is_bad_record
+from tablestream.errors import ConfigurationError, InvalidRecord, TablestreamError
 from tablestream.journal import Journal
 from tablestream.report import Report, show_fields
 from tablestream.router import Decorator, Router

@@ -21,7 +21,6 @@ from tablestream.errors import (
     InvalidEvent,
     InvalidRecord,
     MissingAttribute,
-    is_bad_record,
     place_of,
 )
 from tablestream.router import Handler, Router
@@ -236,6 +235,19 @@ def _poisoned(
             reason, type(error).__name__, name, unexpected=True, suspicious=True, error=error, where=where
         )
     return task
+
+
+def is_bad_record(error: BaseException, named: tuple[type[Exception], ...] = ()) -> bool:
+    """Tell whether an exception says that a record can never be processed: ours, pydantic's, or one that is named."""
+    return isinstance(error, (InvalidRecord, *named)) or _is_validation(error)
+
+
+def _is_validation(error: BaseException) -> bool:
+    """Tell whether pydantic refused a value; it is asked by name, as it need not be installed."""
+    return any(
+        kind.__name__ == "ValidationError" and kind.__module__.partition(".")[0] in {"pydantic", "pydantic_core"}
+        for kind in type(error).__mro__
+    )
 
 
 def _is_plain(record: Any, source: object) -> bool:
