@@ -67,6 +67,12 @@ Resources:
     assert made["CellB1"]["Properties"] == {"X": "B"}
 
 
+def test_a_reference_may_be_to_a_name_that_a_loop_makes(tmp_path: Path) -> None:
+    loop = LOOP.replace("!Ref Side, Text", '{ Ref: !Sub "Pot${Side}" }, Text').replace(", Right-Hand", "")
+    made = expanded(read(tmp_path, loop), {}).content["Resources"]
+    assert made["SpoutLeft"]["Properties"]["Name"] == {"Ref": "PotLeft"}
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
