@@ -21,11 +21,12 @@ NEED_CHECKOV := $(INSTALL) .venv-checkov checkov
 # Runs functions with the Python that runs it, so it has to be Lambda's; without one, the tests that need it say so.
 NEED_MINISTACK := $(if $(PYTHON313),$(PYTHON313),python3.13) requirements/install.py .venv-ministack ministack
 NEED_BROWSER := $(INSTALL) .venv-browser browser --path src --path .
+NEED_DOCS := $(INSTALL) .venv-docs docs --path src
 NEED_FUZZ := $(INSTALL) .venv-fuzz fuzz
 NEED_COMPILE := $(INSTALL) .venv-compile compile
 
 .DEFAULT_GOAL := help
-.PHONY: help run local order status redrive why replay fault mapping invoke invoke-docker events test coverage slow contract conformance simulate fuzz-api browser pictures kill-api mutants bench check format build e2e requirements clean
+.PHONY: help run local order status redrive why replay fault mapping invoke invoke-docker events test coverage slow contract conformance simulate fuzz-api browser pictures docs kill-api mutants bench check format build e2e requirements clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -120,6 +121,11 @@ pictures: ## Its pictures in docs/, made anew; wants Chromium too
 	@$(NEED_BROWSER)
 	@.venv-browser/bin/python -m tests.browser.pictures $(ARGS)
 
+docs: ## The documentation as a site in site/, links checked
+	@$(NEED_DOCS)
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build $(ARGS)
+	@echo "site/index.html"
+
 kill-api: ## Kill the API a thousand times, on a DynamoDB Local
 	@$(NEED_DEV)
 	@$(PY) -m tests.kill_api $(ARGS)
@@ -164,7 +170,7 @@ requirements: ## Compile requirements/*.in to hashed files
 	@$(NEED_COMPILE)
 	@set -e; compiled() { case $$1 in runtime) echo src/requirements.txt;; api) echo src/requirements-api.txt;; \
 	  *) echo requirements/$$1.txt;; esac; }; \
-	for step in runtime api:runtime local:api dev:local peers:api fuzz browser:dev sam checkov ministack compile; do \
+	for step in runtime api:runtime local:api dev:local peers:api fuzz browser:dev docs sam checkov ministack compile; do \
 	  layer=$${step%%:*}; below=$${step#$$layer}; below=$${below#:}; \
 	  .venv-compile/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-emit-index-url --no-emit-find-links $${below:+-c $$(compiled $$below)} $(ARGS) \
@@ -172,5 +178,5 @@ requirements: ## Compile requirements/*.in to hashed files
 	done
 
 clean: ## Remove what was built, and the virtual environments
-	@rm -rf .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .coverage htmlcov .local .bench .venv .venv-sam .venv-checkov .venv-ministack .venv-fuzz .venv-browser .venv-compile
+	@rm -rf .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .coverage htmlcov site .local .bench .venv .venv-sam .venv-checkov .venv-ministack .venv-fuzz .venv-browser .venv-docs .venv-compile
 	@find $(wildcard src demo examples tests tools benchmarks requirements) -name __pycache__ -type d -prune -exec rm -rf {} +
