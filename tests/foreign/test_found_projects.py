@@ -13,7 +13,7 @@ from tablestream.local.cloud.cloud import Cloud
 from tablestream.local.cloud.elsewhere import Elsewhere
 from tablestream.local.cloud.translate import translate
 from tablestream.local.delivery.mapping import InvalidSettings, MappingSettings
-from tablestream.local.errors import TemplateError
+from tablestream.local.errors import TemplateError, UsageError
 from tests.foreign.test_cases import run
 from tests.support.streamed_table import THINGS
 
@@ -233,12 +233,21 @@ def test_a_table_whose_stream_nothing_reads_is_told(project: Callable[..., Path]
     )
 
 
+SIZED = PLAIN.replace("Resources:", "Parameters: { Cups: { Type: Number, Default: 3 } }\nResources:", 1)
+SIZED = SIZED.replace(
+    "{ S3Bucket: parcels, S3Key: task.zip }",
+    "source\n      Environment: { Variables: { SIZE: !FindInMap [Sizes, !Ref Cups, Text] } }",
+).replace("60", "0")
+SIZED = f"Mappings: {{ Sizes: {{ 3: {{ Text: three cups }} }} }}\n{SIZED}"
+
+
 def test_a_number_is_a_key_of_a_mapping(project: Callable[..., Path]) -> None:
-    text = PLAIN.replace("Resources:", "Parameters: { Cups: { Type: Number, Default: 3 } }\nResources:", 1)
-    text = text.replace(
-        "{ S3Bucket: parcels, S3Key: task.zip }", "source\n      Environment: { Variables: { SIZE: SIZES } }"
-    )
-    text = text.replace("SIZES", "!FindInMap [Sizes, !Ref Cups, Text]").replace("60", "0")
-    text = f"Mappings: {{ Sizes: {{ 3: {{ Text: three cups }} }} }}\n{text}"
     source = {"source/app.py": "import os\ndef main(event, context): print(os.environ['SIZE'])"}
-    assert run(project(text, source), logs="three cups").outcomes == [""]
+    assert run(project(SIZED, source), logs="three cups").outcomes == [""]
+
+
+def test_a_key_that_a_mapping_lacks_is_told_with_those_that_it_has(project: Callable[..., Path]) -> None:
+    folder = project(SIZED.replace("Default: 3", "Default: 4"), {"source/app.py": TELLS})
+    words = r"template.yaml, line \d+: .* Task .*: Fn::FindInMap: there is no 4 in Sizes \(3\)"
+    with pytest.raises(UsageError, match=words):
+        run(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from dataclasses import dataclass, replace
 from functools import partial
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from tablestream.local.cloud.clients import Client
 
 
+_IN_MAP = re.compile(r'"Fn::FindInMap": \["([^"]+)"')
 LONGEST_WORDS = 300  # characters of what moto says
 FIRST_REGION = "us-east-1"
 _Shared = TypeVar("_Shared")
@@ -191,8 +193,8 @@ def _create(translated: Translated, name: str, s3: Client) -> tuple[MotoStack, l
             return _attempt(translated, name), failed
         except Exception as error:  # moto's classes and, of what it did not think of, any
             words = " ".join((getattr(error, "message", "") or str(error)).split())[:LONGEST_WORDS]
-            told = f"{type(error).__name__}: {words}"
             section, at_fault = _at_fault(error)
+            told = _missing_key(error, translated.template, section, at_fault) or f"{type(error).__name__}: {words}"
             kind = _kind_to_replace(translated.template, section, at_fault)
             if kind in _NEEDED:
                 refuse_misdeclared(
@@ -228,6 +230,16 @@ def _kind_to_replace(template: dict[str, Json], section: str, name: str) -> str 
     kind: str | None = resource.get("Type")
     is_stand_in = kind == PARAMETER and str(resource["Properties"].get("Name")).startswith(STAND_IN)
     return None if is_stand_in else kind
+
+
+def _missing_key(error: Exception, template: Mapping[str, Json], section: str, name: str) -> str:
+    """The key that no mapping has which a resource or an output looks into: moto tells it alone. Empty for none."""
+    if not isinstance(error, KeyError):
+        return ""
+    looked_into = dict.fromkeys(_IN_MAP.findall(json.dumps(template.get(section, {}).get(name))))
+    known = {one: template["Mappings"][one] for one in looked_into if one in template.get("Mappings", {})}
+    told = " or ".join(f"{one} ({', '.join(sorted(keys))})" for one, keys in known.items())
+    return f"Fn::FindInMap: there is no {error.args[0]} in {told}" if told else ""
 
 
 def _at_fault(error: Exception) -> tuple[str, str]:
