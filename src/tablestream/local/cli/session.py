@@ -68,14 +68,13 @@ class State:
 @contextmanager
 def announced(state: State) -> Iterator[None]:
     """Keep the state file while the with block runs. Raises UsageError if it is another one's that runs."""
-    alone_here()
     STATE.parent.mkdir(exist_ok=True)
-    STATE.unlink(missing_ok=True)  # left behind by one that was killed
     try:
-        with STATE.open("x", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(state), indent=2))  # at once: others read it as soon as it is there
+        _keep(state)
     except FileExistsError:
-        raise UsageError("another stack has started here at this moment: one folder has one") from None
+        alone_here()
+        STATE.unlink(missing_ok=True)  # left behind by one that was killed
+        _keep(state)
     try:
         yield
     finally:
@@ -83,6 +82,11 @@ def announced(state: State) -> Iterator[None]:
             STATE.unlink(missing_ok=True)
             with suppress(OSError):  # something else is kept there
                 STATE.parent.rmdir()
+
+
+def _keep(state: State) -> None:
+    with STATE.open("x", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(state), indent=2))  # at once: others read it as soon as it is there
 
 
 def alone_here() -> None:
