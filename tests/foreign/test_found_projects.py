@@ -147,7 +147,7 @@ Resources:
 TELLS = """
 import os
 def main(event, context):
-    (record,) = event["Records"]
+    record = event["Records"][-1]  # it is written until the mapping has begun, so there may be several
     arn = record["eventSourceARN"]
     print(record["dynamodb"]["Keys"], os.environ["STREAM"] == arn, os.environ["TOLD"] == f"of {arn}")
 """
@@ -161,7 +161,7 @@ def test_a_table_of_another_stack_is_made_where_its_key_is_given(project: Callab
         run(folder, Elsewhere(imports))
     given = Elsewhere(imports, tables={"far.away": "id,part", "other": "n:N"})
     came = run(folder, given, logs="'part'")
-    assert came.logs == ["{'id': {'S': 'x'}, 'part': {'S': 'x'}} True True"]
+    assert {*came.logs} == {"{'id': {'S': 'x'}, 'part': {'S': 'x'}} True True"}
     with Cloud(folder / "template.yaml", elsewhere=given) as cloud:
         other = cloud.client("dynamodb").describe_table(TableName="other")["Table"]
     assert other["AttributeDefinitions"] == [{"AttributeName": "n", "AttributeType": "N"}]
