@@ -85,8 +85,13 @@ def announced(state: State) -> Iterator[None]:
 
 
 def _keep(state: State) -> None:
-    with STATE.open("x", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(state), indent=2))  # at once: others read it as soon as it is there
+    """Write the state file, whole as soon as it is there. Raises FileExistsError where there is one."""
+    whole = STATE.with_suffix(f".{state.pid}")
+    whole.write_text(json.dumps(asdict(state), indent=2), encoding="utf-8")
+    try:
+        os.link(whole, STATE)
+    finally:
+        whole.unlink()
 
 
 def alone_here() -> None:

@@ -46,6 +46,20 @@ def first() -> Iterator[State]:
         yield state
 
 
+def test_the_state_is_whole_as_soon_as_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    link, whole = os.link, []
+
+    def watched(made: Path, place: Path) -> None:
+        whole.append((json.loads(Path(made).read_text())["stack"], Path(place).exists()))
+        link(made, place)
+
+    STATE.unlink()
+    monkeypatch.setattr(os, "link", watched)
+    with announced(replace(NO_ANSWER, stack="second")):
+        assert [path.name for path in STATE.parent.iterdir()] == [STATE.name]
+    assert whole == [("second", False)]
+
+
 def test_a_second_up_in_a_folder_is_refused_and_says_how_to_end_the_first(
     first: State, capfd: pytest.CaptureFixture[str]
 ) -> None:
