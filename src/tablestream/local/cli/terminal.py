@@ -139,7 +139,7 @@ def readable(line: str) -> str | None:
 
 def is_metrics(line: str) -> bool:
     """Whether a line holds metrics for CloudWatch, which nobody reads in a log."""
-    return "_aws" in (_entry(line) or ())
+    return line.startswith("{") and '"_aws"' in line
 
 
 def _entry(line: str) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from tablestream.local.cli.words import changes, fate, kept_back, outcome_of
 from tablestream.local.cloud.witness import Sent, SetAside, Sight
 from tablestream.local.delivery.protocol import NotInvoked
 from tablestream.local.runtime.child import words_of
-from tablestream.local.trigger.observations import GivenUp, KeptBack, Logged, RequestServed, Trouble
+from tablestream.local.trigger.observations import Ended, GivenUp, KeptBack, Logged, RequestServed, Trouble
 from tablestream.local.trigger.status import Status, short
 
 if TYPE_CHECKING:
@@ -115,7 +115,8 @@ class Timeline:
             if finished is not None:
                 self._finished(finished)
             self._other(observation)
-            self._look()
+            if isinstance(observation, Ended | RequestServed):  # what a function sends, it has sent by then
+                self._look()
             self._changed.notify_all()
 
     def invoked(self, function: str, invocation: Invocation) -> None:
@@ -216,8 +217,9 @@ class Timeline:
             self._add(observation.at, observation.mapping, observation.message, "trouble", "failed")
 
     def _log(self, logged: Logged) -> None:
-        if not is_metrics(logged.line):
-            self._logged.setdefault(logged.function, deque(maxlen=MOST_LOGGED)).append(logged.line)
+        if is_metrics(logged.line):
+            return
+        self._logged.setdefault(logged.function, deque(maxlen=MOST_LOGGED)).append(logged.line)
         if (shown := readable(logged.line)) is not None:
             self._add(
                 time.time(), logged.function, shortened(shown), "", "warning" if shown != logged.line else "quiet"
