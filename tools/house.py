@@ -41,6 +41,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tablestream.worker",),
     ("tablestream",),
     ("tablestream.ops", "tablestream.local"),
+    ("tablestream.simulation",),
     ("tablestream.__main__", "shop"),
     ("demo",),
 )

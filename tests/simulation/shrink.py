@@ -4,34 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
+from tablestream.simulation.schedule import smaller
 from tests.simulation.candidates import Candidate
 from tests.simulation.door.errands import Errand
 from tests.simulation.faults import Fault, Regime
 from tests.simulation.schedule import Outcomes, run
 from tests.simulation.script import Script
-
-T = TypeVar("T")
-
-
-def smaller(parts: Sequence[T], fails: Callable[[Sequence[T]], bool]) -> list[T]:
-    """Leave out what is not needed to fail: halves first, then less and less, down to single parts."""
-    kept = list(parts)
-    size = max(1, len(kept) // 2)
-    while kept:
-        start = 0
-        before = len(kept)
-        while start < len(kept):
-            fewer = kept[:start] + kept[start + size :]
-            if fails(fewer):
-                kept = fewer
-            else:
-                start += size
-        if size == 1 and len(kept) == before:
-            break
-        size = max(1, size // 2)
-    return kept
 
 
 def shrink(candidate: Candidate, regime: Regime, seed: int) -> Outcomes:

@@ -9,6 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from tablestream.dynamodb.journal import DynamoDBJournal
+from tablestream.simulation.schedule import smaller
 from tests.simulation.__main__ import part
 from tests.simulation.baselines import Powertools, ThrowOnError
 from tests.simulation.candidates import Ours
@@ -23,7 +24,7 @@ from tests.simulation.schedule import World, run
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.script import Script, Write
 from tests.simulation.seams import SimulatedClock
-from tests.simulation.shrink import describe, shrink, smaller
+from tests.simulation.shrink import describe, shrink
 from tests.simulation.slips import MUTANTS
 
 SHARE = 30

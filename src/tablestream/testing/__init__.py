@@ -16,6 +16,7 @@ from tablestream.testing.doubles import (
     client_error,
     effects,
 )
+from tablestream.testing.dynamodb import MemoryDynamoDB
 from tablestream.testing.records import CREATED, TABLE, Record, event, expired, inserted, modified, record, removed
 from tablestream.testing.tested import Tested, TestedWorker
 from tablestream.testing.values import Item, Raw, image, tagged
@@ -27,6 +28,7 @@ __all__ = [
     "FakeContext",
     "Item",
     "MemoryDeadLetters",
+    "MemoryDynamoDB",
     "MemoryJournal",
     "Raw",
     "Record",
