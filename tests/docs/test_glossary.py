@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tablestream
-from tablestream import dynamodb
+from tablestream import dynamodb, simulation
 
 ROOT = Path(__file__).parents[2]
 ROWS = re.findall(
@@ -22,7 +22,7 @@ CODE = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/table
 def test_a_word_is_used_and_its_name_is_public(word: str, meaning: str) -> None:
     assert re.search(rf"\b{re.escape(word)}s?\b", CODE, re.IGNORECASE), f"{word} is not a word of the code"
     for name in re.findall(r"`([A-Z]\w+)`", meaning):
-        assert name in {*tablestream.__all__, *dynamodb.__all__}, f"{name} is not a public name"
+        assert name in {*tablestream.__all__, *dynamodb.__all__, *simulation.__all__}, f"{name} is not a public name"
 
 
 def test_the_words_are_in_order_and_each_stands_there_once() -> None:

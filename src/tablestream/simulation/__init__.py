@@ -19,14 +19,13 @@ __all__ = ["Mishap", "ScheduleFailed", "SentEffect", "Services", "Stream", "Tria
 
 _HOMES = {
     "Mishap": "schedule",
-    "Trial": "driver",
     "ScheduleFailed": "stream",
     "SentEffect": "services",
-    "Stream": "stream",
     "Services": "services",
+    "Stream": "stream",
+    "Trial": "driver",
     "fresh": "services",
 }
-
 
 if not TYPE_CHECKING:  # where it stands, a type checker takes any name for one of this module's
 

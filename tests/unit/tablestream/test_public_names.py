@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import tablestream
-from tablestream import dynamodb, sinks
+from tablestream import dynamodb, simulation, sinks
 
 ENGINE = """
 DONE Answer Backoff Change Clock ConfigurationError DeadLetter DeadLetters Deadline Done Effect Image
@@ -18,8 +18,8 @@ PermanentFailure Report Router Run Sequential Sink SystemClock SystemicFailure T
 ThreadParallel Transient RecordOutcome Worker __version__ answer_to each
 """
 TESTING = """
-CREATED FakeClock FakeContext MemoryDeadLetters MemoryJournal Raw RecordingSink event expired image inserted modified
-record removed tagged
+CREATED FakeClock FakeContext MemoryDeadLetters MemoryDynamoDB MemoryJournal Raw RecordingSink event expired
+image inserted modified record removed tagged
 """
 DYNAMODB = """
 AccessRefused AlreadyExists Append Check Codec ConditionFailed Conflict Delete Got Held IdempotencyKey
@@ -27,6 +27,7 @@ IdempotencyKeyReused IdempotencyKeys IfAbsent Index InvalidCursor InvalidRequest
 Lock Misconfigured NotFound Nulls Outcome OutcomeUnknown Page Put RaceCondition ReadyAction Returns Table TableAction
 TableError Throttled TransactionCancelled Unavailable Unwritten Update VersionConflict connect
 """
+SIMULATION = "Mishap ScheduleFailed SentEffect Services Stream Trial fresh"
 SINKS = "Counters Event EventBus Increment Message MessageTooLarge Queue S3DeadLetters Topic"
 
 
@@ -47,6 +48,14 @@ def test_the_names_of_dynamodb_are_these_and_each_is_there() -> None:
     missing = "Nothing"
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         getattr(dynamodb, missing)
+
+
+def test_the_simulations_names_are_these_and_each_is_there() -> None:
+    assert simulation.__all__ == SIMULATION.split()
+    assert {getattr(simulation, name).__name__ for name in simulation.__all__} == {*simulation.__all__}
+    missing = "Nothing"
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        getattr(simulation, missing)
 
 
 def test_every_error_of_a_table_is_one() -> None:
