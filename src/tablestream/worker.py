@@ -343,10 +343,6 @@ class Worker:
         """
         return consequences_of(self._consumer(self._sinks)._replace(name=self._name or consumer), record)
 
-    def simulated(self, instead: Callable[[Sink], Sink]) -> tuple[Consumer, float | None]:
-        """Return the worker on what `instead` returns for each of its sinks, and its margin, for a simulation."""
-        return self._consumer([instead(sink) for sink in self._sinks]), self._margin_seconds
-
     def _consumer(self, sinks: Sequence[Sink]) -> Consumer:
         return Consumer(
             name=self._name or "worker",

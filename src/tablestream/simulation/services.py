@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from botocore.exceptions import ReadTimeoutError
 
-from tablestream._engine.invocation import SystemicCheck
+from tablestream._engine.invocation import Invocations, SystemicCheck
 from tablestream._engine.waves import Task
 from tablestream.aws import NeedsAws
 from tablestream.dead_letters import DeadLetter
@@ -75,14 +75,13 @@ class Services:
         return call
 
     def settled(self, worker: Worker) -> Callable[[object, Any], object]:
-        """Return the worker's handler in this services, as after a cold start."""
-        consumer, margin = worker.simulated(self._instead)
+        """Return the worker's handler in this schedule, as after a cold start."""
         return Invocations(
-            consumer,
+            worker.tested().on(self._instead),
             journal=_Journal(self.journal, self._points),
             dead_letters=_DeadLetters(self.dead_letters, self._points),
             run=Run(clock=self.clock, parallel=_InOrder()),
-            margin_seconds=margin,
+            margin_seconds=None,
             observe=lambda _report: None,
             check=_Check(self._points, self._led),
         ).answer

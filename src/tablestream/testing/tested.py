@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,9 +52,9 @@ class TestedWorker:
         self.sinks = {double.name: double for double in doubles}
         self._effects: list[Any] = []
         self._reports: list[Report] = []
-        places = {effect: place for place, sink in enumerate(doubles) for effect in sink.takes}
+        self._consumer, self._real = consumer, sinks
         self._invocations = Invocations(
-            consumer._replace(sinks=tuple(doubles), sink_of=places),
+            _on(consumer, doubles),
             journal=self.journal,
             dead_letters=self.dead_letters,
             run=Run(clock=self.clock),
@@ -63,6 +63,10 @@ class TestedWorker:
             check=_RaisesUnexpected(),
         )
         self._sent: list[Record] = []
+
+    def on(self, instead: Callable[[Sink], Sink]) -> Consumer:
+        """Return the worker on what `instead` returns for each of its own sinks, as a simulation has it."""
+        return _on(self._consumer, [instead(sink) for sink in self._real])
 
     def _note(self, effect: object) -> None:
         self._effects.append(effect)
@@ -89,6 +93,11 @@ class TestedWorker:
             error = raised
         new = [letter for key, letter in self.dead_letters.letters.items() if key not in stored]
         return Tested(self._effects, new, response, error, self._reports[-1])
+
+
+def _on(consumer: Consumer, sinks: Sequence[Sink]) -> Consumer:
+    places = {effect: place for place, sink in enumerate(sinks) for effect in sink.takes}
+    return consumer._replace(sinks=tuple(sinks), sink_of=places)
 
 
 class _RaisesUnexpected:

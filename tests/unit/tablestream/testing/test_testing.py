@@ -97,3 +97,10 @@ def test_dead_letters_in_memory_replace_each_other_by_event_id_and_can_fail() ->
     letters.failure = Permanent("full")
     assert letters.store([letter("c", "third")], Run()) == [Permanent("full")]
     assert letters.reasons == ["second", "other"]
+
+
+def test_a_simulation_takes_a_worker_on_sinks_of_its_own() -> None:
+    worker = Worker(sinks=[RecordingSink((str,), "texts"), RecordingSink((int,), "numbers")])
+    consumer = worker.tested().on(lambda sink: RecordingSink(sink.takes, f"other {sink.name}"))
+    assert [sink.name for sink in consumer.sinks] == ["other texts", "other numbers"]
+    assert consumer.sink_of == {str: 0, int: 1}
