@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -231,6 +232,58 @@ def test_a_mapping_that_is_started_again_begins_behind_its_checkpoint() -> None:
     outcome = played(Watched, [*inserts(1), Step(0, Action.RESTART, after=5.0), later])
     assert outcome.error is None
     assert Watched.made.calls == ["word 1", "second"]
+
+
+def test_a_mapping_that_is_started_twice_keeps_its_checkpoint() -> None:
+    outcome = played(Watched, [*inserts(1), *[Step(0, Action.RESTART, after=5.0)] * 2])
+    assert outcome.error is None
+    assert Watched.made.calls == ["word 1"]
+
+
+def test_the_environment_that_has_been_idle_longest_comes_back() -> None:
+    faults = {
+        _invoked(1): Mishap.TWICE,
+        Point("note", 1, 1): Mishap.PAUSE,  # the second environment is done first, so it is idle longer
+        _invoked(2): Mishap.OTHER,
+    }
+    steps = [*inserts(1), Step(2, Action.INSERT, {"id": "2", "words": ""}, 9.0)]
+    assert "invocation 3 in environment 2: change 2" in story(played(Notes, steps, faults))
+
+
+def test_a_batch_that_comes_again_does_so_a_minute_later() -> None:
+    outcome = played(Notes, inserts(1), {_invoked(1): Mishap.AGAIN})
+    assert [line[:12] for line in outcome.story if "invocation 2 in" in line] == ["    60.0 s  "]
+
+
+def test_a_record_comes_again_as_it_was_whatever_a_handler_does_to_it() -> None:
+    seen: list[Any] = []
+
+    def handler(event: Any, _context: object) -> None:
+        seen.append(event["Records"][0].pop("eventName"))
+
+    played(lambda _services: Plain(handler), inserts(1), {_invoked(1): Mishap.ANSWER_LOST})
+    assert seen == ["INSERT", "INSERT"]
+
+
+class Mails(Watched):
+    """Its sink is not idempotent, so the journal knows what is done."""
+
+    def start(self) -> Worker:
+        worker = Worker()
+
+        @worker.on_insert()
+        def told(change: Change) -> Note:
+            return Note(change.new["id"], change.new["words"])
+
+        worker.sink(Note, name="mails")(self.note)
+        return worker
+
+
+def test_what_the_journal_knows_is_not_repeated_though_it_cannot_be_read_at_once() -> None:
+    faults = {Point("mails", 1, 1): Mishap.REFUSED, Point("reading the journal", 1, 2): Mishap.REFUSED}
+    outcome = played(Mails, inserts(2), faults)
+    assert outcome.error is None
+    assert sorted(Watched.made.calls) == ["word 1", "word 2"]
 
 
 def test_a_clock_jumps_for_the_worker_and_for_time_and_lambdas_timeout_stays() -> None:
@@ -472,3 +525,49 @@ def test_what_holds_for_all_changes_only_does_not_lead_astray() -> None:
         stream.play(Twice)
     assert [step.number for step in failed.value.schedule.steps] == [1, 2, 3]
     assert len(failed.value.schedule.faults) == 1
+
+
+class Slipping(Notes):
+    """Fails by an assertion, and otherwise where there is one change only."""
+
+    def at_end(self) -> None:
+        if len(self.calls) > len(self.services.items) == 1:
+            raise LookupError("another failure")
+        assert len(self.calls) <= len(self.services.items)
+
+
+def test_the_shortest_fails_in_the_same_way() -> None:
+    stream = Stream(range(100)).keyed("id")
+    for n in range(3):
+        stream.insert({"id": str(n), "words": ""})
+    with pytest.raises(ScheduleFailed, match="what is wrong: AssertionError") as failed:
+        stream.play(Slipping)
+    assert len(failed.value.schedule.steps) == 2
+
+
+def test_a_handler_that_is_broken_is_told_from_bad_records() -> None:
+    class Broken(Notes):
+        def start(self) -> Worker:
+            worker = Worker()
+
+            @worker.on_insert()
+            def told(change: Change) -> Note:
+                raise RuntimeError(change.new["id"])
+
+            return worker
+
+    outcome = played(Broken, inserts(12))
+    assert "and the last of them raises SystemicFailure" in str(outcome.error)
+
+
+def test_a_change_that_changes_nothing_has_no_record() -> None:
+    steps = [*inserts(1), Step(2, Action.MODIFY, {"id": "1", "words": "word 1"})]
+    assert not [line for line in story(played(Notes, steps)) if "change 2" in line]
+
+
+def test_chance_goes_on_where_it_was() -> None:
+    random.seed(5)
+    wanted = random.random()
+    random.seed(5)
+    played(Notes, inserts(1))
+    assert random.random() == wanted

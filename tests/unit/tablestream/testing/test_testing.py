@@ -6,11 +6,12 @@ from decimal import Decimal
 
 import pytest
 
-from tablestream import DeadLetter, JournalUnavailable, Permanent, Run
+from tablestream import DeadLetter, JournalUnavailable, Permanent, Run, Worker
 from tablestream.testing import (
     CREATED,
     MemoryDeadLetters,
     MemoryJournal,
+    RecordingSink,
     event,
     expired,
     inserted,
