@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -280,7 +282,7 @@ class Mails(Watched):
 
 
 def test_what_the_journal_knows_is_not_repeated_though_it_cannot_be_read_at_once() -> None:
-    faults = {Point("mails", 1, 1): Mishap.REFUSED, Point("reading the journal", 1, 2): Mishap.REFUSED}
+    faults = {Point("mails", 1, 1): Mishap.REFUSED, Point("reading the journal", 2, 1): Mishap.REFUSED}
     outcome = played(Mails, inserts(2), faults)
     assert outcome.error is None
     assert sorted(Watched.made.calls) == ["word 1", "word 2"]
@@ -488,6 +490,16 @@ def test_a_fresh_module_has_its_own_state() -> None:
     assert first.Raw is not second.Raw
     with pytest.raises(ModuleNotFoundError, match="wanted a module that can be imported"):
         fresh("tablestream.nowhere")
+
+
+def test_a_fresh_module_need_not_have_been_imported_and_leaves_no_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ("from __future__ import annotations", "from dataclasses import dataclass", "@dataclass", "class Lead:")
+    (tmp_path / "fresh_leads.py").write_text("\n".join([*lines, "    id: str", "    seen: int = 0"]))
+    monkeypatch.syspath_prepend(tmp_path)
+    assert fresh("fresh_leads").Lead("1").seen == 0
+    assert "fresh_leads" not in sys.modules
 
 
 # --- wrong use -------------------------------------------------------------------------------------------------------
