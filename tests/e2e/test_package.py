@@ -16,7 +16,7 @@ from tests.support.cloudformation import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-ON_A_LAPTOP = ("tablestream/local/", "tablestream/ops/", "tablestream/testing/")
+ON_A_LAPTOP = ("tablestream/local/", "tablestream/ops/", "tablestream/simulation/", "tablestream/testing/")
 PACKAGES = {
     "Worker": ("requirements.txt", (*ON_A_LAPTOP, "shop/api/", "shop/stores/"), set[str]()),
     "Api": ("requirements-api.txt", ON_A_LAPTOP, {"shop/api/openapi.json"}),

@@ -78,3 +78,10 @@ def test_its_own_test_passes_in_a_folder_of_its_own(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tablestream.simulation.plugin"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_documentation_shows_what_is_told() -> None:
+    with pytest.raises(ScheduleFailed) as failed:
+        orders(SEEDS).play(lambda services: Wrong(services, "examples.wrong_points.counter_without_guard"))
+    told = str(failed.value).partition("what is wrong:")[0]
+    assert told in (FOLDER.parents[1] / "docs" / "testing.md").read_text(encoding="utf-8")

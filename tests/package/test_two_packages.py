@@ -12,7 +12,7 @@ import pytest
 from tests.support.cloudformation import ROOT
 
 MACHINES = {"x86_64", "aarch64"}
-ON_A_LAPTOP = {"tablestream/local", "tablestream/ops", "tablestream/testing"}
+ON_A_LAPTOP = {"tablestream/local", "tablestream/ops", "tablestream/simulation", "tablestream/testing"}
 
 
 def build(function: str, folder: Path, **variables: str) -> Path:
