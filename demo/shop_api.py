@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from demo.warehouse import PRICE
 from tablestream.local.errors import UsageError
@@ -35,7 +35,7 @@ class ShopApi:
         lines = [{"productId": product, "quantity": quantity, "price": PRICE} for product, quantity in order.lines]
         expiry = {} if order.ttl is None else {"ttl": order.ttl}
         query = "?reserve=now" if reserve else ""
-        placed = self._ask("POST", f"/users/{order.customer}/orders{query}", {"items": lines, **expiry})
+        placed = self._ask("POST", f"/users/{quote(order.customer, safe='')}/orders{query}", {"items": lines, **expiry})
         return str(placed["orderId"])
 
     def open_account(self, account: str, balance: int) -> None:
@@ -99,7 +99,7 @@ class ShopApi:
 
 
 def _path(order: Mapping[str, Any]) -> str:
-    return f"/users/{order['customerId']}/orders/{order['orderId']}"
+    return f"/users/{quote(order['customerId'], safe='')}/orders/{order['orderId']}"
 
 
 def _words(text: str) -> str:

@@ -195,6 +195,18 @@ def test_without_the_token_one_may_look_and_change_nothing(chromium: Browser, sh
     page.close()
 
 
+def test_the_address_of_a_start_is_taken_by_a_tab_that_is_open(chromium: Browser, shop: LocalShop) -> None:
+    page = chromium.new_page()
+    page.set_default_timeout(PATIENT)
+    address, _, token = shop.page.partition("#")
+    page.goto(address)
+    page.get_by_text("Read only: to change something").wait_for()
+    page.evaluate("token => { location.hash = token }", token)
+    page.locator("button:enabled").filter(has_text="Place it").wait_for()
+    page.locator("button:enabled").filter(has_text="Disable").wait_for()
+    page.close()
+
+
 def test_the_token_leaves_the_address_and_stays_over_a_reload(page: Page) -> None:
     assert "#" not in page.url
     page.reload()

@@ -120,11 +120,14 @@ def test_what_happens_comes_as_messages_with_the_state(browser: Browser) -> None
     answer.close()
 
 
-@pytest.mark.parametrize(("after", "numbers"), [("1", [2]), ("0", [1, 2]), ("99", [1, 2]), ("x", [1, 2])])
+@pytest.mark.parametrize(
+    ("after", "numbers"), [("RUN:1", [2]), ("RUN:0", [1, 2]), ("RUN:99", [1, 2]), ("other:1", [1, 2]), ("x", [1, 2])]
+)
 def test_a_page_that_connects_again_gets_what_it_has_not(browser: Browser, after: str, numbers: list[int]) -> None:
     browser.fed.deliver()
     browser.fed.deliver()
-    answer = browser.client.get("/events", headers={"Last-Event-ID": after})
+    run = browser.get("/about")["run"]
+    answer = browser.client.get("/events", headers={"Last-Event-ID": after.replace("RUN", run)})
     assert [line["number"] for line in next(_messages(answer))["lines"]] == numbers
     answer.close()
 
@@ -174,6 +177,8 @@ def test_tables_have_their_items_page_by_page(browser: Browser, aws: CloudClient
         ("/tables/Nothing", "there is no table Nothing"),
         ("/tables/Things?start=tea", "start is 'tea': wanted a key"),
         ('/tables/Things?start={"no": {"S": "key"}}', "Things: "),
+        ('/tables/Things?start={"id": 5}', "start is "),
+        ('/tables/Things?start={"id": []}', "Things: "),
         ("/nothing", "/nothing: Not Found"),
     ],
 )

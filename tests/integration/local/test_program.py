@@ -63,3 +63,11 @@ def test_what_is_given_has_the_form_that_help_shows(
     with pytest.raises(SystemExit):
         main([*before, option, given])
     assert f"argument {option}: wanted {form}, got '{given}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--port", "--api-port", "--page-port"])
+@pytest.mark.parametrize("given", ["99999", "-1", "http"])
+def test_a_port_is_one(option: str, given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([f"{option}={given}"])
+    assert f"argument {option}: wanted a port from 0 to 65535, got '{given}'" in capsys.readouterr().err

@@ -378,3 +378,9 @@ def test_effects_in_a_stack_of_which_nothing_is_known_are_shown_each_in_a_line()
         ),
         "dead letters: 2 more",
     ]
+
+
+def test_what_data_holds_cannot_move_the_cursor_or_turn_a_line_round() -> None:
+    written = io.StringIO()
+    put(terminal(written, 80), "a\x1b[2Jb\u202ec\nd", indent=0)
+    assert written.getvalue() == "a\\x1b[2Jb\\u202ec\nd\n"

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 # use for it.
 
 USAGE_ERROR = 2
+MOST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +103,16 @@ def add_template(parser: argparse.ArgumentParser, *, built: bool = False) -> Non
 def _add_up(parser: argparse.ArgumentParser, *, built: bool) -> None:
     add_template(parser, built=built)
     parser.add_argument("--host", default="127.0.0.1", help="where to listen; 0.0.0.0 lets other machines in")
-    parser.add_argument("--port", type=int, default=4567, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=4567, help="0 takes a free one (default: %(default)s)")
     parser.add_argument(
         "--api-port",
-        type=int,
+        type=_port,
         metavar="PORT",
         help="of the first HTTP API; 0 takes a free one (default: 8080, or a free one where that is taken)",
     )
     parser.add_argument(
         "--page-port",
-        type=int,
+        type=_port,
         metavar="PORT",
         help="of the page; 0 takes a free one (default: 4568, or a free one where that is taken)",
     )
@@ -241,6 +242,12 @@ def _pair(form: str) -> Callable[[str], tuple[str, str]]:
         return name, value
 
     return pair
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > MOST_PORT:
+        raise argparse.ArgumentTypeError(f"wanted a port from 0 to {MOST_PORT}, got {text!r}")
+    return int(text)
 
 
 def _up(given: argparse.Namespace) -> int:

@@ -40,22 +40,24 @@ def put(dynamodb: Client, table: str, text: str) -> str:
         dynamodb.put_item(TableName=table, Item=item)
     except (ClientError, ParamValidationError) as error:
         raise UsageError(f"{table} takes no such item: {_words(error, dynamodb)}") from error
-    return f"put an item into {table}: {text.strip()}"
+    return f"put an item into {table}: {_short(text.strip())}"
 
 
 def item_of(text: str) -> dict[str, Json]:
     """The item of a text in DynamoDB's JSON, as boto3's client takes it. Raises UsageError."""
     try:
         plain = json.loads(text, parse_float=Decimal, parse_int=Decimal, parse_constant=Decimal)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f'got {_short(text)}: wanted an item as JSON, such as {{"id": "1"}} ({error})') from error
     if not isinstance(plain, dict):
         raise UsageError(f'got {_short(text)}: wanted an object, such as {{"id": "1"}}')
-    if plain and all(map(_is_typed, plain.values())):
-        return {name: _binary(value) for name, value in plain.items()}
     try:
+        if plain and all(map(_is_typed, plain.values())):
+            return {name: _binary(value) for name, value in plain.items()}
         return {name: TypeSerializer().serialize(value) for name, value in plain.items()}
-    except (TypeError, ArithmeticError) as error:
+    except ArithmeticError as error:
+        raise UsageError(f"got {_short(text)}: a number has more than 38 digits, or is out of range") from error
+    except (TypeError, RecursionError, AttributeError) as error:
         raise UsageError(f"got {_short(text)}: {error}") from error
 
 

@@ -44,11 +44,21 @@ def put(
     What is too long goes on below, `hang` columns further in; elsewhere than in a terminal a line stays a line. `style`
     is for text that has none.
     """
-    body = Text(text, style) if isinstance(text, str) else text
+    body = _harmless(Text(text, style) if isinstance(text, str) else text)
     first = clock(at).ljust(indent) if at is not None else " " * indent
     lines = wrapped(output, body, indent, hang) if output.is_terminal else [body]
     # In one call, so that no other thread's line comes between.
     output.print(Text(first) + Text(f"\n{' ' * (indent + hang)}").join(lines), soft_wrap=True)
+
+
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def _harmless(text: Text) -> Text:
+    """The text with escapes for what would move the cursor, clear the screen or turn a line round: data may hold it."""
+    if _CONTROL.search(text.plain) is None:
+        return text
+    return Text(_CONTROL.sub(lambda found: ascii(found[0])[1:-1], text.plain), text.style)
 
 
 def wrapped(output: Console, text: Text, indent: int = 0, hang: int = 0) -> list[Text]:

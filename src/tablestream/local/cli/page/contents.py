@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from tablestream.local.cli.terminal import counted
 
@@ -49,8 +49,9 @@ class Contents:
         begin = {} if start is None else {"ExclusiveStartKey": start}
         try:
             page = self._client("dynamodb").scan(TableName=table, Limit=ITEMS, **begin)
-        except ClientError as error:
-            raise NotThereError(f"{table}: {error.response['Error'].get('Message', error)}") from error
+        except (ClientError, ParamValidationError) as error:
+            words = getattr(error, "response", {}).get("Error", {}).get("Message") or " ".join(str(error).split())
+            raise NotThereError(f"{table}: {words}") from error
         return {
             "items": page["Items"],
             "next": page.get("LastEvaluatedKey"),

@@ -7,7 +7,7 @@ const REFRESH_MS = 2000;
 const SHORT = 60; // characters of JSON that stay in one line
 
 const at = (id) => document.getElementById(id);
-const token = takeToken();
+let token = takeToken();
 let run = ""; // names the stack that is shown: another one begins anew
 let last = 0; // the number of the last line
 let waiting = []; // lines that came while the list is held
@@ -64,7 +64,7 @@ const command = attempt(async (name, given) => {
     headers: { "Content-Type": "application/json", "X-Tablestream-Token": token },
     body: JSON.stringify(given),
   });
-  const content = await answer.json();
+  const content = await answer.json().catch(() => ({ error: `the stack failed with status ${answer.status}: its terminal says why` }));
   told(answer.ok ? content : content.error);
   refresh();
 });
@@ -347,6 +347,8 @@ function listen() {
     if (run !== news.run) {
       [run, last, waiting] = [news.run, 0, []];
       fill(list);
+      told("");
+      release();
       begin();
     }
     at("connection").textContent = "connected";
@@ -370,5 +372,13 @@ function refreshSoon() {
   clearTimeout(soon);
   soon = setTimeout(refresh, Math.max(300, asked + REFRESH_MS - Date.now()));
 }
+
+// The address of another start of the stack, opened in this tab.
+addEventListener("hashchange", () => {
+  token = takeToken();
+  told("");
+  at("mappings").dataset.shown = "";
+  begin();
+});
 
 listen();

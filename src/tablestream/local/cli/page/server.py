@@ -194,8 +194,9 @@ class PageServer:
     def _events(self, request: Request) -> Response:
         if not self._streams.acquire(blocking=False):
             return _json({"error": f"{MOST_STREAMS} pages are open already: close one"}, 503)
-        after = request.headers.get("Last-Event-ID", request.args.get("after", "0"))
-        response = Response(self._messages(int(after) if after.isdecimal() else 0), content_type="text/event-stream")
+        run, _, number = request.headers.get("Last-Event-ID", "").partition(":")
+        last = int(number) if run == self._run and number.isdecimal() else 0  # that of another stack says nothing here
+        response = Response(self._messages(last), content_type="text/event-stream")
         response.call_on_close(self._streams.release)
         return response
 
@@ -206,7 +207,7 @@ class PageServer:
             lines = self._timeline.since(last, patience)
             last = lines[-1].number if lines else last
             told = {"run": self._run, "lines": [line.told() for line in lines], "state": self._stage.state()}
-            yield f"id: {last}\ndata: {json.dumps(told, default=_text)}\n\n"
+            yield f"id: {self._run}:{last}\ndata: {json.dumps(told, default=_text)}\n\n"
             patience = PATIENCE_SECONDS
             time.sleep(PACE_SECONDS)
 
@@ -260,7 +261,7 @@ def _start(request: Request) -> Mapping[str, Json] | None:
         return None
     try:
         return {name: _value(value) for name, value in json.loads(given).items()}
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, TypeError) as error:
         raise NotThereError(f"start is {given[:100]!r}: wanted a key as DynamoDB's JSON") from error
 
 

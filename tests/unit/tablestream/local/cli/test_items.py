@@ -36,6 +36,8 @@ def test_an_item_is_read_from_either_kind_of_json(text: str, item: dict[str, Any
     [
         ("tea", 'got tea: wanted an item as JSON, such as {"id": "1"} (Expecting value'),
         ("[1]", 'got [1]: wanted an object, such as {"id": "1"}'),
+        ('{"n": 1e400}', 'got {"n": 1e400}: a number has more than 38 digits, or is out of range'),
+        ("[" * 100_000, f"got {'[' * 100}…: wanted an item as JSON"),
         ('{"n": NaN}', 'got {"n": NaN}: Infinity and NaN not supported'),
         ('{"id": {"B": "é"}}', "the binary value é is no base64"),
         (f'{{"a": {"1" * 50}}}', 'got {"a": 1'),
