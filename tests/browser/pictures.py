@@ -85,6 +85,7 @@ def _unfold(page: Page) -> None:
 
 def _practise(page: Page) -> None:
     page.locator("#letter-list summary").first.click()
+    page.locator("#letter-list table").first.wait_for()
     page.get_by_role("spinbutton", name="Calls").fill("3")
     page.get_by_role("button", name="Begin").click()
     page.locator("#faults li").wait_for()

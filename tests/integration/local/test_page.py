@@ -202,12 +202,23 @@ def test_dead_letters_have_their_records_and_those_that_are_gone_are_left_out(
     for key, content in stored.items():
         aws.get("s3").put_object(Bucket="failures", Key=f"x/{key}", Body=json.dumps(content).encode())
     browser.letters = [f"failures/x/{key}" for key in (*stored, "gone")]
-    letters = browser.get("/letters")
-    assert [(one["key"], one["reason"]) for one in letters] == [
+    assert [(one["key"], one["reason"]) for one in browser.get("/letters")] == [
         ("x/letter", "no quantity (in orders)"),
         ("x/given-up", "RetryAttemptsExhausted after 3 attempts"),
     ]
-    assert [[record["eventName"] for record in one["records"]] for one in letters] == [["INSERT"], ["MODIFY", "REMOVE"]]
+    records = [browser.get(f"/letters/failures/x/{key}") for key in ("letter", "given-up")]
+    assert [[record["eventName"] for record in one] for one in records] == [["INSERT"], ["MODIFY", "REMOVE"]]
+    assert browser.client.get("/letters/failures/x/gone").status_code == 404
+
+
+def test_a_dead_letter_that_is_written_over_has_its_new_reason(browser: Browser, aws: CloudClients) -> None:
+    browser.letters = ["failures/y"]
+    for reason in ("first", "second"):
+        body = json.dumps({"record": {}, "reason": reason}).encode()
+        aws.get("s3").put_object(Bucket="failures", Key="y", Body=body)
+        assert [one["reason"] for one in browser.get("/letters")] == [reason]
+    aws.get("s3").delete_object(Bucket="failures", Key="y")
+    assert browser.get("/letters") == []
 
 
 def test_with_the_token_commands_and_forms_are_carried_out(browser: Browser) -> None:

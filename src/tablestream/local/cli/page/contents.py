@@ -23,7 +23,7 @@ class NotThereError(LookupError):
 
 
 class Contents:
-    """Reads from a stack what is stored there; `client` gives the boto3 client of a service.
+    """Reads from a stack what is stored there; `client` gives the boto3 client of a service. Mutable: it remembers.
 
     `letters` gives the paths (bucket, slash, key) at which dead letters and on-failure records were stored.
     """
@@ -31,6 +31,7 @@ class Contents:
     def __init__(self, client: Callable[[str], Client], letters: Callable[[], Iterable[str]]) -> None:
         self._client = client
         self._letters = letters
+        self._told: dict[str, tuple[str, dict[str, Json] | None]] = {}
 
     def tables(self) -> list[dict[str, Json]]:
         """Each table with the number of its items and the view of its stream, None without one; by name."""
@@ -60,9 +61,35 @@ class Contents:
         }
 
     def letters(self) -> list[dict[str, Json]]:
-        """Each dead letter and on-failure record that is still where it was stored, with its records; latest first."""
-        found = [self._letter(*path.split("/", 1)) for path in self._letters()]
-        return [letter for letter in found if letter is not None]
+        """Each dead letter and on-failure record that is still where it was stored, without its records; latest first.
+
+        An object is read when it is new, or has been written over.
+        """
+        paths = list(self._letters())
+        there = self._etags({path.partition("/")[0] for path in paths})
+        told = self._told
+        self._told = {
+            path: told[path] if told.get(path, ("", None))[0] == there[path] else (there[path], self._summary(path))
+            for path in paths
+            if path in there
+        }
+        return [summary for _, summary in self._told.values() if summary is not None]
+
+    def letter(self, bucket: str, key: str) -> Sequence[Json]:
+        """Return the records of a dead letter, or of an on-failure record. Raises NotThereError."""
+        content = self._read(bucket, key)
+        if content is None:
+            raise NotThereError(f"{bucket}/{key} is not there any more")
+        return _records(content)
+
+    def _etags(self, buckets: Iterable[str]) -> dict[str, str]:
+        pages = self._client("s3").get_paginator("list_objects_v2")
+        return {
+            f"{bucket}/{entry['Key']}": entry["ETag"]
+            for bucket in buckets
+            for page in pages.paginate(Bucket=bucket)
+            for entry in page.get("Contents", ())
+        }
 
     def _described(self, table: str) -> dict[str, Json]:
         try:
@@ -71,15 +98,18 @@ class Contents:
             raise NotThereError(f"there is no table {table}") from error
         return described
 
-    def _letter(self, bucket: str, key: str) -> dict[str, Json] | None:
+    def _summary(self, path: str) -> dict[str, Json] | None:
+        bucket, _, key = path.partition("/")
+        content = self._read(bucket, key)
+        return None if content is None else {"bucket": bucket, "key": key, "reason": _reason(content)}
+
+    def _read(self, bucket: str, key: str) -> dict[str, Json] | None:
         try:
             stored = self._client("s3").get_object(Bucket=bucket, Key=key)
             content = json.loads(stored["Body"].read())
-        except (ClientError, ValueError):  # redriven or discarded meanwhile, or written over
+        except (ClientError, ValueError):  # redriven or discarded meanwhile, or no JSON
             return None
-        if not isinstance(content, dict):
-            return None
-        return {"bucket": bucket, "key": key, "reason": _reason(content), "records": _records(content)}
+        return content if isinstance(content, dict) else None
 
 
 def _view(described: Mapping[str, Json]) -> str | None:

@@ -279,8 +279,13 @@ function letterOf(letter, open) {
   });
   const summary = make("summary", {}, make("span", { className: "failed", textContent: letter.reason }));
   const about = make("p", { className: "quiet", textContent: `${letter.bucket}/${letter.key}` });
-  const behind = make("div", { className: "behind" }, about, make("p", {}, button), ...letter.records.map(recordOf));
-  return make("li", {}, make("details", { open: open.has(letter.key), dataset: { key: letter.key } }, summary, behind));
+  const records = make("div", {});
+  const behind = make("div", { className: "behind" }, about, make("p", {}, button), records);
+  const details = make("details", { open: open.has(letter.key), dataset: { key: letter.key } }, summary, behind);
+  details.addEventListener("toggle", attempt(async () => {
+    if (details.open) fill(records, ...(await get(`letters/${letter.bucket}/${letter.key}`)).map(recordOf));
+  }));
+  return make("li", {}, details);
 }
 
 const refresh = attempt(async () => {

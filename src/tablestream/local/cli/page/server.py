@@ -62,6 +62,7 @@ _ROUTES = Map(
         Rule("/tables", endpoint="tables"),
         Rule("/tables/<name>", endpoint="items"),
         Rule("/letters", endpoint="letters"),
+        Rule("/letters/<bucket>/<path:key>", endpoint="letter"),
         Rule("/commands/<name>", endpoint="command"),
     ]
 )
@@ -180,6 +181,8 @@ class PageServer:
                 return self._contents.items(values["name"], _start(request))
             case "letters":
                 return self._contents.letters()
+            case "letter":
+                return self._contents.letter(values["bucket"], values["key"])
         if (behind := self._timeline.unfolded(values["number"])) is None:
             raise NotThereError("only the latest invocations are kept, and this is none of them any more")
         return behind
